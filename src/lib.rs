@@ -1,0 +1,1 @@
+//! One Jupyter connection file; a fleet of kernels behind it.

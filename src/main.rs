@@ -1,0 +1,2 @@
+//! The binary: parses the command line and runs one command.
+fn main() {}
