@@ -1,0 +1,129 @@
+//! Newtypes for everything that is told apart by a name or a number.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// A kernel of the fleet, as users see it in lists, logs and file names: eight hex digits.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct KernelId(Arc<str>);
+
+/// The `session` of a message header: one per Jupyter client.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(Arc<str>);
+
+/// The `msg_id` of a message header, chosen by whoever sent it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MsgId(Arc<str>);
+
+/// Which key verified a client: an index into the table of profiles. The published file is [`ProfileId::DEFAULT`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ProfileId(pub u32);
+
+impl ProfileId {
+    /// The profile of the published connection file.
+    pub const DEFAULT: Self = Self(0);
+}
+
+/// A client: one session, under the key that verified it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ClientId {
+    /// The key that verified the client's messages.
+    pub profile: ProfileId,
+    /// The `session` of its message headers.
+    pub session: SessionId,
+}
+
+/// One accepted connection of the frontend, unique for the life of the process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ConnectionId(pub u64);
+
+/// Where a connection comes from; what decides which kernels an iopub subscriber hears.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Origin {
+    /// A process of this machine.
+    Process {
+        /// Its user.
+        uid: u32,
+        /// Its process id.
+        pid: i32,
+    },
+    /// A user of this machine, where the process could not be told (it ended, or `/proc` hides it).
+    User {
+        /// The user.
+        uid: u32,
+    },
+    /// Another machine.
+    Address(IpAddr),
+    /// Nothing is known: such a connection hears nothing.
+    Unknown,
+}
+
+impl Origin {
+    /// Whether both belong to one user of this machine, or to one remote address.
+    pub fn same_owner(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Address(one), Self::Address(two)) => one == two,
+            _ => self.uid().is_some() && self.uid() == other.uid(),
+        }
+    }
+
+    /// The user, if local.
+    pub fn uid(&self) -> Option<u32> {
+        match self {
+            Self::Process { uid, .. } | Self::User { uid } => Some(*uid),
+            Self::Address(_) | Self::Unknown => None,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process { uid, pid } => write!(f, "process {pid} of user {uid}"),
+            Self::User { uid } => write!(f, "a process of user {uid}"),
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Unknown => write!(f, "an unknown origin"),
+        }
+    }
+}
+
+impl KernelId {
+    /// A fresh random id.
+    pub fn random() -> Self {
+        let full = uuid::Uuid::new_v4().simple().to_string();
+        Self(full.chars().take(8).collect::<String>().into())
+    }
+}
+
+macro_rules! text_id {
+    ($($name:ident),+) => {$(
+        impl $name {
+            /// The id as it stands on the wire and in files.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.into())
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    )+};
+}
+text_id!(KernelId, SessionId, MsgId);

@@ -1,0 +1,119 @@
+//! Every bound on what a peer may make us do, each with its reason. All can be set in `[limits]` of the config.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// The bounds of section "Hostile peers" of the design. Sizes in bytes, times in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Longest frame: a notebook output or a data frame in a buffer is rarely over 100 MB; memory must survive a few.
+    pub frame_bytes: usize,
+    /// Longest message, all frames together.
+    pub message_bytes: usize,
+    /// Most frames in a message: buffers of a widget run to dozens, never to thousands.
+    pub message_parts: usize,
+    /// Longest message before the peer has shown that it holds the key: a first request is code, not data.
+    pub unauthenticated_message_bytes: usize,
+    /// Bytes buffered for all unauthenticated connections together.
+    pub unauthenticated_bytes: usize,
+    /// Unauthenticated connections in all: a process with 200 clients opens 1,000 at once.
+    pub unauthenticated_connections: usize,
+    /// Unauthenticated connections from one user or one remote address.
+    pub unauthenticated_connections_per_origin: usize,
+    /// Longest handshake command: READY holds a socket type and an identity of 255 bytes.
+    pub handshake_bytes: usize,
+    /// Time to complete greeting and READY.
+    pub handshake_ms: u64,
+    /// Subscriptions of one iopub connection: clients use one, `""`.
+    pub subscriptions: usize,
+    /// Longest topic of a subscription.
+    pub topic_bytes: usize,
+    /// Bytes queued towards one peer before it counts as too slow.
+    pub outbox_bytes: usize,
+    /// Bytes held for one client or one starting kernel.
+    pub held_bytes: usize,
+    /// Requests of one client that are waiting for their replies.
+    pub requests_in_flight: usize,
+    /// Badly signed, altered or replayed messages after which a connection is ended.
+    pub bad_messages: u32,
+    /// Remembered signatures against replay: as many as jupyter_client remembers.
+    pub remembered_signatures: usize,
+    /// Clients remembered per kernel, for those that come back.
+    pub remembered_clients: usize,
+    /// Silence of a peer after which it is asked with a PING.
+    pub ping_after_ms: u64,
+    /// Silence of a peer that speaks PING after which it counts as gone.
+    pub silence_ms: u64,
+    /// How long a first request waits for the client's iopub connection.
+    pub barrier_ms: u64,
+    /// After which an iopub connection without a client of its process is matched by user (tunnels).
+    pub widen_after_ms: u64,
+    /// How long a client without connections still counts as live.
+    pub linger_ms: u64,
+    /// Time for a kernel to come up.
+    pub launch_ms: u64,
+    /// Time for a kernel to end when asked, before SIGTERM; again before SIGKILL.
+    pub stop_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_bytes: 512 << 20,
+            message_bytes: 1 << 30,
+            message_parts: 1024,
+            unauthenticated_message_bytes: 16 << 20,
+            unauthenticated_bytes: 64 << 20,
+            unauthenticated_connections: 8192,
+            unauthenticated_connections_per_origin: 4096,
+            handshake_bytes: 2048,
+            handshake_ms: 5_000,
+            subscriptions: 64,
+            topic_bytes: 1024,
+            outbox_bytes: 64 << 20,
+            held_bytes: 64 << 20,
+            requests_in_flight: 10_000,
+            bad_messages: 3,
+            remembered_signatures: 65_536,
+            remembered_clients: 10_000,
+            ping_after_ms: 30_000,
+            silence_ms: 90_000,
+            barrier_ms: 500,
+            widen_after_ms: 2_000,
+            linger_ms: 30_000,
+            launch_ms: 55_000,
+            stop_ms: 3_000,
+        }
+    }
+}
+
+macro_rules! durations {
+    ($($(#[$doc:meta])* $name:ident = $field:ident;)+) => {
+        impl Limits {$(
+            $(#[$doc])*
+            pub fn $name(&self) -> Duration {
+                Duration::from_millis(self.$field)
+            }
+        )+}
+    };
+}
+durations! {
+    /// See [`Limits::handshake_ms`].
+    handshake = handshake_ms;
+    /// See [`Limits::ping_after_ms`].
+    ping_after = ping_after_ms;
+    /// See [`Limits::silence_ms`].
+    silence = silence_ms;
+    /// See [`Limits::barrier_ms`].
+    barrier = barrier_ms;
+    /// See [`Limits::widen_after_ms`].
+    widen_after = widen_after_ms;
+    /// See [`Limits::linger_ms`].
+    linger = linger_ms;
+    /// See [`Limits::launch_ms`].
+    launch = launch_ms;
+    /// See [`Limits::stop_ms`].
+    stop = stop_ms;
+}

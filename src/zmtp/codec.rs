@@ -1,0 +1,277 @@
+//! Frames (RFC 37, section "Framing"): a flags byte, a length of one or eight bytes, a body.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use thiserror::Error;
+
+use super::{Command, CommandError};
+use crate::frames::Frames;
+
+const MORE: u8 = 1;
+const LONG: u8 = 2;
+const COMMAND: u8 = 4;
+
+/// The longest frame header: flags and eight bytes of length.
+const LONGEST_HEADER: usize = 9;
+
+/// What one message of a peer may cost. All sizes in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FrameLimits {
+    /// Longest frame.
+    pub frame: usize,
+    /// Longest message, all its frames together.
+    pub message: usize,
+    /// Most frames in a message.
+    pub parts: usize,
+}
+
+/// What a peer sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Item {
+    /// A whole message.
+    Message(Frames),
+    /// A command.
+    Command(Command),
+}
+
+/// Why a peer's bytes are refused; the connection ends with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum CodecError {
+    /// Bits that RFC 37 reserves, or a command that claims to have more frames.
+    #[error("a frame with the flags {0:#04x}")]
+    Flags(u8),
+    /// A frame longer than the limit; nothing was reserved for it.
+    #[error("a frame of {announced} bytes was announced; the limit is {limit}")]
+    LongFrame {
+        /// What the peer announced.
+        announced: u64,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// A message longer than the limit.
+    #[error("a message of more than {0} bytes")]
+    LongMessage(usize),
+    /// Too many frames.
+    #[error("a message of more than {0} frames")]
+    ManyParts(usize),
+    /// A command between the frames of a message.
+    #[error("a command in the middle of a message")]
+    CommandInsideMessage,
+    /// A command that makes no sense.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+/// Cuts a stream of bytes into messages and commands.
+#[derive(Debug)]
+pub struct Decoder {
+    limits: FrameLimits,
+    parts: Frames,
+    size: usize,
+    missing: usize,
+}
+
+struct FrameHeader {
+    flags: u8,
+    header: usize,
+    body: usize,
+}
+
+impl Decoder {
+    /// A decoder at the start of a message.
+    pub fn new(limits: FrameLimits) -> Self {
+        Self { limits, parts: Frames::default(), size: 0, missing: 0 }
+    }
+
+    /// Changes the limits, for a peer that has authenticated itself.
+    pub fn set_limits(&mut self, limits: FrameLimits) {
+        self.limits = limits;
+    }
+
+    /// How many bytes the frame that is being received still lacks, as far as is known; at most the frame limit.
+    pub fn missing(&self) -> usize {
+        self.missing
+    }
+
+    /// Whether the peer is in the middle of a message or frame.
+    pub fn is_inside(&self, buffer: &BytesMut) -> bool {
+        !buffer.is_empty() || !self.parts.is_empty()
+    }
+
+    /// The next message or command, or `None` if more bytes are needed.
+    pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Item>, CodecError> {
+        while let Some(frame) = self.read_header(buffer)? {
+            let whole = frame.header + frame.body;
+            if buffer.len() < whole {
+                self.missing = whole - buffer.len();
+                return Ok(None);
+            }
+            self.missing = 0;
+            buffer.advance(frame.header);
+            let body = buffer.split_to(frame.body).freeze();
+            if frame.flags & COMMAND != 0 {
+                return Ok(Some(Item::Command(Command::parse(body)?)));
+            }
+            self.size += body.len();
+            self.parts.push(body);
+            if frame.flags & MORE == 0 {
+                self.size = 0;
+                return Ok(Some(Item::Message(std::mem::take(&mut self.parts))));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read_header(&self, buffer: &BytesMut) -> Result<Option<FrameHeader>, CodecError> {
+        let Some(&flags) = buffer.first() else { return Ok(None) };
+        if flags & !(MORE | LONG | COMMAND) != 0 || flags & (COMMAND | MORE) == COMMAND | MORE {
+            return Err(CodecError::Flags(flags));
+        }
+        let Some((header, announced)) = read_length(flags, buffer) else { return Ok(None) };
+        let body = match usize::try_from(announced) {
+            Ok(body) if body <= self.limits.frame => body,
+            _ => return Err(CodecError::LongFrame { announced, limit: self.limits.frame }),
+        };
+        if flags & COMMAND != 0 {
+            if !self.parts.is_empty() {
+                return Err(CodecError::CommandInsideMessage);
+            }
+        } else if self.parts.len() >= self.limits.parts {
+            return Err(CodecError::ManyParts(self.limits.parts));
+        } else if self.size + body > self.limits.message {
+            return Err(CodecError::LongMessage(self.limits.message));
+        }
+        Ok(Some(FrameHeader { flags, header, body }))
+    }
+}
+
+/// The length of header and body, if it has arrived.
+fn read_length(flags: u8, buffer: &BytesMut) -> Option<(usize, u64)> {
+    if flags & LONG == 0 {
+        return Some((2, u64::from(*buffer.get(1)?)));
+    }
+    let mut long = buffer.get(1..LONGEST_HEADER)?;
+    Some((LONGEST_HEADER, long.get_u64()))
+}
+
+/// Writes the header of a message's frame with a body of `length` bytes.
+pub fn encode_header(length: usize, more: bool, out: &mut BytesMut) {
+    put_header(if more { MORE } else { 0 }, length, out);
+}
+
+/// Writes a whole command frame.
+pub fn encode_command(command: &Command, out: &mut BytesMut) {
+    let mut body = BytesMut::new();
+    command.write(&mut body);
+    put_header(COMMAND, body.len(), out);
+    out.put_slice(&body);
+}
+
+fn put_header(flags: u8, length: usize, out: &mut BytesMut) {
+    match u8::try_from(length) {
+        Ok(short) => out.put_slice(&[flags, short]),
+        Err(_) => {
+            out.put_u8(flags | LONG);
+            out.put_u64(length as u64);
+        }
+    }
+}
+
+/// Writes a whole message as one run of bytes; for tests and benches, the outbox writes bodies in place.
+#[cfg(test)]
+pub(crate) fn encode_message(frames: &[Bytes], out: &mut BytesMut) {
+    for (index, frame) in frames.iter().enumerate() {
+        encode_header(frame.len(), index + 1 < frames.len(), out);
+        out.put_slice(frame);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMITS: FrameLimits = FrameLimits { frame: 1000, message: 3000, parts: 6 };
+
+    fn frames() -> impl Strategy<Value = Frames> {
+        let frame = proptest::collection::vec(any::<u8>(), 0..500).prop_map(Bytes::from);
+        proptest::collection::vec(frame, 1..6).prop_map(|frames| frames.into_iter().collect())
+    }
+
+    fn decode_all(decoder: &mut Decoder, buffer: &mut BytesMut) -> Result<Vec<Item>, CodecError> {
+        let mut items = Vec::new();
+        while let Some(item) = decoder.decode(buffer)? {
+            items.push(item);
+        }
+        Ok(items)
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_of_the_stream_yields_the_same_frames(
+            messages in proptest::collection::vec(frames(), 1..5),
+            cuts in proptest::collection::vec(1_usize..700, 1..40),
+        ) {
+            let mut wire = BytesMut::new();
+            for message in &messages {
+                encode_message(message, &mut wire);
+                encode_command(&Command::Ping(Bytes::from_static(b"x")), &mut wire);
+            }
+            let (mut decoder, mut buffer, mut items) = (Decoder::new(LIMITS), BytesMut::new(), Vec::new());
+            for cut in cuts.into_iter().cycle() {
+                if wire.is_empty() { break; }
+                buffer.extend_from_slice(&wire.split_to(cut.min(wire.len())));
+                items.extend(decode_all(&mut decoder, &mut buffer).unwrap());
+                prop_assert!(decoder.missing() <= LIMITS.frame + LONGEST_HEADER);
+            }
+            let expected: Vec<Item> = messages.into_iter()
+                .flat_map(|m| [Item::Message(m), Item::Command(Command::Ping(Bytes::from_static(b"x")))])
+                .collect();
+            prop_assert_eq!(items, expected);
+            prop_assert!(!decoder.is_inside(&buffer));
+        }
+
+        #[test]
+        fn no_bytes_break_the_decoder(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+            let mut buffer = BytesMut::from(&bytes[..]);
+            let capacity = buffer.capacity();
+            let _ = decode_all(&mut Decoder::new(LIMITS), &mut buffer);
+            prop_assert!(buffer.capacity() <= capacity, "the decoder itself reserves nothing");
+        }
+    }
+
+    #[test]
+    fn an_announced_length_of_two_to_the_sixty_is_refused_unread() {
+        let mut wire = BytesMut::from(&[LONG, 0x10, 0, 0, 0, 0, 0, 0, 0][..]);
+        let refused = Decoder::new(LIMITS).decode(&mut wire);
+        assert_eq!(refused, Err(CodecError::LongFrame { announced: 1 << 60, limit: 1000 }));
+    }
+
+    #[test]
+    fn empty_frames_without_end_are_refused() {
+        let mut wire = BytesMut::from(&[MORE, 0].repeat(7)[..]);
+        assert_eq!(decode_all(&mut Decoder::new(LIMITS), &mut wire), Err(CodecError::ManyParts(6)));
+    }
+
+    #[test]
+    fn a_message_over_the_limit_is_refused_at_the_frame_that_exceeds_it() {
+        let mut wire = BytesMut::new();
+        encode_message(&vec![Bytes::from(vec![0; 1000]); 4], &mut wire);
+        assert_eq!(decode_all(&mut Decoder::new(LIMITS), &mut wire), Err(CodecError::LongMessage(3000)));
+    }
+
+    #[test]
+    fn a_command_inside_a_message_is_refused() {
+        let mut wire = BytesMut::from(&[MORE, 0][..]);
+        encode_command(&Command::Ping(Bytes::new()), &mut wire);
+        assert_eq!(decode_all(&mut Decoder::new(LIMITS), &mut wire), Err(CodecError::CommandInsideMessage));
+    }
+
+    #[test]
+    fn reserved_flags_are_refused() {
+        for flags in [8, 0x80, COMMAND | MORE] {
+            let mut wire = BytesMut::from(&[flags, 0][..]);
+            assert_eq!(Decoder::new(LIMITS).decode(&mut wire), Err(CodecError::Flags(flags)));
+        }
+    }
+}

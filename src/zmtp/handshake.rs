@@ -1,0 +1,261 @@
+//! From the first byte to the first message: greeting and READY, both ways, as states that own what they need.
+
+use bytes::{Bytes, BytesMut};
+use thiserror::Error;
+
+use super::{
+    CodecError, Command, Decoder, FrameLimits, Greeting, GreetingError, Item, Mechanism, SocketType, encode_command,
+};
+
+/// The longest identity (RFC 37: 255 bytes).
+const LONGEST_IDENTITY: usize = 255;
+
+/// Our end of a connection.
+#[derive(Clone, Debug)]
+pub struct Local {
+    /// Our socket type.
+    pub socket: SocketType,
+    /// The identity we announce; empty for none.
+    pub identity: Bytes,
+    /// The longest READY that we read, in bytes.
+    pub longest_ready: usize,
+}
+
+/// What the handshake told of the peer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Remote {
+    /// The peer's socket type.
+    pub socket: SocketType,
+    /// The identity it announced; empty for none. A return address at most, never a proof of anything.
+    pub identity: Bytes,
+    /// Minor version of its ZMTP 3: from 1 on, it knows PING and the SUBSCRIBE command.
+    pub minor: u8,
+}
+
+/// Why a handshake failed.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum HandshakeError {
+    /// The greeting was refused.
+    #[error(transparent)]
+    Greeting(#[from] GreetingError),
+    /// The bytes after the greeting make no sense.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// Something other than READY came first.
+    #[error("the peer sent {0} where READY was due")]
+    NotReady(&'static str),
+    /// The peer refused us.
+    #[error("the peer refused the connection: {0}")]
+    Refused(String),
+    /// A READY without or with an unknown `Socket-Type`.
+    #[error("the peer did not name a socket type that is known here ({0:?})")]
+    SocketType(String),
+    /// A socket type that ours cannot talk to.
+    #[error("a {peer} peer on a {ours} socket")]
+    Mismatch {
+        /// Our socket type.
+        ours: SocketType,
+        /// The peer's.
+        peer: SocketType,
+    },
+    /// An identity over 255 bytes.
+    #[error("an identity of {0} bytes; 255 are allowed")]
+    LongIdentity(usize),
+}
+
+/// A handshake in progress.
+#[derive(Debug)]
+pub enum Handshake {
+    /// Waiting for the peer's 64 bytes.
+    Greeting(Local),
+    /// Greetings are exchanged; waiting for its READY.
+    Ready {
+        /// Our end.
+        local: Local,
+        /// The peer's minor version.
+        minor: u8,
+    },
+}
+
+/// What a step of the handshake led to.
+#[derive(Debug)]
+pub enum Step {
+    /// More bytes are needed.
+    Wait(Handshake),
+    /// The handshake is complete; what is left of the input is the first messages.
+    Done(Remote),
+}
+
+impl Handshake {
+    /// Writes our greeting and waits for the peer's.
+    pub fn start(local: Local, out: &mut BytesMut) -> Self {
+        Greeting::write(Mechanism::Null, out);
+        Self::Greeting(local)
+    }
+
+    /// Takes what has arrived and writes what we have to say to it.
+    pub fn advance(self, input: &mut BytesMut, out: &mut BytesMut) -> Result<Step, HandshakeError> {
+        match self {
+            Self::Greeting(local) => match Greeting::read(input)? {
+                None => Ok(Step::Wait(Self::Greeting(local))),
+                Some(greeting) => {
+                    encode_command(&our_ready(&local), out);
+                    Self::Ready { local, minor: greeting.minor }.advance(input, out)
+                }
+            },
+            Self::Ready { local, minor } => {
+                let limits = FrameLimits { frame: local.longest_ready, message: 0, parts: 0 };
+                match Decoder::new(limits).decode(input) {
+                    Ok(None) => Ok(Step::Wait(Self::Ready { local, minor })),
+                    Ok(Some(Item::Command(command))) => read_ready(&local, minor, command).map(Step::Done),
+                    Ok(Some(Item::Message(_))) | Err(CodecError::ManyParts(_)) => {
+                        Err(HandshakeError::NotReady("a message"))
+                    }
+                    Err(error) => Err(error.into()),
+                }
+            }
+        }
+    }
+}
+
+fn our_ready(local: &Local) -> Command {
+    let mut properties =
+        vec![(Bytes::from_static(b"Socket-Type"), Bytes::from(local.socket.to_string().into_bytes()))];
+    if local.socket.has_identity() {
+        properties.push((Bytes::from_static(b"Identity"), local.identity.clone()));
+    }
+    Command::Ready(properties)
+}
+
+fn read_ready(local: &Local, minor: u8, command: Command) -> Result<Remote, HandshakeError> {
+    let properties = match command {
+        Command::Ready(properties) => properties,
+        Command::Error(reason) => {
+            return Err(HandshakeError::Refused(String::from_utf8_lossy(&reason).into_owned()));
+        }
+        _ => return Err(HandshakeError::NotReady("another command")),
+    };
+    // RFC 37: property names are case-insensitive.
+    let find = |wanted: &str| {
+        let found = properties.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()));
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    let named = find("Socket-Type");
+    let socket = SocketType::parse(&named)
+        .ok_or_else(|| HandshakeError::SocketType(String::from_utf8_lossy(&named).into_owned()))?;
+    if !local.socket.may_talk_to(socket) {
+        return Err(HandshakeError::Mismatch { ours: local.socket, peer: socket });
+    }
+    let identity = find("Identity");
+    if identity.len() > LONGEST_IDENTITY {
+        return Err(HandshakeError::LongIdentity(identity.len()));
+    }
+    Ok(Remote { socket, identity, minor })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn local(socket: SocketType, identity: &'static [u8]) -> Local {
+        Local { socket, identity: Bytes::from_static(identity), longest_ready: 512 }
+    }
+
+    /// Runs both ends against each other, handing over at most `chunk` bytes at a time.
+    fn meet(one: Local, two: Local, chunk: usize) -> Result<(Remote, Remote), HandshakeError> {
+        let (mut from_one, mut from_two) = (BytesMut::new(), BytesMut::new());
+        let mut ends = [
+            Step::Wait(Handshake::start(one, &mut from_one)),
+            Step::Wait(Handshake::start(two, &mut from_two)),
+        ];
+        let mut inputs = [BytesMut::new(), BytesMut::new()];
+        for _ in 0..1000 {
+            let moved = from_two.split_to(chunk.min(from_two.len()));
+            inputs[0].extend_from_slice(&moved);
+            let moved = from_one.split_to(chunk.min(from_one.len()));
+            inputs[1].extend_from_slice(&moved);
+            let [first, second] = ends;
+            let first = step(first, &mut inputs[0], &mut from_one)?;
+            let second = step(second, &mut inputs[1], &mut from_two)?;
+            if let (Step::Done(one), Step::Done(two)) = (&first, &second) {
+                return Ok((one.clone(), two.clone()));
+            }
+            ends = [first, second];
+        }
+        panic!("the handshake did not end");
+    }
+
+    fn step(step: Step, input: &mut BytesMut, out: &mut BytesMut) -> Result<Step, HandshakeError> {
+        match step {
+            Step::Wait(handshake) => handshake.advance(input, out),
+            done => Ok(done),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_ends_learn_of_each_other_in_any_chunks(chunk in 1_usize..200) {
+            let (of_two, of_one) =
+                meet(local(SocketType::Dealer, b"me"), local(SocketType::Router, b""), chunk).unwrap();
+            prop_assert_eq!(of_one, Remote { socket: SocketType::Dealer, identity: Bytes::from_static(b"me"), minor: 1 });
+            prop_assert_eq!(of_two.socket, SocketType::Router);
+        }
+
+        #[test]
+        fn no_bytes_break_the_handshake(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut input = BytesMut::new();
+            Greeting::write(Mechanism::Null, &mut input);
+            input.extend_from_slice(&bytes);
+            let mut out = BytesMut::new();
+            let _ = Handshake::start(local(SocketType::Router, b""), &mut out).advance(&mut input, &mut out);
+        }
+    }
+
+    #[test]
+    fn socket_types_that_do_not_fit_are_refused() {
+        let refused = meet(local(SocketType::Sub, b""), local(SocketType::Router, b""), 64);
+        assert!(matches!(refused, Err(HandshakeError::Mismatch { .. })), "{refused:?}");
+    }
+
+    fn answer_to(body: &Command) -> Result<Step, HandshakeError> {
+        let (mut input, mut out) = (BytesMut::new(), BytesMut::new());
+        Greeting::write(Mechanism::Null, &mut input);
+        encode_command(body, &mut input);
+        Handshake::start(local(SocketType::Router, b""), &mut out).advance(&mut input, &mut out)
+    }
+
+    #[test]
+    fn a_message_before_ready_is_refused() {
+        let (mut input, mut out) = (BytesMut::new(), BytesMut::new());
+        Greeting::write(Mechanism::Null, &mut input);
+        input.extend_from_slice(&[0, 1, b'x']);
+        let refused = Handshake::start(local(SocketType::Router, b""), &mut out).advance(&mut input, &mut out);
+        assert!(matches!(refused, Err(HandshakeError::NotReady(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn a_ready_bomb_is_refused_unread() {
+        let (mut input, mut out) = (BytesMut::new(), BytesMut::new());
+        Greeting::write(Mechanism::Null, &mut input);
+        input.extend_from_slice(&[6, 0, 0, 0, 0, 0x7f, 0, 0, 0]);
+        let refused = Handshake::start(local(SocketType::Router, b""), &mut out).advance(&mut input, &mut out);
+        assert!(matches!(refused, Err(HandshakeError::Codec(CodecError::LongFrame { .. }))), "{refused:?}");
+    }
+
+    #[test]
+    fn an_identity_of_256_bytes_is_refused() {
+        let ready = Command::Ready(vec![
+            (Bytes::from_static(b"Socket-Type"), Bytes::from_static(b"DEALER")),
+            (Bytes::from_static(b"identity"), Bytes::from(vec![1; 256])),
+        ]);
+        assert!(matches!(answer_to(&ready), Err(HandshakeError::LongIdentity(256))));
+    }
+
+    #[test]
+    fn the_peers_refusal_is_told_in_its_words() {
+        let refused = answer_to(&Command::Error(Bytes::from_static(b"go away")));
+        assert!(matches!(refused, Err(HandshakeError::Refused(reason)) if reason == "go away"));
+    }
+}

@@ -1,0 +1,18 @@
+//! ZMTP 3.0 and 3.1 (RFC 23 and 37), sans-IO: bytes in, frames out.
+//!
+//! Here lives what the wire looks like and nothing else: no sockets, no clock, no Jupyter. Every length that a peer
+//! declares is compared with a limit before anything is reserved for it.
+
+mod codec;
+mod command;
+mod greeting;
+mod handshake;
+mod mechanism;
+mod socket_type;
+
+pub use codec::{CodecError, Decoder, FrameLimits, Item, encode_command, encode_header};
+pub use command::{Command, CommandError};
+pub use greeting::{GREETING_BYTES, Greeting, GreetingError};
+pub use handshake::{Handshake, HandshakeError, Local, Remote, Step};
+pub use mechanism::Mechanism;
+pub use socket_type::SocketType;
