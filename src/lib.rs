@@ -1,7 +1,7 @@
 //! One Jupyter connection file; a fleet of kernels behind it.
-
 pub mod channel;
 pub mod frames;
 pub mod id;
+pub mod jupyter;
 pub mod limits;
 pub mod zmtp;

@@ -1,0 +1,6 @@
+//! What Jupyter defines on top of ZeroMQ: connection files, kernelspecs, signatures, messages.
+//!
+//! Bytes in, values out, and back. No sockets, no files, no clock, and no knowledge of ZMTP belong here.
+pub mod connection_file;
+pub mod endpoint;
+pub mod scheme;
