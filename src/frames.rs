@@ -3,15 +3,20 @@
 use std::ops::Deref;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
-/// The frames of one message, in order. A Jupyter message without buffers and with one identity has seven.
+/// Frames of most Jupyter messages: seven with one identity and no buffers.
+const USUAL: usize = 8;
+
+/// The frames of one message, in order.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Frames(SmallVec<[Bytes; 8]>);
+pub struct Frames(Vec<Bytes>);
 
 impl Frames {
     /// Appends a frame.
     pub fn push(&mut self, frame: Bytes) {
+        if self.0.capacity() == 0 {
+            self.0.reserve(USUAL);
+        }
         self.0.push(frame);
     }
 
@@ -37,7 +42,7 @@ impl FromIterator<Bytes> for Frames {
 
 impl IntoIterator for Frames {
     type Item = Bytes;
-    type IntoIter = smallvec::IntoIter<[Bytes; 8]>;
+    type IntoIter = std::vec::IntoIter<Bytes>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()

@@ -4,4 +4,5 @@ pub mod frames;
 pub mod id;
 pub mod jupyter;
 pub mod limits;
+pub mod net;
 pub mod zmtp;

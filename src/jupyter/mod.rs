@@ -3,4 +3,8 @@
 //! Bytes in, values out, and back. No sockets, no files, no clock, and no knowledge of ZMTP belong here.
 pub mod connection_file;
 pub mod endpoint;
+pub mod header;
+pub mod message;
+pub mod reply;
 pub mod scheme;
+pub mod signature;

@@ -92,6 +92,11 @@ impl Decoder {
         self.missing
     }
 
+    /// Bytes of the frames that already arrived of the message that is being received.
+    pub fn held(&self) -> usize {
+        self.size
+    }
+
     /// Whether the peer is in the middle of a message or frame.
     pub fn is_inside(&self, buffer: &BytesMut) -> bool {
         !buffer.is_empty() || !self.parts.is_empty()

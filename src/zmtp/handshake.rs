@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
 use super::{
-    CodecError, Command, Decoder, FrameLimits, Greeting, GreetingError, Item, Mechanism, SocketType, encode_command,
+    CodecError, Command, Decoder, FrameLimits, Greeting, GreetingError, Item, Mechanism, SocketType,
+    encode_command,
 };
 
 /// The longest identity (RFC 37: 255 bytes).
@@ -231,7 +232,8 @@ mod tests {
         let (mut input, mut out) = (BytesMut::new(), BytesMut::new());
         Greeting::write(Mechanism::Null, &mut input);
         input.extend_from_slice(&[0, 1, b'x']);
-        let refused = Handshake::start(local(SocketType::Router, b""), &mut out).advance(&mut input, &mut out);
+        let refused =
+            Handshake::start(local(SocketType::Router, b""), &mut out).advance(&mut input, &mut out);
         assert!(matches!(refused, Err(HandshakeError::NotReady(_))), "{refused:?}");
     }
 
@@ -240,7 +242,8 @@ mod tests {
         let (mut input, mut out) = (BytesMut::new(), BytesMut::new());
         Greeting::write(Mechanism::Null, &mut input);
         input.extend_from_slice(&[6, 0, 0, 0, 0, 0x7f, 0, 0, 0]);
-        let refused = Handshake::start(local(SocketType::Router, b""), &mut out).advance(&mut input, &mut out);
+        let refused =
+            Handshake::start(local(SocketType::Router, b""), &mut out).advance(&mut input, &mut out);
         assert!(matches!(refused, Err(HandshakeError::Codec(CodecError::LongFrame { .. }))), "{refused:?}");
     }
 

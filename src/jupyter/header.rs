@@ -1,0 +1,170 @@
+//! A look into a verified message's JSON, borrowing what it reads: who sent it, what it is, what it answers.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use super::message::{Body, Verified};
+
+/// What routing reads of a message header (messaging spec, "General Message Format").
+#[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
+pub struct Header<'a> {
+    /// Unique per message, chosen by the sender.
+    #[serde(borrow)]
+    pub msg_id: Cow<'a, str>,
+    /// What the message is.
+    #[serde(borrow)]
+    pub msg_type: Cow<'a, str>,
+    /// The sender's session.
+    #[serde(borrow, default)]
+    pub session: Cow<'a, str>,
+    /// The sender's name.
+    #[serde(borrow, default)]
+    pub username: Cow<'a, str>,
+}
+
+/// What routing reads of a parent header. Kernels leave it `{}` for messages that nobody asked for.
+#[derive(Deserialize, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Parent<'a> {
+    /// The request that is answered.
+    #[serde(borrow, default)]
+    pub msg_id: Cow<'a, str>,
+    /// The session that sent the request.
+    #[serde(borrow, default)]
+    pub session: Cow<'a, str>,
+    /// The request's type.
+    #[serde(borrow, default)]
+    pub msg_type: Cow<'a, str>,
+}
+
+/// A verified message that is no message all the same.
+#[derive(Debug, Error)]
+pub enum HeaderError {
+    /// The header is not JSON, or lacks `msg_id` or `msg_type`.
+    #[error("a message whose header cannot be read: {0}")]
+    Header(serde_json::Error),
+    /// The parent header is not JSON.
+    #[error("a message whose parent header cannot be read: {0}")]
+    Parent(serde_json::Error),
+    /// The metadata is not a JSON object.
+    #[error("a message whose metadata cannot be read: {0}")]
+    Metadata(serde_json::Error),
+}
+
+impl<'a> Header<'a> {
+    /// Reads the header of a verified message.
+    pub fn peek(message: &'a Verified) -> Result<Self, HeaderError> {
+        Self::of(message.body())
+    }
+
+    /// Reads the header of a body.
+    pub fn of(body: &'a Body) -> Result<Self, HeaderError> {
+        serde_json::from_slice(&body.header).map_err(HeaderError::Header)
+    }
+}
+
+impl<'a> Parent<'a> {
+    /// Reads the parent header of a verified message. An empty part, as some kernels send it, is a message without
+    /// a parent.
+    pub fn peek(message: &'a Verified) -> Result<Self, HeaderError> {
+        match message.body().parent_header.trim_ascii() {
+            b"" | b"null" => Ok(Self::default()),
+            text => serde_json::from_slice(text).map_err(HeaderError::Parent),
+        }
+    }
+}
+
+/// The routing metadata of a verified message: the value of `fleet` in its metadata, as JSON text.
+pub fn peek_fleet(message: &Verified) -> Result<Option<&str>, HeaderError> {
+    #[derive(Deserialize)]
+    struct Metadata<'a> {
+        #[serde(borrow, default)]
+        fleet: Option<&'a RawValue>,
+    }
+    match message.body().metadata.trim_ascii() {
+        b"" | b"{}" | b"null" => Ok(None),
+        text => {
+            let metadata: Metadata<'_> = serde_json::from_slice(text).map_err(HeaderError::Metadata)?;
+            Ok(metadata.fleet.map(RawValue::get))
+        }
+    }
+}
+
+/// The `execution_state` of a `status` message's content, if it can be read.
+pub fn peek_execution_state(message: &Verified) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Status<'a> {
+        #[serde(borrow)]
+        execution_state: Cow<'a, str>,
+    }
+    serde_json::from_slice(&message.body().content).ok().map(|status: Status<'_>| status.execution_state)
+}
+
+/// The `restart` of a `shutdown_request`'s content; `false` if absent.
+pub fn peek_restart(message: &Verified) -> bool {
+    #[derive(Deserialize)]
+    struct Shutdown {
+        #[serde(default)]
+        restart: bool,
+    }
+    serde_json::from_slice(&message.body().content).is_ok_and(|shutdown: Shutdown| shutdown.restart)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::jupyter::message::Envelope;
+
+    fn message(header: &str, parent: &str, metadata: &str, content: &str) -> Verified {
+        let part = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+        let body = Body {
+            header: part(header),
+            parent_header: part(parent),
+            metadata: part(metadata),
+            content: part(content),
+            buffers: vec![],
+        };
+        Verified { envelope: Envelope::default(), body, fingerprint: 0 }
+    }
+
+    #[test]
+    fn reads_what_routing_needs_and_ignores_the_rest() {
+        let header = r#"{"msg_id":"1","msg_type":"execute_request","session":"s\u0031","date":"x","subshell_id":null}"#;
+        let message = message(header, "{}", r#"{"other":[1],"fleet":{"runtime":"lua"}}"#, "{}");
+        let peeked = Header::peek(&message).unwrap();
+        assert_eq!((&*peeked.msg_type, &*peeked.session, &*peeked.username), ("execute_request", "s1", ""));
+        assert_eq!(Parent::peek(&message).unwrap(), Parent::default());
+        assert_eq!(peek_fleet(&message).unwrap(), Some(r#"{"runtime":"lua"}"#));
+    }
+
+    #[test]
+    fn kernels_that_send_no_parent_are_understood() {
+        assert_eq!(Parent::peek(&message("{}", "", "{}", "{}")).unwrap(), Parent::default());
+        assert_eq!(Parent::peek(&message("{}", "null", "{}", "{}")).unwrap(), Parent::default());
+    }
+
+    #[test]
+    fn restart_and_state_are_read_from_content() {
+        assert!(peek_restart(&message("{}", "", "", r#"{"restart":true}"#)));
+        assert!(!peek_restart(&message("{}", "", "", "{}")));
+        let status = message("{}", "", "", r#"{"execution_state":"busy"}"#);
+        assert_eq!(peek_execution_state(&status).unwrap(), "busy");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_a_peek(one in ".{0,80}", two in r#"[\{\}\[\]",:a-z0-9]{0,60}"#) {
+            let message = message(&one, &two, &one, &two);
+            let _ = Header::peek(&message);
+            let _ = Parent::peek(&message);
+            let _ = peek_fleet(&message);
+            let _ = peek_execution_state(&message);
+            let _ = peek_restart(&message);
+        }
+    }
+}

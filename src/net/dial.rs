@@ -1,0 +1,72 @@
+//! Connecting to a socket that may not be bound yet: a kernel that is starting.
+
+use std::{io, time::Duration};
+
+use thiserror::Error;
+use tokio::{
+    net::{TcpStream, UnixStream},
+    time::{Instant, sleep, timeout_at},
+};
+
+use super::{
+    peer::{Peer, PeerError, PeerSettings},
+    stream::Stream,
+};
+use crate::{jupyter::endpoint::Endpoint, zmtp::Local};
+
+/// First and longest pause between two tries. A kernel binds within tens of milliseconds or within seconds.
+const PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a connection could not be made.
+#[derive(Debug, Error)]
+pub enum DialError {
+    /// Nobody listened until the deadline.
+    #[error("nobody answers at {endpoint}: {error}")]
+    Unreachable {
+        /// Where.
+        endpoint: Endpoint,
+        /// What the last try met.
+        error: io::Error,
+    },
+    /// Somebody listens, but it is no fitting ZeroMQ socket.
+    #[error("{endpoint} does not answer as it should: {error}")]
+    Peer {
+        /// Where.
+        endpoint: Endpoint,
+        /// What went wrong.
+        error: PeerError,
+    },
+}
+
+/// Connects, trying again while nobody listens, until the deadline.
+pub async fn dial(
+    endpoint: &Endpoint,
+    local: &Local,
+    settings: &PeerSettings,
+    deadline: Instant,
+) -> Result<Peer, DialError> {
+    let mut pause = PAUSE;
+    loop {
+        let tried = timeout_at(deadline, connect(endpoint)).await;
+        let error = match tried.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(stream) => {
+                let peer = Peer::establish(stream, local.clone(), settings.clone()).await;
+                return peer.map_err(|error| DialError::Peer { endpoint: endpoint.clone(), error });
+            }
+            Err(error) => error,
+        };
+        if Instant::now() + pause >= deadline {
+            return Err(DialError::Unreachable { endpoint: endpoint.clone(), error });
+        }
+        sleep(pause).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+}
+
+async fn connect(endpoint: &Endpoint) -> io::Result<Stream> {
+    match endpoint {
+        Endpoint::Tcp(address) => Stream::tcp(TcpStream::connect(address).await?),
+        Endpoint::Ipc(path) => UnixStream::connect(path).await.map(Stream::Ipc),
+    }
+}

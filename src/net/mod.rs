@@ -1,0 +1,20 @@
+//! Sockets: listening, dialling, one task's view of one connection, and what waits to leave on it.
+//!
+//! Here lives all tokio IO of the wire. Nothing here knows what a message means; routing and Jupyter's rules belong
+//! above, bytes and frames below.
+
+mod admission;
+mod dial;
+mod listener;
+mod origin;
+mod outbox;
+mod peer;
+mod stream;
+
+pub use admission::{Admission, Refused};
+pub use dial::{DialError, dial};
+pub use listener::{BindError, Listener};
+pub use origin::Origins;
+pub use outbox::{EchoOutbox, PushError, SignedOutbox};
+pub use peer::{Event, Peer, PeerError, PeerSettings};
+pub use stream::Stream;

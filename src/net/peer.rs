@@ -1,0 +1,290 @@
+//! One connection, as the task that serves it sees it: batches of events in, an outbox out.
+
+use std::{io, pin::Pin, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use thiserror::Error;
+use tokio::{
+    io::AsyncReadExt,
+    time::{Instant, Sleep, sleep, timeout},
+};
+
+use super::{
+    admission::{Refused, Ticket},
+    outbox::{EchoOutbox, Outbox, SignedOutbox},
+    stream::{ReadHalf, Stream},
+};
+use crate::{
+    frames::Frames,
+    limits::Limits,
+    zmtp::{
+        CodecError, Command, Decoder, FrameLimits, Handshake, HandshakeError, Item, Local, Remote,
+        SocketType, Step,
+    },
+};
+
+/// Bytes asked of the socket at once: little while a connection is quiet, more while it is busy.
+const SMALL_READ: usize = 4 << 10;
+const LARGE_READ: usize = 256 << 10;
+
+/// What a peer sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// A message.
+    Message(Frames),
+    /// On an XPUB socket: a subscription, as command (3.1) or message (3.0).
+    Subscribe(Bytes),
+    /// On an XPUB socket: the end of a subscription.
+    Cancel(Bytes),
+}
+
+/// What a connection may cost and how long it may be silent.
+#[derive(Clone, Debug)]
+pub struct PeerSettings {
+    /// Limits on messages.
+    pub frames: FrameLimits,
+    /// Limit on bytes that wait to leave.
+    pub outbox_bytes: usize,
+    /// Deadline of the handshake.
+    pub handshake: Duration,
+    /// Silence after which a PING is sent, to peers that know it.
+    pub ping_after: Duration,
+    /// Silence after which such a peer counts as gone.
+    pub silence: Duration,
+}
+
+/// Why a connection ended other than by the peer closing it between two messages.
+#[derive(Debug, Error)]
+pub enum PeerError {
+    /// The socket failed.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+    /// The peer left in the middle of a message.
+    #[error("the peer closed the connection in the middle of a message")]
+    Torn,
+    /// The handshake failed.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// The handshake took too long.
+    #[error("the peer did not complete the handshake within {0:?}")]
+    SlowHandshake(Duration),
+    /// The peer's bytes make no sense or exceed a limit.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// No sign of life.
+    #[error("the peer has been silent for {0:?} and answers no PING")]
+    Silent(Duration),
+    /// Strangers use too much.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+impl PeerSettings {
+    /// The settings that the configured limits give, for peers that hold a key.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            frames: FrameLimits {
+                frame: limits.frame_bytes,
+                message: limits.message_bytes,
+                parts: limits.message_parts,
+            },
+            outbox_bytes: limits.outbox_bytes,
+            handshake: limits.handshake(),
+            ping_after: limits.ping_after(),
+            silence: limits.silence(),
+        }
+    }
+}
+
+/// A connection whose handshake is complete. Dropping it ends the connection, whoever else holds its outbox.
+#[derive(Debug)]
+pub struct Peer {
+    read: ReadHalf,
+    buffer: BytesMut,
+    decoder: Decoder,
+    outbox: Outbox,
+    remote: Remote,
+    settings: PeerSettings,
+    local: SocketType,
+    read_size: usize,
+    heard: Instant,
+    alarm: Pin<Box<Sleep>>,
+    ticket: Option<Ticket>,
+}
+
+impl Peer {
+    /// Greets the other end and exchanges READY, within the deadline.
+    pub async fn establish(stream: Stream, local: Local, settings: PeerSettings) -> Result<Self, PeerError> {
+        let deadline = settings.handshake;
+        timeout(deadline, Self::shake_hands(stream, local, settings))
+            .await
+            .map_err(|_| PeerError::SlowHandshake(deadline))?
+    }
+
+    async fn shake_hands(stream: Stream, local: Local, settings: PeerSettings) -> Result<Self, PeerError> {
+        let socket = local.socket;
+        let (mut read, write) = stream.split();
+        let outbox = Outbox::new(write, settings.outbox_bytes);
+        let (mut input, mut output) = (BytesMut::with_capacity(512), BytesMut::new());
+        let mut handshake = Handshake::start(local, &mut output);
+        let remote = loop {
+            outbox.push_bytes(&output.split());
+            outbox.flush();
+            if read.read_buf(&mut input).await? == 0 {
+                return Err(PeerError::Torn);
+            }
+            match handshake.advance(&mut input, &mut output)? {
+                Step::Wait(next) => handshake = next,
+                Step::Done(remote) => break remote,
+            }
+        };
+        outbox.push_bytes(&output);
+        outbox.flush();
+        Ok(Self {
+            read,
+            buffer: input,
+            decoder: Decoder::new(settings.frames),
+            outbox,
+            remote,
+            local: socket,
+            read_size: SMALL_READ,
+            heard: Instant::now(),
+            alarm: Box::pin(sleep(settings.ping_after)),
+            settings,
+            ticket: None,
+        })
+    }
+
+    /// Puts the peer under the limits for strangers until [`Self::trust`].
+    pub(crate) fn distrust(&mut self, ticket: Ticket, longest_message: usize) {
+        let FrameLimits { frame, parts, .. } = self.settings.frames;
+        let limits = FrameLimits { frame: frame.min(longest_message), message: longest_message, parts };
+        self.decoder.set_limits(limits);
+        self.ticket = Some(ticket);
+    }
+
+    /// The peer has shown that it holds the key.
+    pub fn trust(&mut self) {
+        if self.ticket.take().is_some() {
+            self.decoder.set_limits(self.settings.frames);
+        }
+    }
+
+    /// What the handshake told of the peer.
+    pub fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    /// Where signed messages to the peer go.
+    pub fn signed_outbox(&self) -> SignedOutbox {
+        SignedOutbox(self.outbox.clone())
+    }
+
+    /// Where echoed frames to the peer go.
+    pub fn echo_outbox(&self) -> EchoOutbox {
+        EchoOutbox(self.outbox.clone())
+    }
+
+    /// Subscribes to all messages that start with `topic`, in the form that the peer's version knows.
+    pub fn subscribe(&self, topic: &[u8]) {
+        if self.remote.minor >= 1 {
+            self.outbox.push_command(&Command::Subscribe(Bytes::copy_from_slice(topic)));
+        } else {
+            let length = u8::try_from(topic.len() + 1).unwrap_or(u8::MAX);
+            self.outbox.push_bytes(&[&[0, length, 1][..], topic].concat());
+        }
+        self.outbox.flush();
+    }
+
+    /// Waits for what the peer sends next and appends all that has arrived to `batch`.
+    ///
+    /// `false` is a clean end: the peer closed the connection between two messages. Cancelling loses nothing.
+    pub async fn next(&mut self, batch: &mut Vec<Event>) -> Result<bool, PeerError> {
+        loop {
+            self.decode(batch)?;
+            if !batch.is_empty() {
+                return Ok(true);
+            }
+            if self.buffer.is_empty() {
+                self.buffer = BytesMut::new();
+            }
+            tokio::select! {
+                biased;
+                readable = self.read.readable() => readable?,
+                () = self.outbox.drain() => return Ok(false),
+                () = &mut self.alarm => {
+                    self.ring()?;
+                    continue;
+                }
+            }
+            if self.read().await? == 0 {
+                return if self.decoder.is_inside(&self.buffer) { Err(PeerError::Torn) } else { Ok(false) };
+            }
+        }
+    }
+
+    fn decode(&mut self, batch: &mut Vec<Event>) -> Result<(), PeerError> {
+        while let Some(item) = self.decoder.decode(&mut self.buffer)? {
+            match item {
+                Item::Message(frames) => batch.extend(self.message(frames)),
+                Item::Command(Command::Subscribe(topic)) => batch.push(Event::Subscribe(topic)),
+                Item::Command(Command::Cancel(topic)) => batch.push(Event::Cancel(topic)),
+                Item::Command(Command::Ping(context)) => {
+                    self.outbox.push_command(&Command::Pong(context));
+                    self.outbox.flush();
+                }
+                Item::Command(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A message to an XPUB socket is a subscription in the form of ZMTP 3.0, or nothing to us.
+    fn message(&self, frames: Frames) -> Option<Event> {
+        if self.local != SocketType::XPub {
+            return Some(Event::Message(frames));
+        }
+        let first = frames.first()?;
+        match first.first()? {
+            1 => Some(Event::Subscribe(first.slice(1..))),
+            0 => Some(Event::Cancel(first.slice(1..))),
+            _ => None,
+        }
+    }
+
+    async fn read(&mut self) -> Result<usize, PeerError> {
+        // Never more than doubles what has arrived, however much the peer announces.
+        let most = self.buffer.len().max(self.read_size);
+        let room = self.decoder.missing().clamp(self.read_size, most);
+        if let Some(ticket) = &mut self.ticket {
+            ticket.holds(self.decoder.held() + self.buffer.len() + room)?;
+        }
+        self.buffer.reserve(room);
+        let read = self.read.read_buf(&mut self.buffer).await?;
+        self.read_size = if read >= self.read_size { LARGE_READ.min(self.read_size * 4) } else { SMALL_READ };
+        self.heard = Instant::now();
+        Ok(read)
+    }
+
+    /// The alarm rang: asks a silent peer for a sign of life, or gives it up.
+    fn ring(&mut self) -> Result<(), PeerError> {
+        let silence = self.heard.elapsed();
+        if self.remote.minor >= 1 {
+            if silence >= self.settings.silence {
+                return Err(PeerError::Silent(silence));
+            }
+            if silence >= self.settings.ping_after {
+                self.outbox.push_command(&Command::Ping(Bytes::new()));
+                self.outbox.flush();
+            }
+        }
+        self.alarm.as_mut().reset(Instant::now() + self.settings.ping_after);
+        Ok(())
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.outbox.close();
+    }
+}

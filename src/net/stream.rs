@@ -1,0 +1,125 @@
+//! TCP and Unix sockets under one roof, split into a reading and a writing half.
+
+use std::{
+    io::{self, IoSlice},
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    net::{TcpStream, UnixStream, tcp, unix},
+};
+
+/// A connected socket.
+#[derive(Debug)]
+pub enum Stream {
+    /// `tcp`
+    Tcp(TcpStream),
+    /// `ipc`
+    Ipc(UnixStream),
+}
+
+/// Whom a stream connects, as far as the socket itself tells.
+#[derive(Clone, Copy, Debug)]
+pub enum Ends {
+    /// Both addresses.
+    Tcp {
+        /// Ours.
+        local: SocketAddr,
+        /// The peer's.
+        peer: SocketAddr,
+    },
+    /// The peer's credentials at the time of `connect` (`SO_PEERCRED`).
+    Ipc {
+        /// Its user.
+        uid: u32,
+        /// Its process, if told.
+        pid: Option<i32>,
+    },
+}
+
+impl Stream {
+    /// Wraps a TCP socket: no delay for small messages, and keepalive against half-open connections.
+    pub fn tcp(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
+        Ok(Self::Tcp(stream))
+    }
+
+    /// Whom the stream connects.
+    pub fn ends(&self) -> io::Result<Ends> {
+        match self {
+            Self::Tcp(stream) => Ok(Ends::Tcp { local: stream.local_addr()?, peer: stream.peer_addr()? }),
+            Self::Ipc(stream) => {
+                let peer = stream.peer_cred()?;
+                Ok(Ends::Ipc { uid: peer.uid(), pid: peer.pid() })
+            }
+        }
+    }
+
+    pub(super) fn split(self) -> (ReadHalf, WriteHalf) {
+        match self {
+            Self::Tcp(stream) => {
+                let (read, write) = stream.into_split();
+                (ReadHalf::Tcp(read), WriteHalf::Tcp(write))
+            }
+            Self::Ipc(stream) => {
+                let (read, write) = stream.into_split();
+                (ReadHalf::Ipc(read), WriteHalf::Ipc(write))
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum ReadHalf {
+    Tcp(tcp::OwnedReadHalf),
+    Ipc(unix::OwnedReadHalf),
+}
+
+impl ReadHalf {
+    /// Waits until there is something to read, without a buffer: an idle connection holds none.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(read) => read.readable().await,
+            Self::Ipc(read) => read.readable().await,
+        }
+    }
+}
+
+impl AsyncRead for ReadHalf {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(read) => Pin::new(read).poll_read(context, buffer),
+            Self::Ipc(read) => Pin::new(read).poll_read(context, buffer),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum WriteHalf {
+    Tcp(tcp::OwnedWriteHalf),
+    Ipc(unix::OwnedWriteHalf),
+}
+
+impl WriteHalf {
+    pub(super) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(write) => write.try_write_vectored(slices),
+            Self::Ipc(write) => write.try_write_vectored(slices),
+        }
+    }
+
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(write) => write.writable().await,
+            Self::Ipc(write) => write.writable().await,
+        }
+    }
+}
