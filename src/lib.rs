@@ -1,8 +1,11 @@
 //! One Jupyter connection file; a fleet of kernels behind it.
+pub mod byte_size;
 pub mod channel;
 pub mod frames;
 pub mod id;
 pub mod jupyter;
 pub mod limits;
 pub mod net;
+pub mod route;
+pub mod runtime_name;
 pub mod zmtp;

@@ -1,0 +1,189 @@
+//! What becomes of a request: the whole of routing, on one page.
+
+use std::time::Instant;
+
+use super::{KernelState, Placement, Refusal, Requirements, RequirementsError, RestartRight, Table, place};
+use crate::id::{ClientId, KernelId};
+
+/// A verified message on shell, control or stdin, as far as routing looks at it.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// Who sent it.
+    pub client: &'a ClientId,
+    /// What it is.
+    pub kind: RequestKind,
+}
+
+/// The kinds of messages that routing tells apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RequestKind {
+    /// `kernel_info_request`
+    KernelInfo,
+    /// `connect_request`
+    Connect,
+    /// `interrupt_request`
+    Interrupt,
+    /// `shutdown_request`
+    Shutdown {
+        /// Whether the kernel is to come back.
+        restart: bool,
+    },
+    /// `input_reply`
+    InputReply,
+    /// Everything else.
+    Other,
+}
+
+/// What becomes of a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Decision {
+    /// It goes to this kernel.
+    Forward(KernelId),
+    /// A kernel with this id is launched from the runtime with this index, and the request goes to it.
+    Launch(KernelId, usize),
+    /// A `kernel_info_request` to a kernel that would not answer at once: what is known of it is told, or else the
+    /// request goes to it. A kernel of the runtime with this index is launched under this id where that is given.
+    KnownInfo(KernelId, Option<usize>),
+    /// A `kernel_info_request` of a client that has not decided yet: what is known of this runtime is told.
+    RuntimeInfo(usize),
+    /// The published ports are told.
+    Connect,
+    /// The kernel is interrupted in its runtime's way.
+    Interrupt(KernelId),
+    /// There is nothing to interrupt.
+    NothingToInterrupt,
+    /// The client has left the kernel, which this many others still use; or it had none.
+    Detached(usize),
+    /// The kernel is stopped: this was its last client.
+    Stop(KernelId),
+    /// The kernel is restarted in place.
+    Restart(KernelId),
+    /// Others use the kernel, and the configuration lets only a sole client restart.
+    RestartRefused(KernelId, usize),
+    /// An `input_reply` that nobody asked for.
+    Unasked,
+    /// The routing metadata makes no sense.
+    Misunderstood(RequirementsError),
+    /// No kernel can serve.
+    Refused(Refusal),
+}
+
+impl RequestKind {
+    /// The kind of a message, by its type; `restart` is asked for where it matters.
+    pub fn of(msg_type: &str, restart: impl FnOnce() -> bool) -> Self {
+        match msg_type {
+            "kernel_info_request" => Self::KernelInfo,
+            "connect_request" => Self::Connect,
+            "interrupt_request" => Self::Interrupt,
+            "shutdown_request" => Self::Shutdown { restart: restart() },
+            "input_reply" => Self::InputReply,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl<A> Table<A> {
+    /// Decides, and binds the client where the request decides. `wishes` reads the routing metadata; it is asked only
+    /// of a client that has no kernel yet. `fresh` makes the id of a kernel that is to be launched.
+    pub fn decide(
+        &mut self,
+        request: &Request<'_>,
+        wishes: impl FnOnce() -> Result<Option<Requirements>, RequirementsError>,
+        fresh: impl FnOnce() -> KernelId,
+        now: Instant,
+    ) -> Decision {
+        if let Some(kernel) = self.kernel_of(request.client).cloned() {
+            return self.decide_bound(kernel, request, now);
+        }
+        match request.kind {
+            RequestKind::Connect => return Decision::Connect,
+            RequestKind::Interrupt => return Decision::NothingToInterrupt,
+            RequestKind::Shutdown { .. } => return Decision::Detached(0),
+            RequestKind::InputReply => return Decision::Unasked,
+            RequestKind::KernelInfo | RequestKind::Other => {}
+        }
+        let requirements = match wishes() {
+            Err(error) => return Decision::Misunderstood(error),
+            Ok(None) if request.kind == RequestKind::KernelInfo => return self.default_info(fresh),
+            Ok(wishes) => wishes.unwrap_or_default(),
+        };
+        let placement =
+            place(&requirements, &self.candidates(now), &self.settings.runtimes, self.settings.default);
+        match placement {
+            Placement::Refused(refusal) => Decision::Refused(refusal),
+            Placement::Existing(kernel) => {
+                self.bind(request.client, &kernel, &requirements);
+                self.decide_bound(kernel, request, now)
+            }
+            Placement::Spawn(runtime) => {
+                let kernel = fresh();
+                self.launch(&kernel, runtime);
+                self.bind(request.client, &kernel, &requirements);
+                match request.kind {
+                    RequestKind::KernelInfo => Decision::KnownInfo(kernel, Some(runtime)),
+                    _ => Decision::Launch(kernel, runtime),
+                }
+            }
+        }
+    }
+
+    fn decide_bound(&mut self, kernel: KernelId, request: &Request<'_>, now: Instant) -> Decision {
+        let others = || self.others(&kernel, request.client, now);
+        match request.kind {
+            RequestKind::Other => Decision::Forward(kernel),
+            RequestKind::KernelInfo => match self.kernels.get(&kernel) {
+                Some(entry) if self.shell_is_blocked(entry) => Decision::KnownInfo(kernel, None),
+                _ => Decision::Forward(kernel),
+            },
+            RequestKind::Connect => Decision::Connect,
+            RequestKind::Interrupt => Decision::Interrupt(kernel),
+            RequestKind::InputReply => self.take_input(kernel, request.client),
+            RequestKind::Shutdown { restart: true } => match others() {
+                others if others > 0 && self.settings.restart == RestartRight::Sole => {
+                    Decision::RestartRefused(kernel, others)
+                }
+                _ => Decision::Restart(kernel),
+            },
+            RequestKind::Shutdown { restart: false } => match others() {
+                0 => {
+                    self.stop_kernel(&kernel);
+                    Decision::Stop(kernel)
+                }
+                others => {
+                    self.unbind(request.client);
+                    Decision::Detached(others)
+                }
+            },
+        }
+    }
+
+    /// Only the client that was asked for input may give it.
+    fn take_input(&mut self, kernel: KernelId, client: &ClientId) -> Decision {
+        match self.kernels.get_mut(&kernel) {
+            Some(entry) if entry.in_flight.awaits_input_of(client) => {
+                entry.in_flight.input_arrived(client);
+                Decision::Forward(kernel)
+            }
+            _ => Decision::Unasked,
+        }
+    }
+
+    /// What a client is told that has not said yet what it wants: the default runtime's own words, from the first
+    /// kernel of it that comes up.
+    fn default_info(&mut self, fresh: impl FnOnce() -> KernelId) -> Decision {
+        let default = self.settings.default;
+        if self.informed.contains(&default) {
+            return Decision::RuntimeInfo(default);
+        }
+        let coming = self
+            .kernels
+            .iter()
+            .find(|(_, kernel)| kernel.runtime == default && kernel.state != KernelState::Stopping);
+        if let Some((kernel, _)) = coming {
+            return Decision::KnownInfo(kernel.clone(), None);
+        }
+        let kernel = fresh();
+        self.launch(&kernel, default);
+        Decision::KnownInfo(kernel, Some(default))
+    }
+}

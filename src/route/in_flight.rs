@@ -1,0 +1,103 @@
+//! The requests that wait for a kernel's replies: how a reply finds its asker.
+//!
+//! Kernels differ in how much of an envelope they echo (ilua and deno: the first identity only), so a reply is
+//! matched by its parent header and by nothing else.
+
+use std::collections::HashMap;
+
+use smallvec::{SmallVec, smallvec};
+
+use crate::{
+    channel::Channel,
+    id::{ClientId, MsgId},
+};
+
+/// A request that was forwarded and has no reply yet. `A` is where the reply goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outstanding<A> {
+    /// Who asked.
+    pub client: ClientId,
+    /// What was asked.
+    pub msg_type: String,
+    /// On which channel.
+    pub channel: Channel,
+    /// Where the reply goes.
+    pub address: A,
+    /// The kernel has asked this client for input, and has no answer yet.
+    pub awaits_input: bool,
+}
+
+/// The outstanding requests of one kernel.
+#[derive(Clone, Debug)]
+pub(super) struct InFlight<A> {
+    /// Two clients may use one `msg_id`, and so may one client twice: the oldest is answered first.
+    requests: HashMap<MsgId, SmallVec<[Outstanding<A>; 1]>>,
+    shell: usize,
+}
+
+impl<A> Default for InFlight<A> {
+    fn default() -> Self {
+        Self { requests: HashMap::new(), shell: 0 }
+    }
+}
+
+impl<A> InFlight<A> {
+    pub(super) fn add(&mut self, msg_id: &str, request: Outstanding<A>) {
+        self.shell += usize::from(request.channel == Channel::Shell);
+        match self.requests.get_mut(msg_id) {
+            Some(same) => same.push(request),
+            None => {
+                self.requests.insert(MsgId::from(msg_id), smallvec![request]);
+            }
+        }
+    }
+
+    /// The request that a message's parent header names. Kernels that leave out the session are matched without.
+    pub(super) fn find_mut(&mut self, msg_id: &str, session: &str) -> Option<&mut Outstanding<A>> {
+        self.requests.get_mut(msg_id)?.iter_mut().find(|request| asked_by(request, session))
+    }
+
+    /// Takes the request out that a reply answers.
+    pub(super) fn take(&mut self, msg_id: &str, session: &str) -> Option<Outstanding<A>> {
+        let same = self.requests.get_mut(msg_id)?;
+        let index = same.iter().position(|request| asked_by(request, session))?;
+        let request = same.remove(index);
+        if same.is_empty() {
+            self.requests.remove(msg_id);
+        }
+        self.shell -= usize::from(request.channel == Channel::Shell);
+        Some(request)
+    }
+
+    /// Takes everything out: the kernel is gone.
+    pub(super) fn drain(&mut self) -> Vec<Outstanding<A>> {
+        self.shell = 0;
+        let mut all: Vec<_> = self.requests.drain().collect();
+        all.sort_by(|(one, _), (two, _)| one.cmp(two));
+        all.into_iter().flat_map(|(_, same)| same).collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Requests on shell, which a running cell delays.
+    pub(super) fn on_shell(&self) -> usize {
+        self.shell
+    }
+
+    pub(super) fn awaits_input_of(&self, client: &ClientId) -> bool {
+        self.requests.values().flatten().any(|request| request.awaits_input && request.client == *client)
+    }
+
+    pub(super) fn input_arrived(&mut self, client: &ClientId) {
+        let awaiting = self.requests.values_mut().flatten();
+        for request in awaiting.filter(|request| request.client == *client) {
+            request.awaits_input = false;
+        }
+    }
+}
+
+fn asked_by<A>(request: &Outstanding<A>, session: &str) -> bool {
+    session.is_empty() || request.client.session.as_str() == session
+}

@@ -1,0 +1,25 @@
+//! Who gets which kernel, who is answered, who hears what: pure, without sockets and without a clock.
+//!
+//! `now` is always a parameter, and so is a fresh kernel id: the same history gives the same decisions. What a
+//! message's bytes look like belongs below, carrying a decision out belongs above.
+
+mod audience;
+mod decide;
+mod in_flight;
+mod offer;
+mod placement;
+mod refusal;
+mod requirements;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use audience::Change;
+pub use decide::{Decision, Request, RequestKind};
+pub use in_flight::Outstanding;
+pub use offer::{Offer, Unmet};
+pub use placement::{Candidate, Placement, place};
+pub use refusal::Refusal;
+pub use requirements::{Requirements, RequirementsError};
+pub use table::{KernelState, RestartRight, Settings, Table};

@@ -1,0 +1,105 @@
+//! What a runtime, and each kernel launched from it, has to offer; and what of a wish it does not meet.
+
+use std::{collections::BTreeSet, fmt, num::NonZeroUsize};
+
+use super::Requirements;
+use crate::{byte_size::ByteSize, runtime_name::RuntimeName};
+
+/// What clients may ask a runtime for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Offer {
+    /// Its name.
+    pub runtime: RuntimeName,
+    /// Its language.
+    pub language: String,
+    /// Its providers.
+    pub providers: BTreeSet<String>,
+    /// Its labels.
+    pub labels: BTreeSet<String>,
+    /// The most memory a kernel may use; `None` is unlimited.
+    pub memory_limit: Option<ByteSize>,
+    /// Whether it has a debugger.
+    pub debugger: bool,
+    /// The most clients of one kernel; `None` is no bound.
+    pub max_clients: Option<NonZeroUsize>,
+}
+
+/// One thing asked for that does not hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unmet {
+    /// It is of another runtime.
+    Runtime(String),
+    /// It speaks another language.
+    Language(String),
+    /// It lacks providers.
+    Providers(Vec<String>),
+    /// It lacks labels.
+    Labels(Vec<String>),
+    /// Its memory limit is lower.
+    Memory {
+        /// What it may use.
+        limit: ByteSize,
+    },
+    /// It has no debugger.
+    Debugger,
+    /// It belongs to another group.
+    Group(Option<String>),
+    /// Others have it, or someone has it for himself.
+    Shared,
+    /// It has as many clients as it takes.
+    Full(usize),
+    /// It is not the kernel that was asked for.
+    Kernel,
+}
+
+impl Offer {
+    /// What of the requirements this does not meet; empty if it serves.
+    pub fn unmet(&self, requirements: &Requirements) -> Vec<Unmet> {
+        let mut unmet = Vec::new();
+        if requirements.runtime.as_deref().is_some_and(|asked| asked != self.runtime.as_str()) {
+            unmet.push(Unmet::Runtime(self.runtime.to_string()));
+        }
+        if requirements.language.as_deref().is_some_and(|asked| !asked.eq_ignore_ascii_case(&self.language)) {
+            unmet.push(Unmet::Language(self.language.clone()));
+        }
+        let missing = |asked: &BTreeSet<String>, has| asked.difference(has).cloned().collect::<Vec<_>>();
+        let providers = missing(&requirements.providers, &self.providers);
+        if !providers.is_empty() {
+            unmet.push(Unmet::Providers(providers));
+        }
+        let labels = missing(&requirements.labels, &self.labels);
+        if !labels.is_empty() {
+            unmet.push(Unmet::Labels(labels));
+        }
+        if let (Some(asked), Some(limit)) = (requirements.memory_limit, self.memory_limit)
+            && limit < asked
+        {
+            unmet.push(Unmet::Memory { limit });
+        }
+        if requirements.debug && !self.debugger {
+            unmet.push(Unmet::Debugger);
+        }
+        unmet
+    }
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |list: &[String]| if list.len() == 1 { "" } else { "s" };
+        match self {
+            Self::Runtime(has) => write!(f, "is of runtime {has}"),
+            Self::Language(has) => write!(f, "speaks {has}"),
+            Self::Providers(missing) => {
+                write!(f, "lacks the provider{} {}", plural(missing), missing.join(", "))
+            }
+            Self::Labels(missing) => write!(f, "lacks the label{} {}", plural(missing), missing.join(", ")),
+            Self::Memory { limit } => write!(f, "is limited to {limit} of memory"),
+            Self::Debugger => write!(f, "has no debugger"),
+            Self::Group(Some(has)) => write!(f, "belongs to the group {has}"),
+            Self::Group(None) => write!(f, "belongs to no group"),
+            Self::Shared => write!(f, "is another client's"),
+            Self::Full(most) => write!(f, "already has its {most} clients"),
+            Self::Kernel => write!(f, "is another kernel"),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Choosing the kernel for a client, or the runtime to launch one from.
+
+use super::{Offer, Requirements, Unmet, refusal::Refusal};
+use crate::id::KernelId;
+
+/// A kernel of the fleet, as far as placement looks at it.
+#[derive(Clone, Debug)]
+pub struct Candidate<'a> {
+    /// Its id.
+    pub kernel: &'a KernelId,
+    /// What it offers.
+    pub offer: &'a Offer,
+    /// Its group.
+    pub group: Option<&'a str>,
+    /// Nobody has had it yet: it can still join any group, and be anybody's alone.
+    pub pristine: bool,
+    /// It was given to one client alone.
+    pub exclusive: bool,
+    /// How many live clients it has.
+    pub clients: usize,
+    /// How many requests wait for its replies.
+    pub load: usize,
+    /// Its place in the order of launches.
+    pub born: u64,
+}
+
+/// Where a client goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Placement {
+    /// To a kernel that lives.
+    Existing(KernelId),
+    /// To a new kernel of the runtime with this index.
+    Spawn(usize),
+    /// Nowhere.
+    Refused(Refusal),
+}
+
+impl Candidate<'_> {
+    /// What of the requirements this kernel does not meet; empty if it serves.
+    pub fn unmet(&self, requirements: &Requirements) -> Vec<Unmet> {
+        let mut unmet = self.offer.unmet(requirements);
+        if requirements.kernel.as_ref().is_some_and(|asked| asked != self.kernel) {
+            unmet.push(Unmet::Kernel);
+        }
+        // Who names the kernel means that one, whatever group it is in.
+        let any_group = self.pristine || (requirements.kernel.is_some() && requirements.group.is_none());
+        if !any_group && requirements.group.as_deref() != self.group {
+            unmet.push(Unmet::Group(self.group.map(str::to_owned)));
+        }
+        if self.exclusive || (requirements.isolated && !self.pristine) {
+            unmet.push(Unmet::Shared);
+        }
+        if let Some(most) = self.offer.max_clients.filter(|most| self.clients >= most.get()) {
+            unmet.push(Unmet::Full(most.get()));
+        }
+        unmet
+    }
+}
+
+/// The least loaded of the kernels that match, else the first runtime that can satisfy (the default one first), else
+/// a refusal that says why.
+pub fn place(
+    requirements: &Requirements,
+    candidates: &[Candidate<'_>],
+    runtimes: &[Offer],
+    default: usize,
+) -> Placement {
+    let mut requirements = requirements.clone();
+    if !requirements.names_a_kind() {
+        requirements.runtime = runtimes.get(default).map(|offer| offer.runtime.to_string());
+    }
+    let matching = candidates.iter().filter(|candidate| candidate.unmet(&requirements).is_empty());
+    if let Some(best) = matching.min_by_key(|candidate| (candidate.clients, candidate.load, candidate.born)) {
+        return Placement::Existing(best.kernel.clone());
+    }
+    let default_first = runtimes.get(default).map(|offer| (default, offer));
+    let in_order = default_first.into_iter().chain(runtimes.iter().enumerate());
+    let mut able = in_order.filter(|(_, offer)| offer.unmet(&requirements).is_empty());
+    match able.next() {
+        Some((index, _)) if requirements.kernel.is_none() => Placement::Spawn(index),
+        _ => Placement::Refused(Refusal::explain(&requirements, candidates, runtimes)),
+    }
+}

@@ -1,0 +1,63 @@
+//! Why no kernel can serve a client, in words for the person at the other end.
+
+use std::fmt;
+
+use super::{Candidate, Offer, Requirements, Unmet};
+
+/// Runtimes of which a refusal lists what they lack, at most.
+const LISTED: usize = 12;
+
+/// What was asked, what is missing, and which runtimes exist.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    asked: String,
+    missing: Vec<String>,
+    runtimes: Vec<String>,
+}
+
+impl Refusal {
+    pub(super) fn explain(
+        requirements: &Requirements,
+        candidates: &[Candidate<'_>],
+        runtimes: &[Offer],
+    ) -> Self {
+        Self {
+            asked: requirements.to_string(),
+            missing: missing(requirements, candidates, runtimes),
+            runtimes: runtimes
+                .iter()
+                .map(|offer| format!("{} ({})", offer.runtime, offer.language))
+                .collect(),
+        }
+    }
+}
+
+fn missing(requirements: &Requirements, candidates: &[Candidate<'_>], runtimes: &[Offer]) -> Vec<String> {
+    if let Some(kernel) = &requirements.kernel {
+        return match candidates.iter().find(|candidate| candidate.kernel == kernel) {
+            Some(candidate) => vec![lacks(&format!("kernel {kernel}"), &candidate.unmet(requirements))],
+            None => vec![format!("there is no kernel {kernel}")],
+        };
+    }
+    if let Some(name) = &requirements.runtime {
+        return match runtimes.iter().find(|offer| offer.runtime.as_str() == name) {
+            Some(offer) => vec![lacks(&format!("runtime {name}"), &offer.unmet(requirements))],
+            None => vec![format!("there is no runtime {name}")],
+        };
+    }
+    let each = runtimes.iter().take(LISTED);
+    each.map(|offer| lacks(offer.runtime.as_str(), &offer.unmet(requirements))).collect()
+}
+
+fn lacks(who: &str, unmet: &[Unmet]) -> String {
+    let reasons: Vec<String> = unmet.iter().map(ToString::to_string).collect();
+    format!("{who} {}", reasons.join(" and "))
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no kernel of this fleet can serve what was asked for ({}): ", self.asked)?;
+        write!(f, "{}. ", self.missing.join("; "))?;
+        write!(f, "Runtimes here: {}", self.runtimes.join(", "))
+    }
+}

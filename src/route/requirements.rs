@@ -1,0 +1,108 @@
+//! What a client asks for: the object `fleet` in a message's metadata.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::{byte_size::ByteSize, id::KernelId};
+
+/// What a client asks for. What is absent is not asked for.
+#[derive(Deserialize, Clone, Default, PartialEq, Eq, Debug)]
+#[serde(default, deny_unknown_fields)]
+pub struct Requirements {
+    /// The runtime's name.
+    pub runtime: Option<String>,
+    /// The kernel's language.
+    pub language: Option<String>,
+    /// Providers that the kernel must have, all of them.
+    pub providers: BTreeSet<String>,
+    /// The least memory that the kernel must be allowed.
+    pub memory_limit: Option<ByteSize>,
+    /// Labels that the kernel must have, all of them.
+    pub labels: BTreeSet<String>,
+    /// Whether a debugger is needed.
+    pub debug: bool,
+    /// Kernels are shared within a group only; no group is a group of its own.
+    pub group: Option<String>,
+    /// Whether nobody else may have the kernel.
+    pub isolated: bool,
+    /// One kernel, by its id.
+    pub kernel: Option<KernelId>,
+}
+
+/// Routing metadata that cannot be understood.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error(
+    "the routing metadata `fleet` cannot be understood: {0}. It may hold runtime, language, providers, \
+     memory_limit, labels, debug, group, isolated and kernel"
+)]
+pub struct RequirementsError(String);
+
+impl Requirements {
+    /// Parses the value of `fleet`, JSON. An unknown key is an error: a misspelt wish must not go unheard.
+    pub fn parse(json: &str) -> Result<Self, RequirementsError> {
+        serde_json::from_str(json).map_err(|error| RequirementsError(error.to_string()))
+    }
+
+    /// Whether anything is said about what the kernel is, rather than about how it is shared or how large it may grow.
+    /// Who says nothing of that kind gets the default runtime, as whoever opens a kernel without metadata does.
+    pub fn names_a_kind(&self) -> bool {
+        self.runtime.is_some()
+            || self.language.is_some()
+            || self.kernel.is_some()
+            || self.debug
+            || !self.providers.is_empty()
+            || !self.labels.is_empty()
+    }
+}
+
+impl fmt::Display for Requirements {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(",");
+        let texts = [
+            ("runtime", self.runtime.clone()),
+            ("language", self.language.clone()),
+            ("providers", (!self.providers.is_empty()).then(|| list(&self.providers))),
+            ("memory_limit", self.memory_limit.map(|limit| limit.to_string())),
+            ("labels", (!self.labels.is_empty()).then(|| list(&self.labels))),
+            ("debug", self.debug.then(|| "true".to_owned())),
+            ("group", self.group.clone()),
+            ("isolated", self.isolated.then(|| "true".to_owned())),
+            ("kernel", self.kernel.as_ref().map(ToString::to_string)),
+        ];
+        let said: Vec<String> =
+            texts.into_iter().filter_map(|(name, text)| Some(format!("{name}={}", text?))).collect();
+        f.write_str(if said.is_empty() { "nothing in particular" } else { "" })?;
+        f.write_str(&said.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn reads_the_object_of_the_design() {
+        let json =
+            r#"{"runtime": "lua", "providers": ["openai"], "memory_limit": "512M", "group": "team-a"}"#;
+        let parsed = Requirements::parse(json).unwrap();
+        assert_eq!(parsed.to_string(), "runtime=lua providers=openai memory_limit=512M group=team-a");
+        assert_eq!(Requirements::parse("{}").unwrap().to_string(), "nothing in particular");
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named_with_those_that_exist() {
+        let error = Requirements::parse(r#"{"runtmie": "lua"}"#).unwrap_err().to_string();
+        assert!(error.contains("runtmie") && error.contains("memory_limit"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_parser(text in r#"[\{\}\[\]",:a-z0-9 ]{0,60}"#) {
+            let _ = Requirements::parse(&text);
+        }
+    }
+}
