@@ -1,3 +1,6 @@
 //! One Jupyter connection file; a fleet of kernels behind it.
+pub mod byte_size;
 pub mod channel;
+pub mod fleet;
 pub mod jupyter;
+pub mod runtime_name;

@@ -3,4 +3,6 @@
 //! Bytes in, values out, and back. No sockets, no files, no clock, and no knowledge of ZMTP belong here.
 pub mod connection_file;
 pub mod endpoint;
+pub mod kernelspec;
+pub mod placeholder;
 pub mod scheme;

@@ -1,0 +1,90 @@
+//! The name of a runtime.
+use std::{fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// The name of a runtime: a kernelspec's directory, a table of the config, or `lua`.
+///
+/// Names are compared without regard to case, as jupyter_client does for kernelspecs, so this one is in lower case.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RuntimeName(Arc<str>);
+
+impl RuntimeName {
+    /// The name, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RuntimeName {
+    type Err = InvalidRuntimeName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRuntimeName> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if text.is_empty() || !text.bytes().all(allowed) {
+            return Err(InvalidRuntimeName { found: text.to_owned() });
+        }
+        Ok(Self(text.to_ascii_lowercase().into()))
+    }
+}
+
+impl TryFrom<String> for RuntimeName {
+    type Error = InvalidRuntimeName;
+
+    fn try_from(text: String) -> Result<Self, InvalidRuntimeName> {
+        text.parse()
+    }
+}
+
+impl From<RuntimeName> for String {
+    fn from(name: RuntimeName) -> Self {
+        name.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for RuntimeName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for RuntimeName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?}", self.as_str())
+    }
+}
+
+/// Text that cannot be the name of a runtime.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{found:?} cannot be a runtime's name: use ASCII letters, digits, '.', '_' and '-'")]
+pub struct InvalidRuntimeName {
+    /// The text that was given.
+    pub found: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_in_lower_case() {
+        let name: RuntimeName = "Julia-1.11".parse().unwrap();
+        assert_eq!(name.as_str(), "julia-1.11");
+        assert_eq!(Ok(name), "JULIA-1.11".parse());
+    }
+
+    #[test]
+    fn only_the_characters_of_kernelspec_names() {
+        for text in ["", "a b", "../x", "é", "a/b"] {
+            assert_eq!(text.parse::<RuntimeName>(), Err(InvalidRuntimeName { found: text.to_owned() }));
+        }
+    }
+
+    #[test]
+    fn json_is_the_plain_name() {
+        let name: RuntimeName = serde_json::from_str("\"Lua\"").unwrap();
+        assert_eq!(serde_json::to_string(&name).unwrap(), "\"lua\"");
+        assert!(serde_json::from_str::<RuntimeName>("\"a b\"").is_err());
+    }
+}
