@@ -6,6 +6,7 @@ pub mod discovery;
 pub mod environment;
 pub mod files;
 pub mod python;
+pub mod restart_right;
 pub mod runtime;
 pub mod runtimes;
 pub mod search_path;

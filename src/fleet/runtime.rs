@@ -97,13 +97,10 @@ pub struct CommandValues<'a> {
 }
 
 impl Runtime {
-    /// The name of the built-in runtime.
-    pub const LUA: &'static str = "lua";
-
     /// The Lua kernel that is part of this program.
-    pub fn builtin_lua(name: RuntimeName) -> Self {
+    pub fn builtin_lua() -> Self {
         Self {
-            name,
+            name: RuntimeName::lua(),
             display_name: "Lua (built in)".to_owned(),
             language: "lua".to_owned(),
             launch: Launch::BuiltinLua,

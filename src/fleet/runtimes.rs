@@ -30,17 +30,16 @@ pub struct UnknownRuntime {
 pub struct RuntimeNames(Vec<RuntimeName>);
 
 impl Runtimes {
-    /// Puts runtimes together; of two with one name the earlier counts, and the built-in one comes last.
+    /// Puts runtimes together; of two with one name the earlier counts.
     ///
     /// # Errors
-    /// `default` names a runtime that does not exist. Without it the default is `python3`, or else the built-in one.
+    /// `default` names a runtime that does not exist. Without it the default is `python3` if there is one, else `lua`.
     pub fn new(
         configured: Vec<Runtime>,
         installed: Vec<Runtime>,
-        builtin: Runtime,
         default: Option<&RuntimeName>,
     ) -> Result<Self, UnknownRuntime> {
-        let builtin = Arc::new(builtin);
+        let builtin = Arc::new(Runtime::builtin_lua());
         let mut all: Vec<Arc<Runtime>> = Vec::new();
         let ordered = configured.into_iter().chain(installed).map(Arc::new);
         for runtime in ordered.chain([Arc::clone(&builtin)]) {
@@ -50,7 +49,9 @@ impl Runtimes {
         }
         let default = match default {
             Some(name) => named(&all, name.as_str()).ok_or_else(|| unknown(&all, name))?,
-            None => named(&all, USUAL_DEFAULT).or_else(|| named(&all, Runtime::LUA)).unwrap_or(&builtin),
+            None => {
+                named(&all, USUAL_DEFAULT).or_else(|| named(&all, builtin.name.as_str())).unwrap_or(&builtin)
+            }
         };
         Ok(Self { default: Arc::clone(default), all })
     }
@@ -84,11 +85,18 @@ fn named<'a>(all: &'a [Arc<Runtime>], name: &str) -> Option<&'a Arc<Runtime>> {
 }
 
 fn names(all: &[Arc<Runtime>]) -> RuntimeNames {
-    RuntimeNames(all.iter().map(|runtime| runtime.name.clone()).collect())
+    RuntimeNames::of(all.iter().map(Arc::as_ref))
 }
 
 fn unknown(all: &[Arc<Runtime>], name: &RuntimeName) -> UnknownRuntime {
     UnknownRuntime { name: name.clone(), known: names(all) }
+}
+
+impl RuntimeNames {
+    /// The names of some runtimes.
+    pub fn of<'a>(runtimes: impl IntoIterator<Item = &'a Runtime>) -> Self {
+        Self(runtimes.into_iter().map(|runtime| runtime.name.clone()).collect())
+    }
 }
 
 impl fmt::Display for RuntimeNames {
@@ -103,7 +111,8 @@ mod tests {
     use super::*;
 
     fn runtime(name: &str, display_name: &str) -> Runtime {
-        Runtime { display_name: display_name.to_owned(), ..Runtime::builtin_lua(name.parse().unwrap()) }
+        let (name, display_name) = (name.parse().unwrap(), display_name.to_owned());
+        Runtime { name, display_name, ..Runtime::builtin_lua() }
     }
 
     fn together(
@@ -114,7 +123,7 @@ mod tests {
         let all = |names: &[&str], from: &str| names.iter().map(|name| runtime(name, from)).collect();
         let default = default.map(|name| name.parse().unwrap());
         let (configured, installed) = (all(configured, "config"), all(installed, "kernelspec"));
-        Runtimes::new(configured, installed, runtime("lua", "built in"), default.as_ref())
+        Runtimes::new(configured, installed, default.as_ref())
     }
 
     fn default_of(configured: &[&str], installed: &[&str], default: Option<&str>) -> String {
