@@ -1,6 +1,8 @@
 //! One Jupyter connection file; a fleet of kernels behind it.
 pub mod byte_size;
 pub mod channel;
+pub mod config;
+pub mod fleet;
 pub mod frames;
 pub mod id;
 pub mod jupyter;
@@ -8,4 +10,5 @@ pub mod limits;
 pub mod net;
 pub mod route;
 pub mod runtime_name;
+pub mod runtimes;
 pub mod zmtp;

@@ -11,6 +11,11 @@ use serde::{Deserialize, Serialize};
 pub struct RuntimeName(Arc<str>);
 
 impl RuntimeName {
+    /// `lua`, the name of the runtime that is built in.
+    pub fn lua() -> Self {
+        Self("lua".into())
+    }
+
     /// The name, in lower case.
     pub fn as_str(&self) -> &str {
         &self.0

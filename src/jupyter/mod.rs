@@ -4,7 +4,9 @@
 pub mod connection_file;
 pub mod endpoint;
 pub mod header;
+pub mod kernelspec;
 pub mod message;
+pub mod placeholder;
 pub mod reply;
 pub mod scheme;
 pub mod signature;

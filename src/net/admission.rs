@@ -15,7 +15,7 @@ use crate::{id::Origin, limits::Limits};
 
 /// The counters of all connections that have not authenticated themselves.
 #[derive(Clone, Debug)]
-pub struct Admission(Arc<Counters>);
+pub(super) struct Admission(Arc<Counters>);
 
 #[derive(Debug)]
 struct Counters {
@@ -49,7 +49,7 @@ pub enum Refused {
 
 /// A place among the unauthenticated; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub(super) struct Ticket {
     counters: Arc<Counters>,
     owner: Option<Owner>,
     bytes: usize,
@@ -57,7 +57,7 @@ pub(crate) struct Ticket {
 
 impl Admission {
     /// Counters at zero.
-    pub fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self(Arc::new(Counters {
             connections: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
@@ -67,7 +67,7 @@ impl Admission {
     }
 
     /// Counts a new connection, of which nothing is known yet.
-    pub(crate) fn enter(&self) -> Result<Ticket, Refused> {
+    pub(super) fn enter(&self) -> Result<Ticket, Refused> {
         let most = self.0.limits.unauthenticated_connections;
         if self.0.connections.fetch_add(1, Ordering::Relaxed) >= most {
             self.0.connections.fetch_sub(1, Ordering::Relaxed);
@@ -79,7 +79,7 @@ impl Admission {
 
 impl Ticket {
     /// Counts the connection to its origin, once that is known.
-    pub(crate) fn belongs_to(&mut self, origin: &Origin) -> Result<(), Refused> {
+    pub(super) fn belongs_to(&mut self, origin: &Origin) -> Result<(), Refused> {
         let owner = match origin {
             Origin::Process { uid, .. } | Origin::User { uid } => Owner::User(*uid),
             Origin::Address(address) => Owner::Address(*address),
@@ -98,7 +98,7 @@ impl Ticket {
     }
 
     /// Counts the bytes that the connection holds now, before they are reserved.
-    pub(crate) fn holds(&mut self, bytes: usize) -> Result<(), Refused> {
+    pub(super) fn holds(&mut self, bytes: usize) -> Result<(), Refused> {
         let total = self.counters.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes - self.bytes;
         self.counters.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         let grows = bytes > self.bytes;

@@ -4,6 +4,7 @@
 //! above, bytes and frames below.
 
 mod admission;
+mod admit;
 mod dial;
 mod listener;
 mod origin;
@@ -11,7 +12,8 @@ mod outbox;
 mod peer;
 mod stream;
 
-pub use admission::{Admission, Refused};
+pub use admission::Refused;
+pub use admit::Gatehouse;
 pub use dial::{DialError, dial};
 pub use listener::{BindError, Listener};
 pub use origin::Origins;

@@ -12,7 +12,7 @@ use std::{
 use procfs::{net::TcpNetEntry, process::FDTarget};
 use tokio::sync::{mpsc, oneshot};
 
-use super::stream::{Ends, Stream};
+use super::stream::Ends;
 use crate::id::Origin;
 
 /// Most questions that one search answers.
@@ -43,12 +43,11 @@ impl Origins {
     }
 
     /// The origin of a connection's other end. Takes some milliseconds for local TCP, none otherwise.
-    pub async fn of(&self, stream: &Stream) -> Origin {
-        match stream.ends() {
-            Ok(Ends::Ipc { uid, pid: Some(pid) }) => Origin::Process { uid, pid },
-            Ok(Ends::Ipc { uid, pid: None }) => Origin::User { uid },
-            Ok(Ends::Tcp { local, peer }) => self.of_pair((plain(peer), plain(local))).await,
-            Err(_) => Origin::Unknown,
+    pub async fn of(&self, ends: Ends) -> Origin {
+        match ends {
+            Ends::Ipc { uid, pid: Some(pid) } => Origin::Process { uid, pid },
+            Ends::Ipc { uid, pid: None } => Origin::User { uid },
+            Ends::Tcp { local, peer } => self.of_pair((plain(peer), plain(local))).await,
         }
     }
 

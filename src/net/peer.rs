@@ -156,7 +156,7 @@ impl Peer {
     }
 
     /// Puts the peer under the limits for strangers until [`Self::trust`].
-    pub(crate) fn distrust(&mut self, ticket: Ticket, longest_message: usize) {
+    pub(super) fn distrust(&mut self, ticket: Ticket, longest_message: usize) {
         let FrameLimits { frame, parts, .. } = self.settings.frames;
         let limits = FrameLimits { frame: frame.min(longest_message), message: longest_message, parts };
         self.decoder.set_limits(limits);

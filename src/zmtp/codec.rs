@@ -1,6 +1,6 @@
 //! Frames (RFC 37, section "Framing"): a flags byte, a length of one or eight bytes, a body.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use thiserror::Error;
 
 use super::{Command, CommandError};
@@ -183,7 +183,7 @@ fn put_header(flags: u8, length: usize, out: &mut BytesMut) {
 
 /// Writes a whole message as one run of bytes; for tests and benches, the outbox writes bodies in place.
 #[cfg(test)]
-pub(crate) fn encode_message(frames: &[Bytes], out: &mut BytesMut) {
+pub(crate) fn encode_message(frames: &[bytes::Bytes], out: &mut BytesMut) {
     for (index, frame) in frames.iter().enumerate() {
         encode_header(frame.len(), index + 1 < frames.len(), out);
         out.put_slice(frame);
@@ -192,6 +192,7 @@ pub(crate) fn encode_message(frames: &[Bytes], out: &mut BytesMut) {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;

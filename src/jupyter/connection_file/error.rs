@@ -6,12 +6,12 @@ use crate::jupyter::{
 
 use super::LONGEST_IPC_PATH;
 
-/// Why a connection file cannot be used. The text goes after the file's name.
+/// Why a connection file cannot be used. The text goes after the file's name, and says all: there is no `source`.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionFileError {
     /// Not JSON at all, or cut short.
     #[error("is not JSON ({0}): it may still be being written, or is not a connection file")]
-    NotJson(#[source] serde_json::Error),
+    NotJson(serde_json::Error),
     /// JSON, but no object.
     #[error("is not a JSON object, so it is not a connection file")]
     NotAnObject,
@@ -39,13 +39,13 @@ pub enum ConnectionFileError {
     },
     /// `transport` is neither tcp nor ipc.
     #[error("\"transport\": {0}")]
-    Transport(#[from] UnknownTransport),
+    Transport(UnknownTransport),
     /// `signature_scheme` is unknown.
     #[error("\"signature_scheme\": {0}")]
-    Scheme(#[from] UnknownScheme),
+    Scheme(UnknownScheme),
     /// `ip` of a TCP connection file is no address.
     #[error("\"ip\": {0}")]
-    Ip(#[from] NotAnIp),
+    Ip(NotAnIp),
     /// A Unix socket cannot have such a path.
     #[error(
         "\"ip\" leads to the socket path {path:?} of {} bytes, but a Unix socket's may have {LONGEST_IPC_PATH} \

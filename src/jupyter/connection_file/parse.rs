@@ -33,7 +33,9 @@ impl ConnectionFile {
         let scheme = take_text(&mut fields, "signature_scheme")?;
         let kernel_name = take_text(&mut fields, "kernel_name")?;
         Ok(Self {
-            signature_scheme: scheme.map_or(Ok(SignatureScheme::default()), |name| name.parse())?,
+            signature_scheme: scheme.map_or(Ok(SignatureScheme::default()), |name| {
+                name.parse().map_err(ConnectionFileError::Scheme)
+            })?,
             kernel_name,
             extra: fields,
             ..Self::new(address, ports, SecretKey::new(key))?
@@ -47,11 +49,12 @@ fn refuse_curve(fields: &Map<String, Value>) -> Result<(), ConnectionFileError> 
 }
 
 fn take_address(fields: &mut Map<String, Value>) -> Result<Address, ConnectionFileError> {
-    let transport = take_text(fields, "transport")?.map_or(Ok(Transport::Tcp), |name| name.parse())?;
+    let transport = take_text(fields, "transport")?
+        .map_or(Ok(Transport::Tcp), |name| name.parse().map_err(ConnectionFileError::Transport))?;
     let ip = take_text(fields, "ip")?;
     match (transport, ip) {
         (Transport::Tcp, None) => Ok(Address::Tcp(IpAddr::V4(Ipv4Addr::LOCALHOST))),
-        (Transport::Tcp, Some(ip)) => Ok(Address::Tcp(parse_ip(&ip)?)),
+        (Transport::Tcp, Some(ip)) => Ok(Address::Tcp(parse_ip(&ip).map_err(ConnectionFileError::Ip)?)),
         (Transport::Ipc, None) => Err(ConnectionFileError::MissingField { field: "ip" }),
         (Transport::Ipc, Some(prefix)) => Ok(Address::Ipc(prefix)),
     }

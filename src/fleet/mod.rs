@@ -1,0 +1,12 @@
+//! The kernels of the fleet: launching them, connecting to them, watching over their processes.
+//!
+//! One task owns one kernel. What clients say to kernels passes elsewhere, in the walk.
+mod connect;
+mod local;
+mod provision;
+mod supervisor;
+
+pub use connect::Channels;
+pub use local::Local;
+pub use provision::{Exit, LaunchError, LaunchOrder, Provisioner};
+pub use supervisor::{Downfall, KernelEvent, KernelHandle, supervise};

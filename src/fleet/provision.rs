@@ -1,0 +1,149 @@
+//! What launches kernels somewhere: on this machine now, in containers later.
+
+use std::{fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+
+use thiserror::Error;
+
+use crate::{
+    id::KernelId,
+    jupyter::connection_file::ConnectionFile,
+    runtimes::{FileError, Runtime},
+};
+
+/// A future that a trait object returns.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Launches kernels (Jupyter's word: kernel provisioner).
+pub trait Provisioner: fmt::Debug + Send + Sync {
+    /// Starts one kernel's process. Whether it comes up is seen at its sockets, not here.
+    fn launch<'a>(&'a self, order: &'a LaunchOrder) -> Boxed<'a, Result<Launched, LaunchError>>;
+}
+
+/// Which kernel is to be launched.
+#[derive(Clone, Debug)]
+pub struct LaunchOrder {
+    /// Its id, kept over restarts.
+    pub kernel: KernelId,
+    /// From what.
+    pub runtime: Arc<Runtime>,
+}
+
+/// A process that has been started.
+#[derive(Debug)]
+pub struct Launched {
+    /// The process.
+    pub process: Box<dyn Process>,
+    /// How to connect to it.
+    pub connection: Connection,
+    /// What was started, for messages about it.
+    pub argv: Vec<String>,
+    /// Where its output goes.
+    pub log: PathBuf,
+}
+
+/// How to connect to a kernel.
+#[derive(Debug)]
+pub enum Connection {
+    /// The kernel was given these key and ports.
+    Given(Box<ConnectionFile>),
+    /// The kernel will write this file, with key and ports of its own choice.
+    Announced(PathBuf),
+}
+
+/// A kernel's process, and all that it started.
+pub trait Process: fmt::Debug + Send {
+    /// Its process id, while it runs.
+    fn pid(&self) -> Option<i32>;
+    /// Waits for its end. May be called again.
+    fn wait(&mut self) -> Boxed<'_, Exit>;
+    /// Sends a signal to the process and its children.
+    fn signal(&self, signal: Signal);
+}
+
+/// The signals that a kernel's life needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// SIGINT
+    Interrupt,
+    /// SIGTERM
+    Terminate,
+    /// SIGKILL
+    Kill,
+}
+
+/// How a process ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// With a code.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+    /// Nobody can tell.
+    Unknown,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(number) => match rustix::process::Signal::from_named_raw(*number) {
+                Some(signal) => write!(f, "signal {number} ({signal:?})"),
+                None => write!(f, "signal {number}"),
+            },
+            Self::Unknown => write!(f, "an unknown exit status"),
+        }
+    }
+}
+
+/// Why a kernel did not come up.
+#[derive(Debug, Error)]
+pub enum LaunchError {
+    /// The program cannot be started at all.
+    #[error("cannot start {argv:?}: {error}")]
+    Spawn {
+        /// What was to be started.
+        argv: Vec<String>,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// Its files cannot be made.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Something else that a launch needs is not to be had.
+    #[error("cannot prepare the launch: {0}")]
+    Prepare(std::io::Error),
+    /// It ended before it answered.
+    #[error("{argv:?} ended with {exit} before it answered as a kernel{}", last_lines(.log_tail))]
+    Exited {
+        /// What was started.
+        argv: Vec<String>,
+        /// How it ended.
+        exit: Exit,
+        /// The last lines of its output.
+        log_tail: String,
+    },
+    /// It did not answer in time.
+    #[error(
+        "{argv:?} did not answer as a kernel within {waited:?} (the last step: {step}){}", last_lines(.log_tail)
+    )]
+    Silent {
+        /// What was started.
+        argv: Vec<String>,
+        /// The launch deadline.
+        waited: Duration,
+        /// What was waited for.
+        step: String,
+        /// The last lines of its output.
+        log_tail: String,
+    },
+    /// It was told to stop before it was up.
+    #[error("the kernel was stopped before it was up")]
+    Cancelled,
+}
+
+fn last_lines(log_tail: &str) -> String {
+    match log_tail.trim() {
+        "" => "; it printed nothing".to_owned(),
+        tail => format!("; its last output:\n{tail}"),
+    }
+}

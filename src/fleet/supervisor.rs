@@ -1,0 +1,301 @@
+//! One task owns one kernel's process, through all its lives; others hold a handle to it.
+
+use std::{collections::VecDeque, path::Path, sync::Arc};
+
+use tokio::{
+    sync::mpsc,
+    time::{Duration, Instant, timeout},
+};
+use tracing::{info, warn};
+
+use super::{
+    connect::{Channels, ConnectError, connect},
+    provision::{Exit, LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
+};
+use crate::{id::KernelId, limits::Limits, runtimes::Runtime};
+
+/// Deaths in a row after which a kernel stays dead.
+const RESTARTS_IN_A_ROW: u32 = 5;
+
+/// A kernel that lived that long counts as stable: the deaths before are forgotten.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
+
+/// Tries with new ports where others took those that were chosen.
+const PORT_TRIES: usize = 3;
+
+/// Lines of a kernel's output that an error shows.
+const LOG_LINES: usize = 10;
+
+/// Bytes at the end of a log among which those lines are looked for.
+const LOG_TAIL: u64 = 8 << 10;
+
+/// Orders and events that may wait.
+const QUEUE: usize = 16;
+
+/// What others hold of a kernel's process.
+#[derive(Clone, Debug)]
+pub struct KernelHandle(mpsc::Sender<Order>);
+
+#[derive(Debug)]
+enum Order {
+    Interrupt,
+    Restart,
+    Stop,
+    Kill,
+    /// The proxy lost a channel although the process lives.
+    Lost(String),
+}
+
+/// What happens to a kernel.
+#[derive(Debug)]
+pub enum KernelEvent {
+    /// It answers.
+    Up(Box<Channels>),
+    /// Its process is gone, and it will be launched again.
+    Down(Downfall),
+    /// It is gone for good.
+    Gone(Downfall),
+}
+
+/// Why a kernel's process is gone.
+#[derive(Debug)]
+pub enum Downfall {
+    /// It was asked to stop.
+    Stopped,
+    /// It was asked to restart.
+    Restarted,
+    /// It died.
+    Died {
+        /// How.
+        exit: Exit,
+        /// The last lines of its output.
+        log_tail: String,
+    },
+    /// A channel was lost although the process lived; it was ended.
+    Broken(String),
+    /// It never came up.
+    NeverUp(LaunchError),
+}
+
+impl KernelHandle {
+    /// Interrupts what the kernel runs, by signal.
+    pub fn interrupt(&self) {
+        self.order(Order::Interrupt);
+    }
+
+    /// Ends the process, which has been asked to end, and launches it again.
+    pub fn restart(&self) {
+        self.order(Order::Restart);
+    }
+
+    /// Ends the process, which has been asked to end: after a while by SIGTERM, then by SIGKILL.
+    pub fn stop(&self) {
+        self.order(Order::Stop);
+    }
+
+    /// Ends the process at once.
+    pub fn kill(&self) {
+        self.order(Order::Kill);
+    }
+
+    /// A channel of the kernel is lost.
+    pub fn lost(&self, why: String) {
+        self.order(Order::Lost(why));
+    }
+
+    fn order(&self, order: Order) {
+        if let Err(error) = self.0.try_send(order) {
+            warn!(%error, "a kernel's supervisor takes no orders");
+        }
+    }
+}
+
+/// Launches a kernel and watches over it; events come until [`KernelEvent::Gone`].
+pub fn supervise(
+    provisioner: Arc<dyn Provisioner>,
+    kernel: KernelId,
+    runtime: Arc<Runtime>,
+    limits: Arc<Limits>,
+) -> (KernelHandle, mpsc::Receiver<KernelEvent>) {
+    let (handle, orders) = mpsc::channel(QUEUE);
+    let (events, seen) = mpsc::channel(QUEUE);
+    let order = LaunchOrder { kernel, runtime };
+    tokio::spawn(Supervisor { provisioner, order, limits, orders, events }.run());
+    (KernelHandle(handle), seen)
+}
+
+struct Supervisor {
+    provisioner: Arc<dyn Provisioner>,
+    order: LaunchOrder,
+    limits: Arc<Limits>,
+    orders: mpsc::Receiver<Order>,
+    events: mpsc::Sender<KernelEvent>,
+}
+
+impl Supervisor {
+    async fn run(mut self) {
+        let mut deaths = 0;
+        let last = loop {
+            let started = Instant::now();
+            let downfall = self.live().await;
+            deaths = if started.elapsed() >= STABLE_AFTER { 0 } else { deaths };
+            match &downfall {
+                Downfall::Stopped => break downfall,
+                Downfall::Restarted => deaths = 0,
+                // What never came up will not come up the second time; what did may have been unlucky.
+                Downfall::NeverUp(_) => break downfall,
+                Downfall::Died { .. } | Downfall::Broken(_) => {
+                    deaths += 1;
+                    if deaths > RESTARTS_IN_A_ROW {
+                        break downfall;
+                    }
+                }
+            }
+            self.tell(KernelEvent::Down(downfall)).await;
+        };
+        self.tell(KernelEvent::Gone(last)).await;
+    }
+
+    async fn tell(&self, event: KernelEvent) {
+        // Nobody listens any more only when the whole program ends.
+        let _ = self.events.send(event).await;
+    }
+
+    /// One life: from launch to end.
+    async fn live(&mut self) -> Downfall {
+        let (mut launched, channels) = match self.bring_up().await {
+            Ok(up) => up,
+            Err(LaunchError::Cancelled) => return Downfall::Stopped,
+            Err(error) => return Downfall::NeverUp(error),
+        };
+        info!(kernel = %self.order.kernel, pid = launched.process.pid(), "kernel is up");
+        self.tell(KernelEvent::Up(Box::new(channels))).await;
+        loop {
+            let order = tokio::select! {
+                exit = launched.process.wait() => {
+                    launched.process.signal(Signal::Kill);
+                    return Downfall::Died { exit, log_tail: log_tail(&launched.log) };
+                }
+                order = self.orders.recv() => order,
+            };
+            match order {
+                Some(Order::Interrupt) => launched.process.signal(Signal::Interrupt),
+                Some(Order::Restart) => {
+                    self.end(&mut *launched.process).await;
+                    return Downfall::Restarted;
+                }
+                Some(Order::Lost(why)) => match timeout(self.limits.stop(), launched.process.wait()).await {
+                    // The sockets of a dying process close before it can be waited for.
+                    Ok(exit) => return Downfall::Died { exit, log_tail: log_tail(&launched.log) },
+                    Err(_) => {
+                        self.end(&mut *launched.process).await;
+                        return Downfall::Broken(why);
+                    }
+                },
+                Some(Order::Stop) | None => {
+                    self.end(&mut *launched.process).await;
+                    return Downfall::Stopped;
+                }
+                Some(Order::Kill) => {
+                    launched.process.signal(Signal::Kill);
+                    launched.process.wait().await;
+                    return Downfall::Stopped;
+                }
+            }
+        }
+    }
+
+    /// Launches until the kernel answers; with other ports if those chosen were taken.
+    async fn bring_up(&mut self) -> Result<(Launched, Channels), LaunchError> {
+        let mut tries = 1;
+        loop {
+            let launched = self.provisioner.launch(&self.order).await?;
+            match self.wait_until_up(launched).await {
+                Err(LaunchError::Exited { log_tail, .. })
+                    if tries < PORT_TRIES
+                        && log_tail.to_ascii_lowercase().contains("address already in use") =>
+                {
+                    warn!(kernel = %self.order.kernel, "a port of the kernel was taken; launching it with others");
+                    tries += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn wait_until_up(&mut self, mut launched: Launched) -> Result<(Launched, Channels), LaunchError> {
+        let waited = self.limits.launch();
+        let deadline = Instant::now() + waited;
+        let Launched { process, connection, argv, log } = &mut launched;
+        let error = tokio::select! {
+            biased;
+            exit = process.wait() => {
+                LaunchError::Exited { argv: argv.clone(), exit, log_tail: log_tail(log) }
+            }
+            () = cancelled(&mut self.orders) => LaunchError::Cancelled,
+            connected = connect(&self.order.kernel, connection, &self.limits, deadline) => match connected {
+                Ok(channels) => return Ok((launched, channels)),
+                Err(step) => self.why_not_up(&mut **process, argv, log, waited, &step).await,
+            },
+        };
+        launched.process.signal(Signal::Kill);
+        launched.process.wait().await;
+        Err(error)
+    }
+
+    /// A process that dies closes its sockets first: its end says more than a broken connection.
+    async fn why_not_up(
+        &self,
+        process: &mut dyn Process,
+        argv: &[String],
+        log: &Path,
+        waited: Duration,
+        step: &ConnectError,
+    ) -> LaunchError {
+        let argv = argv.to_vec();
+        match timeout(Duration::from_millis(200), process.wait()).await {
+            Ok(exit) => LaunchError::Exited { argv, exit, log_tail: log_tail(log) },
+            Err(_) => LaunchError::Silent { argv, waited, step: step.to_string(), log_tail: log_tail(log) },
+        }
+    }
+
+    /// Waits for an end that has been asked for; then SIGTERM, then SIGKILL, to the whole group.
+    async fn end(&self, process: &mut dyn Process) {
+        let patience = self.limits.stop();
+        for signal in [Signal::Terminate, Signal::Kill] {
+            if timeout(patience, process.wait()).await.is_ok() {
+                break;
+            }
+            process.signal(signal);
+        }
+        process.wait().await;
+        // What the kernel started, and left behind.
+        process.signal(Signal::Kill);
+    }
+}
+
+/// Ends when the kernel is to be stopped; other orders make no sense to one that is not up.
+async fn cancelled(orders: &mut mpsc::Receiver<Order>) {
+    while let Some(order) = orders.recv().await {
+        if matches!(order, Order::Stop | Order::Kill) {
+            return;
+        }
+    }
+}
+
+/// The last lines of a kernel's output.
+fn log_tail(log: &Path) -> String {
+    use std::io::{Read, Seek, SeekFrom};
+    let read = || -> std::io::Result<String> {
+        let mut file = std::fs::File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL)))?;
+        let mut bytes = Vec::new();
+        file.take(LOG_TAIL).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = read().unwrap_or_default();
+    let mut lines: VecDeque<&str> = text.lines().rev().take(LOG_LINES).collect();
+    lines.make_contiguous().reverse();
+    Vec::from(lines).join("\n")
+}

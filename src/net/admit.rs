@@ -1,0 +1,44 @@
+//! Letting a connection in: where it comes from, whether there is room for another stranger, and the handshake.
+
+use super::{
+    admission::Admission,
+    origin::Origins,
+    peer::{Peer, PeerError, PeerSettings},
+    stream::Stream,
+};
+use crate::{id::Origin, limits::Limits, zmtp::Local};
+
+/// What letting connections in needs, shared by all listeners.
+#[derive(Clone, Debug)]
+pub struct Gatehouse {
+    origins: Origins,
+    admission: Admission,
+    settings: PeerSettings,
+    unauthenticated_message_bytes: usize,
+}
+
+impl Gatehouse {
+    /// Starts the search for origins and the counters at zero.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            origins: Origins::start(),
+            admission: Admission::new(limits),
+            settings: PeerSettings::new(limits),
+            unauthenticated_message_bytes: limits.unauthenticated_message_bytes,
+        }
+    }
+
+    /// Lets a connection in as a stranger; [`Peer::trust`] makes it one of those that hold the key.
+    ///
+    /// Its origin is found while hands are shaken, so it costs no time of its own.
+    pub async fn admit(&self, stream: Stream, local: Local) -> Result<(Peer, Origin), PeerError> {
+        let mut ticket = self.admission.enter()?;
+        let ends = stream.ends()?;
+        let (peer, origin) =
+            tokio::join!(Peer::establish(stream, local, self.settings.clone()), self.origins.of(ends));
+        ticket.belongs_to(&origin)?;
+        let mut peer = peer?;
+        peer.distrust(ticket, self.unauthenticated_message_bytes);
+        Ok((peer, origin))
+    }
+}

@@ -1,0 +1,185 @@
+//! Finds the kernels that are installed for Jupyter.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    jupyter::{
+        kernelspec::{Kernelspec, KernelspecError},
+        placeholder::{replace_placeholders, replace_variables},
+    },
+    runtime_name::{InvalidRuntimeName, RuntimeName},
+};
+
+use super::{
+    environment::Environment,
+    python::PythonEnvironment,
+    runtime::{ConnectionMode, Launch, Runtime, RuntimeSource, usual_transport},
+    search_path::{prefix_of, search_path},
+};
+
+/// Largest `kernel.json` that is read, in bytes: real ones have a few hundred.
+const LARGEST_KERNELSPEC: u64 = 1 << 20;
+
+/// What was found, and what was not taken.
+#[derive(Debug, Default)]
+pub struct Discovery {
+    /// A runtime per kernelspec, in the order of the search path, and by name within a directory.
+    pub runtimes: Vec<Runtime>,
+    /// Kernelspecs that cannot be used: to be shown as warnings.
+    pub skipped: Vec<SkippedKernelspec>,
+}
+
+/// A kernelspec that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("skipped the kernelspec {}: {reason}", path.display())]
+pub struct SkippedKernelspec {
+    /// Its directory or file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: SkipReason,
+}
+
+/// Why a kernelspec cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SkipReason {
+    /// The directory's name cannot be a runtime's.
+    #[error(transparent)]
+    Name(#[from] InvalidRuntimeName),
+    /// The file cannot be read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(io::Error),
+    /// The file is no kernelspec.
+    #[error("it {0}")]
+    Kernelspec(KernelspecError),
+    /// Another program than the local provisioner must start it.
+    #[error("it needs the provisioner {0:?}, but only local processes can be started")]
+    Provisioner(String),
+}
+
+/// Finds every kernelspec that `jupyter kernelspec list` would show in that environment.
+///
+/// As with Jupyter, the first of a name counts, even if it turns out to be broken. Python is not started for it, so a
+/// `python3` kernel that exists only as an importable ipykernel, without a kernelspec, is not found: every package of
+/// ipykernel installs one.
+pub fn discover(environment: &Environment) -> Discovery {
+    let python = PythonEnvironment::find(environment);
+    let mut discovery = Discovery::default();
+    let mut seen = BTreeSet::new();
+    for directory in search_path(environment, python.as_ref()) {
+        for found in kernelspecs_in(&directory) {
+            let taken = found.name().map_err(SkipReason::from).and_then(|name| {
+                let new = seen.insert(name.clone());
+                new.then(|| found.runtime(name, environment, python.as_ref())).transpose()
+            });
+            match taken {
+                Ok(runtime) => discovery.runtimes.extend(runtime),
+                Err(reason) => discovery.skipped.push(SkippedKernelspec { path: found.resource_dir, reason }),
+            }
+        }
+    }
+    discovery
+}
+
+/// The kernelspecs of one directory, by name.
+fn kernelspecs_in(kernels: &Path) -> Vec<Found> {
+    let Ok(entries) = fs::read_dir(kernels) else { return Vec::new() };
+    let mut found: Vec<Found> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.join("kernel.json").is_file())
+        .map(|resource_dir| Found { resource_dir, prefix: prefix_of(kernels).map(Path::to_owned) })
+        .collect();
+    found.sort_by(|one, other| one.resource_dir.cmp(&other.resource_dir));
+    found
+}
+
+/// A directory with a `kernel.json` in it.
+struct Found {
+    resource_dir: PathBuf,
+    /// The installation that the directory is a part of.
+    prefix: Option<PathBuf>,
+}
+
+impl Found {
+    fn name(&self) -> Result<RuntimeName, InvalidRuntimeName> {
+        self.resource_dir.file_name().unwrap_or_default().to_string_lossy().parse()
+    }
+
+    fn runtime(
+        &self,
+        name: RuntimeName,
+        environment: &Environment,
+        python: Option<&PythonEnvironment>,
+    ) -> Result<Runtime, SkipReason> {
+        let bytes = read(&self.resource_dir.join("kernel.json")).map_err(SkipReason::Unreadable)?;
+        let spec = Kernelspec::parse(&bytes).map_err(SkipReason::Kernelspec)?;
+        if let Some(provisioner) = spec.provisioner {
+            return Err(SkipReason::Provisioner(provisioner));
+        }
+        let argv = self.command(spec.argv, python);
+        Ok(Runtime {
+            name,
+            display_name: spec.display_name,
+            language: spec.language,
+            transport: usual_transport(&argv),
+            launch: Launch::Argv { argv, env: filled(spec.env, environment), cwd: None },
+            providers: BTreeSet::new(),
+            labels: BTreeSet::new(),
+            memory_limit: None,
+            interrupt_mode: spec.interrupt_mode,
+            connection: ConnectionMode::Given,
+            pool: 0,
+            max_clients: None,
+            debugger: spec.debugger,
+            source: RuntimeSource::Kernelspec(self.resource_dir.clone()),
+        })
+    }
+
+    /// The command with what is known now: which Python, `{resource_dir}` and `{prefix}`.
+    fn command(&self, mut argv: Vec<String>, python: Option<&PythonEnvironment>) -> Vec<String> {
+        let resource_dir = self.resource_dir.to_string_lossy();
+        let prefix = self.prefix.as_deref().or(python.map(|python| python.prefix.as_path()));
+        let prefix = prefix.map(Path::to_string_lossy);
+        let mut values = vec![("resource_dir", resource_dir.as_ref())];
+        values.extend(prefix.as_deref().map(|prefix| ("prefix", prefix)));
+        if let Some(program) = argv.first_mut() {
+            self.choose_python(program, python);
+        }
+        argv.iter().map(|argument| replace_placeholders(argument, &values)).collect()
+    }
+
+    /// A bare `python` means the one that the kernelspec was installed with, not whichever is first on `PATH`: Jupyter
+    /// takes its own for it, which is the same where one environment holds both.
+    fn choose_python(&self, program: &mut String, python: Option<&PythonEnvironment>) {
+        if !is_bare_python(program) {
+            return;
+        }
+        let own =
+            self.prefix.as_ref().map(|prefix| prefix.join("bin").join(&program)).filter(|own| own.is_file());
+        if let Some(chosen) = own.or_else(|| python.map(|python| python.executable.clone())) {
+            *program = chosen.to_string_lossy().into_owned();
+        }
+    }
+}
+
+/// `python`, `python3` or `python3.12`, without a directory.
+fn is_bare_python(program: &str) -> bool {
+    let version = program.strip_prefix("python");
+    version.is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST_KERNELSPEC).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Variables with the references in them replaced, as Jupyter does when it starts the kernel.
+fn filled(env: BTreeMap<String, String>, environment: &Environment) -> BTreeMap<String, String> {
+    let variable = |name: &str| environment.variable(name).map(|value| value.to_string_lossy().into_owned());
+    env.into_iter().map(|(name, text)| (name, replace_variables(&text, variable))).collect()
+}

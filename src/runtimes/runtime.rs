@@ -1,0 +1,182 @@
+//! A runtime: a named way to launch a kernel.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    num::{NonZeroU16, NonZeroUsize},
+    path::PathBuf,
+};
+
+use serde::Deserialize;
+
+use crate::{
+    byte_size::ByteSize,
+    jupyter::{endpoint::Transport, kernelspec::InterruptMode, placeholder::replace_placeholders},
+    runtime_name::RuntimeName,
+};
+
+/// How kernels of one kind are launched, and what they offer to clients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Runtime {
+    /// What clients ask for.
+    pub name: RuntimeName,
+    /// What people see in lists.
+    pub display_name: String,
+    /// The language, as kernelspecs write it.
+    pub language: String,
+    /// What is started.
+    pub launch: Launch,
+    /// The model providers that the runtime has access to.
+    pub providers: BTreeSet<String>,
+    /// Whatever else clients may ask for by name, such as `gpu`.
+    pub labels: BTreeSet<String>,
+    /// The most memory that a kernel may use; `None` is unlimited.
+    pub memory_limit: Option<ByteSize>,
+    /// How a kernel is interrupted.
+    pub interrupt_mode: InterruptMode,
+    /// How the proxy reaches a kernel.
+    pub transport: Transport,
+    /// Who chooses a kernel's key and ports.
+    pub connection: ConnectionMode,
+    /// How many kernels are kept warm, ready for the next client.
+    pub pool: usize,
+    /// The most clients that share a kernel; `None` is no bound.
+    pub max_clients: Option<NonZeroUsize>,
+    /// Whether the kernel has a debugger.
+    pub debugger: bool,
+    /// Where the runtime was found.
+    pub source: RuntimeSource,
+}
+
+/// What is started to get a kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Launch {
+    /// A command.
+    Argv {
+        /// The command, never empty; its placeholders are filled by [`CommandValues::fill`].
+        argv: Vec<String>,
+        /// Variables to add to the environment, ready to use.
+        env: BTreeMap<String, String>,
+        /// The working directory; `None` is the proxy's own.
+        cwd: Option<PathBuf>,
+    },
+    /// This program's own Lua kernel.
+    BuiltinLua,
+}
+
+/// Who chooses a kernel's key and ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectionMode {
+    /// The proxy writes the connection file, and the kernel reads it, as Jupyter has it.
+    #[default]
+    Given,
+    /// The kernel chooses them and writes the connection file itself.
+    Announced,
+}
+
+/// Where a runtime was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuntimeSource {
+    /// An installed kernelspec: its directory.
+    Kernelspec(PathBuf),
+    /// A table of a config file: that file.
+    Config(PathBuf),
+    /// Part of this program.
+    BuiltIn,
+}
+
+/// What the placeholders in a runtime's command stand for.
+#[derive(Debug, Clone, Copy)]
+pub struct CommandValues<'a> {
+    /// `{connection_file}`: its full path.
+    pub connection_file: &'a str,
+    /// `{port}`: the first of the kernel's ports, shell's.
+    pub port: NonZeroU16,
+    /// `{kernel_id}`
+    pub kernel_id: &'a str,
+}
+
+impl Runtime {
+    /// The Lua kernel that is part of this program.
+    pub fn builtin_lua() -> Self {
+        Self {
+            name: RuntimeName::lua(),
+            display_name: "Lua (built in)".to_owned(),
+            language: "lua".to_owned(),
+            launch: Launch::BuiltinLua,
+            providers: BTreeSet::new(),
+            labels: BTreeSet::new(),
+            memory_limit: None,
+            interrupt_mode: InterruptMode::Message,
+            transport: Transport::Ipc,
+            connection: ConnectionMode::Given,
+            pool: 0,
+            max_clients: None,
+            debugger: false,
+            source: RuntimeSource::BuiltIn,
+        }
+    }
+}
+
+/// The transport of a kernel that is started by this command, where nobody says otherwise.
+///
+/// ipc keeps other users of the machine out, but few kernels know it: ipykernel does.
+pub fn usual_transport(argv: &[String]) -> Transport {
+    if argv.iter().any(|argument| argument.contains("ipykernel")) { Transport::Ipc } else { Transport::Tcp }
+}
+
+impl CommandValues<'_> {
+    /// The command to run: placeholders replaced; what is no placeholder of ours stays as it is.
+    pub fn fill(&self, argv: &[String]) -> Vec<String> {
+        let port = self.port.to_string();
+        let values = [
+            ("connection_file", self.connection_file),
+            ("port", port.as_str()),
+            ("kernel_id", self.kernel_id),
+        ];
+        argv.iter().map(|argument| replace_placeholders(argument, &values)).collect()
+    }
+}
+
+impl fmt::Display for RuntimeSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kernelspec(path) | Self::Config(path) => path.display().fmt(formatter),
+            Self::BuiltIn => formatter.write_str("built in"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_filled() {
+        let values = CommandValues {
+            connection_file: "/run/kernel-1.json",
+            port: NonZeroU16::new(4100).unwrap(),
+            kernel_id: "0a1b2c3d",
+        };
+        let argv =
+            ["k", "-f={connection_file}", "--port", "{port}", "{kernel_id}", "{other}"].map(str::to_owned);
+        assert_eq!(
+            values.fill(&argv),
+            ["k", "-f=/run/kernel-1.json", "--port", "4100", "0a1b2c3d", "{other}"]
+        );
+    }
+
+    #[test]
+    fn ipykernel_gets_ipc() {
+        for (argument, transport) in [
+            ("ipykernel_launcher", Transport::Ipc),
+            ("ipykernel", Transport::Ipc),
+            ("bash_kernel", Transport::Tcp),
+        ] {
+            assert_eq!(
+                usual_transport(&["python3".to_owned(), "-m".to_owned(), argument.to_owned()]),
+                transport
+            );
+        }
+    }
+}
