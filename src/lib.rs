@@ -1,1 +1,3 @@
 //! One Jupyter connection file; a fleet of kernels behind it.
+
+pub mod lua;
