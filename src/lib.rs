@@ -12,3 +12,5 @@ pub mod route;
 pub mod runtime_name;
 pub mod runtimes;
 pub mod zmtp;
+
+pub mod lua;

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use jupyter_fleet::runtimes::{Discovery, Environment, Launch, Runtime, RuntimeSource, discover};
+use jupyter_fleet::{
+    jupyter::{endpoint::Transport, kernelspec::InterruptMode},
+    runtimes::{Discovery, Environment, Launch, Runtime, RuntimeSource, discover},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
