@@ -19,13 +19,14 @@ pub struct ExecArguments {
     /// The fleet's connection file, or its name: `fleet` stands for kernel-fleet.json in Jupyter's runtime directory
     #[arg(long, value_name = "FILE", default_value = "fleet", env = "JUPYTER_FLEET_EXISTING")]
     existing: PathBuf,
-    #[command(flatten)]
-    kernel: KernelArguments,
     /// Give up when the code has not finished after this time [default: wait as long as the kernel lives]
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     timeout: Option<Duration>,
     #[command(flatten)]
     code: CodeArguments,
+    // Last, for its heading would stand over whatever follows.
+    #[command(flatten)]
+    kernel: KernelArguments,
 }
 
 /// Which kernel to run the code in; without any of these, one of the default runtime.

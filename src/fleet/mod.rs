@@ -10,3 +10,4 @@ pub mod restart_right;
 pub mod runtime;
 pub mod runtimes;
 pub mod search_path;
+mod shim;

@@ -36,31 +36,22 @@ fn asking_for_nothing_is_no_metadata() {
 
 #[test]
 fn each_flag_is_a_key_of_the_metadata() {
-    let arguments = [
-        ["--runtime", "Lua", "--language", "lua", "--provider", "openai", "--provider", "ollama"].as_slice(),
-        &[
-            "--memory-limit",
-            "0.5K",
-            "--label",
-            "gpu",
-            "--group",
-            "team-a",
-            "--isolated",
-            "--debug",
-            "--kernel",
-            "0a",
-        ],
-    ];
-    assert!(parse(&[&["-c", "1"], arguments[1]].concat()).is_err(), "0.5K is no size");
-    let mut flags = arguments.concat();
-    flags[9] = "524288K";
+    let text = ["--runtime", "Lua", "--language", "lua", "--provider", "openai", "--provider", "ollama"];
+    let more = ["--memory-limit", "524288K", "--label", "gpu", "--group", "team-a", "--kernel", "0a"];
     assert_eq!(
-        fleet(&flags),
+        fleet(&[text.as_slice(), &more, &["--isolated", "--debug"]].concat()),
         json!({
             "runtime": "lua", "language": "lua", "providers": ["openai", "ollama"], "memory_limit": "512M",
             "labels": ["gpu"], "group": "team-a", "isolated": true, "debug": true, "kernel": "0a"
         })
     );
+}
+
+#[test]
+fn values_that_cannot_be_are_usage_errors() {
+    for wrong in [["--memory-limit", "0.5K"], ["--runtime", "a b"]] {
+        assert!(parse(&[&["-c", "1"], wrong.as_slice()].concat()).is_err(), "{wrong:?}");
+    }
 }
 
 #[test]
