@@ -1,4 +1,5 @@
 //! One Jupyter connection file; a fleet of kernels behind it.
+pub mod app;
 pub mod byte_size;
 pub mod channel;
 pub mod cli;
@@ -9,8 +10,11 @@ pub mod id;
 pub mod jupyter;
 pub mod limits;
 pub mod lua;
+pub mod metrics;
 pub mod net;
+pub mod proxy;
 pub mod route;
 pub mod runtime_name;
 pub mod runtimes;
+pub mod shutdown;
 pub mod zmtp;

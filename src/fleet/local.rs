@@ -35,13 +35,16 @@ const REMEMBERED_PORTS: usize = 1000;
 #[derive(Debug)]
 pub struct Local {
     directory: PathBuf,
+    /// A variable of our own environment that holds a key.
+    hidden: Option<String>,
     recent_ports: Mutex<VecDeque<u16>>,
 }
 
 impl Local {
     /// A provisioner whose kernels' connection files, sockets and logs live in `directory`, which is private.
-    pub fn new(directory: PathBuf) -> Self {
-        Self { directory, recent_ports: Mutex::default() }
+    /// The environment variable `hidden` is kept from them.
+    pub fn new(directory: PathBuf, hidden: Option<String>) -> Self {
+        Self { directory, hidden, recent_ports: Mutex::default() }
     }
 
     fn start(&self, order: &LaunchOrder) -> Result<Launched, LaunchError> {
@@ -63,6 +66,9 @@ impl Local {
             .chain(command.as_std().get_args())
             .map(|word| word.to_string_lossy().into_owned())
             .collect();
+        if let Some(variable) = &self.hidden {
+            command.env_remove(variable);
+        }
         let output = open_log(&log).map_err(LaunchError::Prepare)?;
         let errors = output.try_clone().map_err(LaunchError::Prepare)?;
         let child = command

@@ -76,6 +76,26 @@ impl SignedOutbox {
     }
 }
 
+/// Outboxes that have something to write once a batch is done.
+#[derive(Debug, Default)]
+pub struct Flushes(SmallVec<[SignedOutbox; 4]>);
+
+impl Flushes {
+    /// One more, once.
+    pub fn add(&mut self, outbox: SignedOutbox) {
+        if !self.0.iter().any(|known| known.is(&outbox)) {
+            self.0.push(outbox);
+        }
+    }
+
+    /// Writes what all of them hold.
+    pub fn flush(&mut self) {
+        for outbox in self.0.drain(..) {
+            outbox.flush();
+        }
+    }
+}
+
 impl EchoOutbox {
     /// Queues and writes frames.
     pub fn send(&self, frames: &Frames) -> Result<(), PushError> {
