@@ -69,8 +69,10 @@ def shared_fleet(launch):
 
 @pytest.fixture
 def fleet(shared_fleet):
-    """The shared fleet, for the test that runs now."""
-    return shared_fleet
+    """The shared fleet, for the test that runs now. Plain kernels serve one test and end after all its clients."""
+    yield shared_fleet
+    if shared_fleet.is_direct:
+        shared_fleet.end_kernels()
 
 
 @pytest.fixture
@@ -137,5 +139,3 @@ def connect_process(fleet):
     yield open_client
     for client in remote_clients:
         client.close()
-    if fleet.is_direct:
-        fleet.release([])

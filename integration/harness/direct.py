@@ -79,18 +79,18 @@ class DirectKernels:
         return processes.tagged(self._tag)
 
     def release(self, clients):
-        """Closes the clients and ends the kernels: a plain kernel has no notion of detaching."""
+        """Closes the clients: a plain kernel has no notion of detaching."""
         for client in clients:
             client.stop_channels()
-        self._end()
 
     def stop(self):
-        self._end()
+        self.end_kernels()
         self.home.remove()
 
     clear = stop
 
-    def _end(self):
+    def end_kernels(self):
+        """Ends every kernel; the next client gets a new one."""
         processes.end(processes.tagged(self._tag))
         for process, file in self._kernels.values():
             process.wait()

@@ -26,8 +26,6 @@ async def connect_async(fleet):
             reply = await client.shutdown(reply=True, timeout=SECONDS)
             assert reply["content"]["status"] == "ok"
         client.stop_channels()
-    if fleet.is_direct:
-        fleet.release([])
 
 
 async def run(client, code):
