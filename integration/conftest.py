@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(config, items):
 def pytest_runtest_makereport(item, call):
     report = yield
     if report.failed:
-        for fleet in item.config.stash.get(RUNNING, []):
+        for fleet in (each for each in item.config.stash.get(RUNNING, []) if each.home.path.exists()):
             report.sections.append((f"fleet in {fleet.home.path}", fleet.report()))
     return report
 
@@ -76,11 +76,9 @@ def fleet(shared_fleet):
 
 
 @pytest.fixture
-def own_fleet(launch, request, pytestconfig):
+def own_fleet(launch, request):
     """A fleet of the test's own; options by `pytest.mark.parametrize(..., indirect=True)`."""
-    fleet = launch(**getattr(request, "param", {}))
-    yield from started(fleet)
-    pytestconfig.stash[RUNNING].remove(fleet)
+    yield from started(launch(**getattr(request, "param", {})))
 
 
 def started(fleet):

@@ -53,7 +53,8 @@ class ClientProcess:
         """Every iopub message so far, as text: what a test searches for another client's traces."""
         while self.recorded.socket.poll(200):
             self.client.get_iopub_msg(timeout=1)
-        texts = [json.dumps({name: message[name] for name in ("header", "parent_header", "content")}, default=str) for message in self.recorded.seen]
+        kept = ("header", "parent_header", "content")
+        texts = [json.dumps({name: message[name] for name in kept}, default=str) for message in self.recorded.seen]
         return {"messages": texts}
 
     def do_die(self):

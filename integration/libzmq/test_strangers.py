@@ -80,7 +80,6 @@ def test_a_replayed_message_is_executed_once(honest, wire):
     assert execute(honest, "count").result == "1"
 
 
-@pytest.mark.proxy_only
 def test_a_replay_on_another_connection_is_not_executed(honest, wire):
     execute(honest, "count = 0")
     peer = wire()
