@@ -62,7 +62,7 @@ def frames_heard(listener):
     """Tells the listener to end; returns how many frames it had received by then."""
     heard, _ = listener.communicate("end\n", timeout=30)
     assert listener.returncode == 0
-    return int(heard)
+    return int(heard.splitlines()[-1])
 
 
 def test_a_bare_subscriber_of_the_same_user_hears_the_users_kernels(fleet, connect, group):
