@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinSet,
@@ -61,7 +62,6 @@ pub fn serve(
     create_directory(&directories.runtime)?;
     let state = directories.runtime.join(STATE_DIRECTORY);
     create_private_directory(&state)?;
-    raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(config, settings, &runtimes, &directories, state, out))
 }
@@ -84,7 +84,7 @@ async fn run(
         published: published.clone(),
         default_runtime: position(runtimes),
         runtimes: runtimes.iter().cloned().collect(),
-        provisioner: Arc::new(Local::new(state, hidden)),
+        provisioner: Arc::new(Local::new(state, hidden, raise_open_files())),
         limits: limits.clone(),
         restart: config.restart,
     });
@@ -206,11 +206,16 @@ fn watch_signals(shutdown: Shutdown) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Each session takes five sockets: the soft limit of 1,024 files would be reached with 200 of them.
-fn raise_open_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        warn!(%error, "cannot raise the limit on open files");
+/// Each session takes five sockets: the soft limit of 1,024 files would be reached with 200 of them. Returns what it
+/// was, for the kernels.
+fn raise_open_files() -> Option<Rlimit> {
+    let before = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: before.maximum, maximum: before.maximum };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => Some(before),
+        Err(error) => {
+            warn!(%error, "cannot raise the limit on open files");
+            None
+        }
     }
 }

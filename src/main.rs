@@ -1,6 +1,9 @@
 //! The binary: parses the command line, starts the log, runs one command.
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use jupyter_fleet::{
@@ -31,7 +34,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 fn start_log(cli: &Cli) {
-    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let log = match cli.log.format {
         LogFormat::Human => log.with_target(false).boxed(),
         LogFormat::Json => log.json().boxed(),

@@ -25,6 +25,9 @@ use crate::{
 /// Frames from this size on are handed to the kernel where they lie; smaller ones are copied into one run of bytes.
 const COPY_BELOW: usize = 8 << 10;
 
+/// Bytes beyond the limit that are kept for messages that must not be lost: statuses, and notices of losses.
+const RESERVE: usize = 1 << 20;
+
 /// Most slices of one vectored write.
 const SLICES: usize = 64;
 
@@ -51,6 +54,11 @@ impl SignedOutbox {
     /// Queues a message behind its receiver's envelope. It leaves with the next [`Self::flush`].
     pub fn push(&self, envelope: &Envelope, message: &Signed) -> Result<(), PushError> {
         self.0.push(envelope.frames().iter().chain(message.frames()))
+    }
+
+    /// Queues a message that must not be lost although the peer is slow: for it, a reserve is kept.
+    pub fn push_urgent(&self, envelope: &Envelope, message: &Signed) -> Result<(), PushError> {
+        self.0.push_within(self.0.0.limit + RESERVE, envelope.frames().iter().chain(message.frames()))
     }
 
     /// Writes as much as the socket takes.
@@ -136,13 +144,21 @@ impl Outbox {
     }
 
     fn push<'a>(&self, frames: impl Iterator<Item = &'a Bytes> + Clone) -> Result<(), PushError> {
+        self.push_within(self.0.limit, frames)
+    }
+
+    fn push_within<'a>(
+        &self,
+        limit: usize,
+        frames: impl Iterator<Item = &'a Bytes> + Clone,
+    ) -> Result<(), PushError> {
         let size: usize = frames.clone().map(Bytes::len).sum();
         let mut queue = self.0.queue.lock();
         if queue.socket.is_none() {
             return Err(PushError::Closed);
         }
         // One message may always wait, however long: the limit on messages bounds it.
-        if queue.bytes > 0 && queue.bytes + size > self.0.limit {
+        if queue.bytes > 0 && queue.bytes + size > limit {
             return Err(PushError::Full);
         }
         queue.append(frames);

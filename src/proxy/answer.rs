@@ -106,8 +106,8 @@ impl Proxy {
         header: &Header<'_>,
         address: &ReturnAddress,
     ) {
-        let most = self.limits.requests_in_flight;
-        let text = format!("{most} requests of this client already wait for {}", kernel.name());
+        let text =
+            format!("too much already waits for {}: try again when it has done some of it", kernel.name());
         self.fail(client, &header.msg_type, address, &Failure::new("TooManyRequests", text));
     }
 

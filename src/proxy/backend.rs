@@ -131,6 +131,7 @@ impl Proxy {
         let mut fanout = kernel.fanout();
         if let Some(state) = state {
             fanout.set_state(state);
+            return fanout.publish_status(&envelope, &signed, &self.voice, signer);
         }
         for _ in 0..fanout.publish(&envelope, &signed) {
             self.metrics.lost.increment();

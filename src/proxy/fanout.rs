@@ -58,6 +58,8 @@ pub(super) struct Subscriber {
     pub(super) topics: Arc<Topics>,
     /// Messages that it was too slow for, and has not been told of.
     lost: u64,
+    /// What the first of them belonged to: frontends show a notice only under the request that it belongs to.
+    lost_parent: Bytes,
 }
 
 /// Everyone who hears one kernel.
@@ -82,7 +84,7 @@ impl Fanout {
         voice: &Voice,
         signer: &Signer,
     ) {
-        let mut subscriber = Subscriber { connection, topics, lost: 0 };
+        let mut subscriber = Subscriber { connection, topics, lost: 0, lost_parent: Bytes::new() };
         self.greet(&mut subscriber, voice, signer);
         self.subscribers.push(subscriber);
     }
@@ -125,13 +127,26 @@ impl Fanout {
 
     /// Queues a message for everyone who wants it; returns for how many it was too much.
     pub(super) fn publish(&mut self, envelope: &Envelope, message: &Signed) -> u64 {
-        let mut lost = 0;
+        let wanting =
+            self.subscribers.iter_mut().filter(|subscriber| subscriber.topics.want(envelope.first()));
+        wanting.map(|subscriber| u64::from(!subscriber.push(envelope, message))).sum()
+    }
+
+    /// The same for a status, which even a slow subscriber gets, behind a notice of what it missed: a frontend that
+    /// misses an `idle` waits for ever.
+    pub(super) fn publish_status(
+        &mut self,
+        envelope: &Envelope,
+        status: &Signed,
+        voice: &Voice,
+        signer: &Signer,
+    ) {
+        let topic = self.topic();
         for subscriber in &mut self.subscribers {
-            if subscriber.topics.want(envelope.first()) && !subscriber.push(envelope, message) {
-                lost += 1;
+            if subscriber.topics.want(envelope.first()) && subscriber.give_notice(&topic, voice, signer) {
+                let _ = subscriber.connection.outbox.push_urgent(envelope, status);
             }
         }
-        lost
     }
 
     /// Writes what is queued.
@@ -146,26 +161,33 @@ impl Fanout {
         self.subscribers.iter().any(|subscriber| subscriber.lost > 0)
     }
 
-    /// Tells those who can take it how much they missed, and the kernel's state, for that may have been among it.
+    /// Tells those who can take it how much they missed.
     pub(super) fn give_notices(&mut self, voice: &Voice, signer: &Signer) {
-        let state = self.state.clone();
-        let envelope = self.topic();
+        let topic = self.topic();
         for subscriber in self.subscribers.iter_mut().filter(|subscriber| subscriber.lost > 0) {
-            let lost = subscriber.lost;
-            let text =
-                format!("[jupyter-fleet: {lost} messages were lost here, for this client reads too slowly]");
-            let notice = signer.sign(voice.notice(&text, &Bytes::new()));
-            if subscriber.connection.outbox.push(&envelope, &notice).is_ok() {
-                subscriber.lost = 0;
-                let status = signer.sign(voice.status(state.clone(), &Bytes::new()));
-                subscriber.push(&envelope, &status);
-                subscriber.connection.outbox.flush();
-            }
+            subscriber.give_notice(&topic, voice, signer);
+            subscriber.connection.outbox.flush();
         }
     }
 }
 
 impl Subscriber {
+    /// Tells the subscriber what it missed, if anything; `false` if it cannot even take that now.
+    fn give_notice(&mut self, topic: &Envelope, voice: &Voice, signer: &Signer) -> bool {
+        if self.lost > 0 {
+            let text = format!(
+                "[jupyter-fleet: {} messages were lost here: this client reads too slowly]",
+                self.lost
+            );
+            let notice = signer.sign(voice.notice(&text, &self.lost_parent));
+            if self.connection.outbox.push_urgent(topic, &notice) == Err(PushError::Full) {
+                return false;
+            }
+            self.lost = 0;
+        }
+        true
+    }
+
     /// Queues a message; `false` if the subscriber is too slow for it. After a loss, nothing is queued before the
     /// notice of it.
     fn push(&mut self, envelope: &Envelope, message: &Signed) -> bool {
@@ -176,7 +198,8 @@ impl Subscriber {
         match self.connection.outbox.push(envelope, message) {
             Ok(()) | Err(PushError::Closed) => true,
             Err(PushError::Full) => {
-                self.lost += 1;
+                self.lost = 1;
+                self.lost_parent = Bytes::copy_from_slice(message.body().parent_header());
                 false
             }
         }

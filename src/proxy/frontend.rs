@@ -167,8 +167,9 @@ impl Proxy {
                     awaits_input: false,
                 };
                 // An answer to the kernel has no reply of its own.
-                let tracked =
-                    kind == RequestKind::InputReply || table.track(&kernel.id, &header.msg_id, request);
+                let tracked = kind == RequestKind::InputReply
+                    || (!kernel.is_overfull(self.limits.held_bytes)
+                        && table.track(&kernel.id, &header.msg_id, request));
                 (kernel.life(), tracked, kernel)
             });
             (decision, forward)
