@@ -15,6 +15,7 @@ use toml::Spanned;
 
 use crate::{
     jupyter::endpoint::{Transport, parse_ip},
+    limits::Limits,
     route::RestartRight,
     runtime_name::RuntimeName,
     runtimes::{Directories, Environment, Runtime, Runtimes},
@@ -38,8 +39,8 @@ pub struct Config {
     pub restart: RestartRight,
     /// The table `[serve]`.
     pub serve: ServeTable,
-    /// The table `[limits]`, as it stands.
-    pub limits: Option<toml::Table>,
+    /// The table `[limits]`.
+    pub limits: Limits,
     /// The tables `[runtimes.NAME]`, in the order of the file.
     tables: Vec<(Located<RuntimeName>, RuntimeTable)>,
 }
@@ -76,7 +77,8 @@ struct ConfigFile {
     restart: RestartRight,
     #[serde(default)]
     serve: ServeTable,
-    limits: Option<toml::Table>,
+    #[serde(default)]
+    limits: Limits,
     #[serde(default)]
     runtimes: BTreeMap<Spanned<String>, RuntimeTable>,
 }

@@ -1,16 +1,20 @@
 //! One Jupyter connection file; a fleet of kernels behind it.
+pub mod app;
 pub mod byte_size;
 pub mod channel;
+pub mod cli;
 pub mod config;
 pub mod fleet;
 pub mod frames;
 pub mod id;
 pub mod jupyter;
 pub mod limits;
+pub mod lua;
+pub mod metrics;
 pub mod net;
+pub mod proxy;
 pub mod route;
 pub mod runtime_name;
 pub mod runtimes;
+pub mod shutdown;
 pub mod zmtp;
-
-pub mod lua;

@@ -153,6 +153,7 @@ impl Supervisor {
             }
             self.tell(KernelEvent::Down(downfall)).await;
         };
+        self.provisioner.clean_up(&self.order, !matches!(last, Downfall::Stopped));
         self.tell(KernelEvent::Gone(last)).await;
     }
 

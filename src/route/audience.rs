@@ -162,6 +162,13 @@ impl Audience {
         near.filter(|subscriber| self.company(*subscriber).contains(&client)).collect()
     }
 
+    pub(super) fn heard_by(&self, subscriber: ConnectionId) -> Vec<KernelId> {
+        self.subscribers
+            .get(&subscriber)
+            .map(|entry| entry.hears.iter().cloned().collect())
+            .unwrap_or_default()
+    }
+
     /// The kernels that connections of this origin belong to, by the rule for subscribers that may be matched widely.
     pub(super) fn kernels_at(&self, origin: &Origin) -> BTreeSet<KernelId> {
         let kernel =

@@ -211,6 +211,11 @@ impl<A> Table<A> {
         }
     }
 
+    /// Whether the client has a shell or control connection.
+    pub fn is_connected(&self, client: &ClientId) -> bool {
+        self.audience.is_connected(client)
+    }
+
     /// The kernel that a client is bound to.
     pub fn kernel_of(&self, client: &ClientId) -> Option<&KernelId> {
         self.clients.get(client)?.kernel.as_ref()
@@ -345,6 +350,11 @@ impl<A> Table<A> {
     /// It has waited so long for a client of its process that it is matched by user from now on.
     pub fn widen(&mut self, subscriber: ConnectionId) {
         self.audience.widen(subscriber);
+    }
+
+    /// The kernels that it hears.
+    pub fn heard_by(&self, subscriber: ConnectionId) -> Vec<KernelId> {
+        self.audience.heard_by(subscriber)
     }
 
     /// It has ended.

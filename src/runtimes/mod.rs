@@ -9,6 +9,7 @@ mod files;
 mod python;
 mod runtime;
 mod search_path;
+mod shim;
 
 pub use collection::{RuntimeNames, Runtimes, UnknownRuntime};
 pub use directories::Directories;

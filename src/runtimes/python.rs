@@ -6,14 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::environment::Environment;
+use super::{
+    environment::Environment,
+    shim::{is_python, is_shim, python_behind},
+};
 
 /// Longest first line of a script that is read: the kernel of Linux reads 256 bytes of one itself.
 const LONGEST_SHEBANG: u64 = 512;
 
 /// A Python installation or virtual environment.
 ///
-/// It is found from files alone: Python is not started for it.
+/// It is found from files alone. Only a shim is started, for nobody else knows which Python it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PythonEnvironment {
     /// What Python calls `sys.prefix`: kernelspecs are in `share/jupyter/kernels` below it.
@@ -34,13 +37,18 @@ enum Kind {
 
 impl PythonEnvironment {
     /// The environment of the first `jupyter` on `PATH`, else of the first `python3` or `python`.
-    ///
-    /// Shims, which are scripts that choose a Python only when they run, are passed over.
     pub fn find(environment: &Environment) -> Option<Self> {
         let of_jupyter =
             environment.programs("jupyter").filter_map(|script| interpreter_of(&script, environment));
         let pythons = ["python3", "python"].into_iter().flat_map(|name| environment.programs(name));
-        of_jupyter.chain(pythons.filter(|program| !is_script(program))).find_map(Self::of_executable)
+        of_jupyter.chain(pythons).find_map(|program| Self::of_program(program, environment))
+    }
+
+    fn of_program(program: PathBuf, environment: &Environment) -> Option<Self> {
+        if is_shim(&program) {
+            return Self::of_executable(python_behind(&program, environment)?);
+        }
+        Self::of_executable(program)
     }
 
     fn of_executable(executable: PathBuf) -> Option<Self> {
@@ -87,19 +95,15 @@ fn interpreter_of(script: &Path, environment: &Environment) -> Option<PathBuf> {
 fn named_interpreter(line: &str, environment: &Environment) -> Option<PathBuf> {
     let mut words = line.split_whitespace();
     let program = Path::new(words.next()?);
-    let is_python = |path: &Path| path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"python"));
     if is_python(program) {
         return program.is_file().then(|| program.to_owned());
     }
     let name = words.next().filter(|name| program.ends_with("env") && is_python(Path::new(name)))?;
-    environment.programs(name).find(|python| !is_script(python))
+    environment.programs(name).next()
 }
 
 fn python_in(directory: &Path) -> Option<PathBuf> {
-    ["python3", "python"]
-        .map(|name| directory.join(name))
-        .into_iter()
-        .find(|path| path.is_file() && !is_script(path))
+    ["python3", "python"].map(|name| directory.join(name)).into_iter().find(|path| path.is_file())
 }
 
 /// The first line of a script, without its `#!`.
@@ -107,11 +111,6 @@ fn shebang(path: &Path) -> Option<String> {
     let mut line = Vec::new();
     BufReader::new(File::open(path).ok()?.take(LONGEST_SHEBANG)).read_until(b'\n', &mut line).ok()?;
     String::from_utf8(line).ok()?.strip_prefix("#!").map(str::to_owned)
-}
-
-fn is_script(path: &Path) -> bool {
-    let mut start = [0; 2];
-    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"#!"
 }
 
 fn sees_system_packages(configuration: &str) -> bool {

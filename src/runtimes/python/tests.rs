@@ -1,4 +1,7 @@
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::{
+    os::unix::fs::{PermissionsExt, symlink},
+    process::Command,
+};
 
 use tempfile::TempDir;
 
@@ -22,6 +25,15 @@ impl Tree {
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
+    }
+
+    /// A program that is run by the test. A copy made by another process: a file that this process has open for
+    /// writing, if only in a child between fork and exec, cannot be run (ETXTBSY).
+    fn runnable(&self, path: &str, content: &str) -> PathBuf {
+        let original = self.program(&format!("{path}.original"), content);
+        let copy = self.root.join(path);
+        assert!(Command::new("cp").arg("-p").arg(original).arg(&copy).status().unwrap().success());
+        copy
     }
 
     fn virtual_environment(&self, name: &str, configuration: &str) -> PathBuf {
@@ -97,11 +109,24 @@ fn a_linked_jupyter_with_an_odd_first_line_belongs_to_the_python_beside_it() {
 }
 
 #[test]
-fn shims_are_passed_over() {
+fn a_shim_is_asked_which_python_it_stands_for() {
     let tree = Tree::new();
-    for name in ["jupyter", "python3", "python"] {
-        tree.program(&format!("shims/{name}"), "#!/usr/bin/env bash\nexec elsewhere\n");
+    let prefix = tree.virtual_environment("versions/3.12", "");
+    let answer = format!("#!/bin/sh\necho {}\n", prefix.join("bin/python3").display());
+    for name in ["jupyter", "python3"] {
+        tree.runnable(&format!("shims/{name}"), &answer);
     }
+    assert_eq!(tree.found(&["shims"]).unwrap().prefix, prefix);
+}
+
+#[test]
+fn a_shim_that_knows_no_python_is_passed_over() {
+    let tree = Tree::new();
+    for name in ["jupyter", "python3"] {
+        tree.runnable(&format!("shims/{name}"), "#!/bin/sh\nexit 127\n");
+    }
+    let python = tree.program("shims/mise", "not even a program");
+    symlink(python, tree.root.join("shims/python")).unwrap();
     tree.program("usr/bin/python3", "\x7fELF");
     assert_eq!(tree.found(&["shims", "usr/bin"]).unwrap().prefix, tree.root.join("usr"));
 }

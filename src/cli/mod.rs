@@ -1,0 +1,114 @@
+//! The command line: what can be typed, and what it means.
+//!
+//! Each command has a file with two types: its arguments as they are typed, and what they mean once the config and the
+//! environment are known. What the commands then do lives in the rooms below; `runtimes`, which only shows, is here.
+pub mod exec;
+pub mod lua_kernel;
+pub mod runtimes;
+pub mod serve;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+/// One Jupyter connection file; a fleet of kernels behind it.
+///
+/// Any Jupyter client that opens the published connection file believes it talks to one kernel. Each gets the kernel
+/// that it asks for, or the default one, in a process that it may share with others that ask for the same.
+#[derive(Debug, Parser)]
+#[command(name = "jupyter-fleet", version, propagate_version = true)]
+pub struct Cli {
+    /// What is logged to standard error.
+    #[command(flatten)]
+    pub log: LogArguments,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What jupyter-fleet can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Publish the connection file and run the fleet until SIGINT or SIGTERM
+    Serve(serve::ServeArguments),
+    /// Run code in a kernel of a running fleet and show what it prints
+    Exec(exec::ExecArguments),
+    /// Run the built-in Lua kernel, as `serve` and other launchers of kernels do
+    LuaKernel(lua_kernel::LuaKernelArguments),
+    /// List what kernels can be launched
+    Runtimes(runtimes::RuntimesArguments),
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Args)]
+pub struct LogArguments {
+    /// What to log: a level (error, warn, info, debug, trace, off), or levels by module such as
+    /// `warn,jupyter_fleet::route=debug` [default: info for serve, else warn]
+    #[arg(long = "log", global = true, env = "JUPYTER_FLEET_LOG", value_name = "FILTER")]
+    filter: Option<Targets>,
+    /// How to write the log
+    #[arg(long = "log-format", global = true, env = "JUPYTER_FLEET_LOG_FORMAT", default_value = "human")]
+    pub format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people
+    Human,
+    /// One JSON object per line
+    Json,
+}
+
+/// Which config file is read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfigArguments {
+    /// The config file [default: jupyter_fleet.toml in Jupyter's config directory, if it exists]
+    #[arg(long = "config", env = "JUPYTER_FLEET_CONFIG", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+impl Cli {
+    /// What to log: what was asked for, else `info` for the one command that stays, and warnings for the others.
+    pub fn log_filter(&self) -> Targets {
+        self.log.filter.clone().unwrap_or_else(|| {
+            Targets::new().with_default(match self.command {
+                Command::Serve(_) => LevelFilter::INFO,
+                Command::Exec(_) | Command::LuaKernel(_) | Command::Runtimes(_) => LevelFilter::WARN,
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_log_can_be_chosen_before_and_behind_the_command() {
+        for arguments in [["--log", "debug", "runtimes"], ["runtimes", "--log", "debug"]] {
+            let cli = Cli::try_parse_from(["jupyter-fleet"].iter().chain(&arguments)).unwrap();
+            assert_eq!(cli.log_filter(), Targets::new().with_default(LevelFilter::DEBUG));
+        }
+    }
+
+    #[test]
+    fn serve_logs_more_than_the_others() {
+        let filter = |command| Cli::try_parse_from(["jupyter-fleet", command]).unwrap().log_filter();
+        assert_eq!(filter("serve").default_level(), Some(LevelFilter::INFO));
+        assert_eq!(filter("runtimes").default_level(), Some(LevelFilter::WARN));
+    }
+
+    #[test]
+    fn a_wrong_filter_is_a_usage_error() {
+        assert!(Cli::try_parse_from(["jupyter-fleet", "--log", "a=loud", "runtimes"]).is_err());
+    }
+}
