@@ -133,7 +133,9 @@ impl<A> Table<A> {
     /// The kernel's process is gone; its bindings stay, for it comes back. Returns what will never be answered.
     pub fn kernel_is_down(&mut self, id: &KernelId) -> Vec<Outstanding<A>> {
         let Some(kernel) = self.kernels.get_mut(id) else { return Vec::new() };
-        kernel.state = KernelState::Starting;
+        if kernel.state == KernelState::Ready {
+            kernel.state = KernelState::Starting;
+        }
         kernel.busy = false;
         let lost = kernel.in_flight.drain();
         self.settle(&lost);

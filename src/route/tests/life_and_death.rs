@@ -30,6 +30,19 @@ fn a_kernel_that_is_gone_for_good_takes_its_bindings_along() {
 }
 
 #[test]
+fn a_stopping_kernel_takes_nobody_even_after_its_process_has_ended() {
+    let mut fleet = Fleet::new(settings());
+    let id = fleet.join("a", 1, "");
+    assert_eq!(fleet.decide("a", RequestKind::Shutdown { restart: false }, ""), Decision::Stop(id.clone()));
+    assert_eq!(fleet.bind("a", ""), kernel(1));
+    fleet.table.kernel_is_down(&id);
+    assert_ne!(fleet.bind("b", r#"{"group": "b"}"#), id);
+    fleet.connect("c", process(3));
+    let decision = fleet.decide("c", RequestKind::Other, r#"{"kernel": "k0"}"#);
+    assert!(matches!(&decision, Decision::Refused(_)), "{decision:?}");
+}
+
+#[test]
 fn a_stopped_kernel_still_answers_what_it_was_asked() {
     let mut fleet = Fleet::new(settings());
     let id = fleet.join("a", 1, "");
