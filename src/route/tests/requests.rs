@@ -15,6 +15,18 @@ fn a_reply_reaches_its_asker_once() {
 }
 
 #[test]
+fn one_msg_id_of_two_clients_is_told_apart_by_the_session() {
+    let mut fleet = Fleet::new(settings());
+    let id = fleet.join("a", 1, "");
+    fleet.join("b", 2, "");
+    fleet.track(&id, "a", "1", "execute_request", 7);
+    fleet.track(&id, "b", "1", "execute_request", 8);
+    assert_eq!(fleet.table.outstanding(&id), 2);
+    assert_eq!(fleet.answered(&id, "1", "b"), Some(8));
+    assert_eq!(fleet.answered(&id, "1", "a"), Some(7));
+}
+
+#[test]
 fn a_kernel_that_leaves_the_session_out_answers_in_the_order_of_asking() {
     let mut fleet = Fleet::new(settings());
     let id = fleet.join("a", 1, "");
@@ -81,4 +93,16 @@ fn input_comes_only_from_the_client_that_was_asked_and_once() {
     fleet.table.input_asked(&id, "1", "a");
     fleet.answered(&id, "1", "a");
     assert_eq!(fleet.decide("a", RequestKind::InputReply, ""), Decision::Unasked, "the cell is over");
+}
+
+#[test]
+fn the_load_of_a_kernel_is_its_requests_not_their_names() {
+    let mut fleet = Fleet::new(settings());
+    let first = fleet.join("a", 1, r#"{"runtime": "gpu"}"#);
+    let second = fleet.join("b", 2, r#"{"runtime": "gpu", "isolated": true}"#);
+    assert_ne!(first, second);
+    for address in 0..3 {
+        fleet.track(&first, "a", "same", "execute_request", address);
+    }
+    assert_eq!(fleet.table.outstanding(&first), 3);
 }
