@@ -40,7 +40,7 @@ fn missing(requirements: &Requirements, candidates: &[Candidate<'_>], runtimes: 
         };
     }
     if let Some(name) = &requirements.runtime {
-        return match runtimes.iter().find(|offer| offer.runtime.as_str() == name) {
+        return match runtimes.iter().find(|offer| offer.runtime.as_str().eq_ignore_ascii_case(name)) {
             Some(offer) => vec![lacks(&format!("runtime {name}"), &offer.unmet(requirements))],
             None => vec![format!("there is no runtime {name}")],
         };

@@ -48,6 +48,12 @@ fn a_group_or_isolation_wants_a_kernel_of_its_own() {
 }
 
 #[test]
+fn names_of_runtimes_are_compared_without_regard_to_case() {
+    assert_eq!(goes_to(r#"{"runtime": "Lua"}"#), Some(1));
+    assert_eq!(goes_to(r#"{"runtime": "GPU", "isolated": true}"#), None);
+}
+
+#[test]
 fn a_new_kernel_comes_from_the_first_runtime_that_can_satisfy_the_default_one_first() {
     let mut settings = settings();
     settings.default = 2;
