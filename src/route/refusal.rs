@@ -16,13 +16,15 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// `requirements` are what `asked` comes to: who names no kind of kernel means the default runtime.
     pub(super) fn explain(
+        asked: &Requirements,
         requirements: &Requirements,
         candidates: &[Candidate<'_>],
         runtimes: &[Offer],
     ) -> Self {
         Self {
-            asked: requirements.to_string(),
+            asked: asked.to_string(),
             missing: missing(requirements, candidates, runtimes),
             runtimes: runtimes
                 .iter()

@@ -63,6 +63,12 @@ fn a_kernel_that_was_named_says_itself_what_it_lacks() {
 }
 
 #[test]
+fn what_is_said_of_the_default_runtime_is_not_put_into_the_askers_mouth() {
+    let text = refusal(&mut Fleet::new(settings()), r#"{"memory_limit": "2G"}"#);
+    assert!(text.contains("(memory_limit=2G): runtime python3 is limited to 1G of memory."), "{text}");
+}
+
+#[test]
 fn a_refused_client_is_bound_to_nothing_and_may_ask_again() {
     let mut fleet = Fleet::new(settings());
     refusal(&mut fleet, r#"{"runtime": "julia"}"#);
