@@ -283,11 +283,13 @@ impl<A> Table<A> {
     #[must_use]
     pub fn track(&mut self, id: &KernelId, msg_id: &str, request: Outstanding<A>) -> bool {
         let Some(kernel) = self.kernels.get_mut(id) else { return false };
-        let client = self.clients.entry(request.client.clone()).or_default();
-        if client.outstanding >= self.settings.requests_in_flight {
-            return false;
+        // A client that is gone meanwhile and forgotten has nothing that could be counted.
+        if let Some(client) = self.clients.get_mut(&request.client) {
+            if client.outstanding >= self.settings.requests_in_flight {
+                return false;
+            }
+            client.outstanding += 1;
         }
-        client.outstanding += 1;
         kernel.in_flight.add(msg_id, request);
         true
     }

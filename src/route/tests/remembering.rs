@@ -42,3 +42,14 @@ fn connected_clients_are_never_forgotten() {
     }
     assert_eq!(fleet.table.clients_of(&kernel(0)), sessions.map(client));
 }
+
+#[test]
+fn a_request_that_outlives_its_client_leaves_nothing_behind() {
+    let mut fleet = Fleet::new(settings());
+    fleet.connect("a", process(1));
+    fleet.decide("a", RequestKind::KernelInfo, "");
+    fleet.disconnect("a");
+    assert!(fleet.track(&kernel(0), "a", "1", "kernel_info_request", 7), "it is on its way all the same");
+    assert_eq!(fleet.answered(&kernel(0), "1", "a"), Some(7));
+    assert!(fleet.table.clients.is_empty());
+}
