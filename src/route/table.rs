@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{Candidate, Change, Offer, Outstanding, Requirements, audience::Audience, in_flight::InFlight};
-use crate::id::{ClientId, ConnectionId, KernelId, Origin};
+use crate::{
+    channel::Channel,
+    id::{ClientId, ConnectionId, KernelId, Origin},
+};
 
 /// What routing is told once, at the start.
 #[derive(Clone, Debug)]
@@ -290,6 +293,8 @@ impl<A> Table<A> {
             }
             client.outstanding += 1;
         }
+        // It will say so itself, but only in a moment, and whoever attaches until then would wait for the cell.
+        kernel.busy |= request.channel == Channel::Shell;
         kernel.in_flight.add(msg_id, request);
         true
     }

@@ -96,6 +96,22 @@ fn input_comes_only_from_the_client_that_was_asked_and_once() {
 }
 
 #[test]
+fn a_busy_kernel_does_not_delay_attaching() {
+    let mut fleet = Fleet::new(settings());
+    let id = fleet.join("a", 1, "");
+    fleet.track(&id, "a", "1", "execute_request", 7);
+    fleet.connect("b", process(2));
+    let info = |fleet: &mut Fleet| fleet.decide("b", RequestKind::KernelInfo, "{}");
+    assert_eq!(info(&mut fleet), Decision::KnownInfo(id.clone(), None), "it will be busy in a moment");
+    fleet.table.set_busy(&id, true);
+    assert_eq!(info(&mut fleet), Decision::KnownInfo(id.clone(), None));
+    fleet.answered(&id, "1", "a");
+    assert_eq!(info(&mut fleet), Decision::Forward(id.clone()), "the cell is over");
+    fleet.table.kernel_is_down(&id);
+    assert_eq!(info(&mut fleet), Decision::KnownInfo(id, None), "it is being relaunched");
+}
+
+#[test]
 fn the_load_of_a_kernel_is_its_requests_not_their_names() {
     let mut fleet = Fleet::new(settings());
     let first = fleet.join("a", 1, r#"{"runtime": "gpu"}"#);
