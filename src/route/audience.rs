@@ -55,12 +55,14 @@ struct Presence {
     kernel: Option<KernelId>,
     connections: usize,
     /// A client without connections still counts until then, for its listener may outlive its shell.
-    lingers_until: Option<Instant>,
+    until: Option<Instant>,
+    /// It has left, and no listener can be its: it counts no more, whatever the time.
+    gone: bool,
 }
 
 impl Presence {
     fn is_live(&self, now: Instant) -> bool {
-        self.connections > 0 || self.lingers_until.is_some_and(|until| now < until)
+        self.connections > 0 || (!self.gone && self.until.is_some_and(|until| now < until))
     }
 }
 
@@ -69,7 +71,7 @@ impl Audience {
     pub(super) fn client_connected(&mut self, client: &ClientId, origin: Origin) {
         let presence = self.clients.entry(client.clone()).or_default();
         presence.connections += 1;
-        presence.lingers_until = None;
+        presence.gone = false;
         if presence.origins.insert(origin) {
             self.clients_at.entry(origin).or_default().insert(client.clone());
             self.refresh_around(client);
@@ -83,7 +85,7 @@ impl Audience {
         if presence.connections > 0 {
             return;
         }
-        presence.lingers_until = Some(now + linger);
+        presence.until = Some(now + linger);
         for origin in presence.origins.clone() {
             self.end_lingering(origin, now);
         }
@@ -140,6 +142,11 @@ impl Audience {
 
     pub(super) fn is_live(&self, client: &ClientId, now: Instant) -> bool {
         self.clients.get(client).is_some_and(|presence| presence.is_live(now))
+    }
+
+    /// When a client that has left stopped counting, or will; `None` if it was never here.
+    pub(super) fn counts_until(&self, client: &ClientId) -> Option<Instant> {
+        self.clients.get(client)?.until
     }
 
     pub(super) fn is_connected(&self, client: &ClientId) -> bool {
@@ -228,13 +235,13 @@ impl Audience {
         let mut lingering: Vec<(Instant, ClientId)> = here
             .into_iter()
             .filter(|client| !self.is_connected(client) && self.is_live(client, now))
-            .filter_map(|client| Some((self.clients.get(&client)?.lingers_until?, client)))
+            .filter_map(|client| Some((self.clients.get(&client)?.until?, client)))
             .collect();
         lingering.sort();
         let gone = lingering.len().saturating_sub(spare);
         for (_, client) in lingering.into_iter().take(gone) {
             if let Some(presence) = self.clients.get_mut(&client) {
-                presence.lingers_until = None;
+                presence.gone = true;
             }
         }
     }

@@ -269,9 +269,9 @@ impl<A> Table<A> {
         if kernel.clients.len() <= self.settings.remembered_clients {
             return;
         }
-        let gone = kernel.clients.iter().find(|client| !self.audience.is_connected(client)).cloned();
-        if let Some(client) = gone {
-            self.unbind(&client);
+        let gone = kernel.clients.iter().filter(|client| !self.audience.is_connected(client));
+        if let Some(oldest) = gone.min_by_key(|client| self.audience.counts_until(client)).cloned() {
+            self.unbind(&oldest);
         }
     }
 

@@ -34,6 +34,19 @@ fn a_detached_client_decides_anew() {
 }
 
 #[test]
+fn of_too_many_clients_the_one_that_left_first_is_forgotten() {
+    let mut fleet = Fleet::new(Settings { remembered_clients: 2, ..settings() });
+    let id = fleet.join("z", 1, "");
+    fleet.join("a", 2, "");
+    for session in ["z", "a"] {
+        fleet.disconnect(session);
+        fleet.now += LINGER;
+    }
+    fleet.join("m", 3, "");
+    assert_eq!(fleet.table.clients_of(&id), [client("a"), client("m")]);
+}
+
+#[test]
 fn connected_clients_are_never_forgotten() {
     let mut fleet = Fleet::new(Settings { remembered_clients: 2, ..settings() });
     let sessions = ["a", "b", "c", "d"];
