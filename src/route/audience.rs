@@ -64,6 +64,11 @@ impl Presence {
     fn is_live(&self, now: Instant) -> bool {
         self.connections > 0 || (!self.gone && self.until.is_some_and(|until| now < until))
     }
+
+    /// Whether a listener may be its.
+    fn is_here(&self) -> bool {
+        self.connections > 0 || !self.gone
+    }
 }
 
 impl Audience {
@@ -71,9 +76,12 @@ impl Audience {
     pub(super) fn client_connected(&mut self, client: &ClientId, origin: Origin) {
         let presence = self.clients.entry(client.clone()).or_default();
         presence.connections += 1;
-        presence.gone = false;
-        if presence.origins.insert(origin) {
+        let was_gone = std::mem::replace(&mut presence.gone, false);
+        let is_new = presence.origins.insert(origin);
+        if is_new {
             self.clients_at.entry(origin).or_default().insert(client.clone());
+        }
+        if is_new || was_gone {
             self.refresh_around(client);
         }
     }
@@ -173,7 +181,7 @@ impl Audience {
     pub(super) fn kernels_at(&self, origin: &Origin) -> BTreeSet<KernelId> {
         let kernel =
             |client: &ClientId| self.clients.get(client).and_then(|presence| presence.kernel.clone());
-        let near: BTreeSet<KernelId> = self.at(origin).filter_map(kernel).collect();
+        let near: BTreeSet<KernelId> = self.here(origin).filter_map(kernel).collect();
         if !near.is_empty() {
             return near;
         }
@@ -190,6 +198,11 @@ impl Audience {
         self.clients_at.get(origin).filter(|_| exact).into_iter().flatten()
     }
 
+    /// Those of them that have not left for good. A session that was closed long ago must not be heard in the next.
+    fn here(&self, origin: &Origin) -> impl Iterator<Item = &ClientId> {
+        self.at(origin).filter(|client| self.clients.get(client).is_some_and(Presence::is_here))
+    }
+
     fn of_owner(&self, origin: &Origin) -> Vec<&ClientId> {
         let owned = self.clients_at.iter().filter(|(at, _)| at.same_owner(origin));
         owned.flat_map(|(_, clients)| clients).collect()
@@ -198,7 +211,7 @@ impl Audience {
     /// The clients whose kernels a subscriber hears.
     fn company(&self, subscriber: ConnectionId) -> Vec<&ClientId> {
         let Some(entry) = self.subscribers.get(&subscriber) else { return Vec::new() };
-        let near: Vec<_> = self.at(&entry.origin).collect();
+        let near: Vec<_> = self.here(&entry.origin).collect();
         if near.is_empty() && self.wide.contains(&subscriber) { self.of_owner(&entry.origin) } else { near }
     }
 
@@ -227,23 +240,28 @@ impl Audience {
         self.changes.extend(joined.map(|kernel| Change::Joined { subscriber, kernel }));
     }
 
-    /// A client lingers only while a listener may be its: those beyond the number of spare listeners are gone.
+    /// A client lingers for its time and while a listener may be its: those beyond the number of spare listeners are
+    /// gone, the first to have left first.
     fn end_lingering(&mut self, origin: Origin, now: Instant) {
-        let here: Vec<ClientId> = self.at(&origin).cloned().collect();
-        let connected = here.iter().filter(|client| self.is_connected(client)).count();
-        let spare = self.listening(&origin).saturating_sub(connected);
-        let mut lingering: Vec<(Instant, ClientId)> = here
-            .into_iter()
-            .filter(|client| !self.is_connected(client) && self.is_live(client, now))
-            .filter_map(|client| Some((self.clients.get(&client)?.until?, client)))
-            .collect();
+        let (connected, lingering): (Vec<&ClientId>, Vec<&ClientId>) =
+            self.here(&origin).partition(|client| self.is_connected(client));
+        let spare = self.listening(&origin).saturating_sub(connected.len());
+        let surplus = lingering.len().saturating_sub(spare);
+        let mut lingering: Vec<(Option<Instant>, ClientId)> =
+            lingering.into_iter().map(|client| (self.counts_until(client), client.clone())).collect();
         lingering.sort();
-        let gone = lingering.len().saturating_sub(spare);
-        for (_, client) in lingering.into_iter().take(gone) {
-            if let Some(presence) = self.clients.get_mut(&client) {
-                presence.gone = true;
+        for (index, (_, client)) in lingering.into_iter().enumerate() {
+            if index < surplus || !self.is_live(&client, now) {
+                self.leave(&client);
             }
         }
+    }
+
+    fn leave(&mut self, client: &ClientId) {
+        if let Some(presence) = self.clients.get_mut(client) {
+            presence.gone = true;
+        }
+        self.refresh_around(client);
     }
 }
 

@@ -25,6 +25,30 @@ fn a_listener_outlives_its_shell() {
 }
 
 #[test]
+fn a_process_that_opens_sessions_one_after_the_other_hears_only_the_open_one() {
+    let (mut fleet, mut heard) = (Fleet::new(settings()), BTreeSet::new());
+    fleet.subscribe(1, process(1));
+    fleet.join("first", 1, "");
+    fleet.disconnect("first");
+    fleet.unsubscribe(1);
+    assert_eq!(hears(&mut fleet, &mut heard), []);
+    fleet.subscribe(2, process(1));
+    let lua = fleet.join("second", 1, LUA_WISH);
+    assert_eq!(hears(&mut fleet, &mut heard), [lua]);
+}
+
+#[test]
+fn a_session_that_comes_back_hears_its_kernel_again() {
+    let (mut fleet, mut heard) = (Fleet::new(settings()), BTreeSet::new());
+    let python = fleet.join("a", 1, "");
+    fleet.disconnect("a");
+    fleet.subscribe(1, process(1));
+    assert_eq!(hears(&mut fleet, &mut heard), []);
+    fleet.connect("a", process(1));
+    assert_eq!(hears(&mut fleet, &mut heard), [python]);
+}
+
+#[test]
 fn a_client_is_there_until_its_last_connection_ends() {
     let mut fleet = Fleet::new(settings());
     let shared = fleet.join("a", 1, "");
