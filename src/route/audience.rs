@@ -45,6 +45,8 @@ pub(super) struct Audience {
 struct Subscriber {
     origin: Origin,
     topics: usize,
+    /// A client of its process has shown up: it stands behind no tunnel, and is never matched by user.
+    met: bool,
     hears: BTreeSet<KernelId>,
 }
 
@@ -80,6 +82,7 @@ impl Audience {
         let is_new = presence.origins.insert(origin);
         if is_new {
             self.clients_at.entry(origin).or_default().insert(client.clone());
+            self.narrow(origin);
         }
         if is_new || was_gone {
             self.refresh_around(client);
@@ -113,7 +116,8 @@ impl Audience {
     }
 
     pub(super) fn subscriber_arrived(&mut self, subscriber: ConnectionId, origin: Origin) {
-        let entry = Subscriber { origin, topics: 0, hears: BTreeSet::new() };
+        let met = self.at(&origin).next().is_some();
+        let entry = Subscriber { origin, topics: 0, met, hears: BTreeSet::new() };
         self.subscribers.insert(subscriber, entry);
         self.subscribers_at.entry(origin).or_default().insert(subscriber);
         if matches!(origin, Origin::User { .. }) {
@@ -130,9 +134,23 @@ impl Audience {
 
     /// No client of the subscriber's process has shown up for so long that it is matched by user.
     pub(super) fn widen(&mut self, subscriber: ConnectionId) {
-        if self.subscribers.get(&subscriber).is_some_and(|entry| entry.origin.uid().is_some()) {
+        let may = |entry: &Subscriber| !entry.met && entry.origin.uid().is_some();
+        if self.subscribers.get(&subscriber).is_some_and(may) {
             self.wide.insert(subscriber);
             self.refresh(subscriber);
+        }
+    }
+
+    /// A client of this process has shown up.
+    fn narrow(&mut self, origin: Origin) {
+        if !matches!(origin, Origin::Process { .. }) {
+            return;
+        }
+        for subscriber in self.subscribers_at.get(&origin).into_iter().flatten() {
+            self.wide.remove(subscriber);
+            if let Some(entry) = self.subscribers.get_mut(subscriber) {
+                entry.met = true;
+            }
         }
     }
 
@@ -211,8 +229,11 @@ impl Audience {
     /// The clients whose kernels a subscriber hears.
     fn company(&self, subscriber: ConnectionId) -> Vec<&ClientId> {
         let Some(entry) = self.subscribers.get(&subscriber) else { return Vec::new() };
-        let near: Vec<_> = self.here(&entry.origin).collect();
-        if near.is_empty() && self.wide.contains(&subscriber) { self.of_owner(&entry.origin) } else { near }
+        if self.wide.contains(&subscriber) {
+            self.of_owner(&entry.origin)
+        } else {
+            self.here(&entry.origin).collect()
+        }
     }
 
     /// All subscribers that may have to do with a client.

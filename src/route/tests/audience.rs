@@ -63,6 +63,24 @@ fn behind_a_tunnel_a_listener_hears_its_user_after_the_deadline_and_never_anothe
 }
 
 #[test]
+fn a_wide_listener_narrows_for_good_when_a_client_of_its_process_shows_up() {
+    let (mut fleet, mut heard) = (Fleet::new(settings()), Heard::default());
+    fleet.subscribe(1, process(1));
+    fleet.table.widen(ConnectionId(1));
+    let others = fleet.join("other", 2, "");
+    assert_eq!(heard.by(&mut fleet, 1), [others]);
+    fleet.connect("a", process(1));
+    assert_eq!(heard.by(&mut fleet, 1), []);
+    let lua = fleet.bind("a", LUA_WISH);
+    fleet.table.widen(ConnectionId(1));
+    assert_eq!(heard.by(&mut fleet, 1), [lua]);
+    fleet.disconnect("a");
+    fleet.table.remove_kernel(&kernel(1));
+    fleet.join("yet another", 3, "");
+    assert_eq!(heard.by(&mut fleet, 1), [], "its process had a client, so it stands behind no tunnel");
+}
+
+#[test]
 fn a_remote_listener_hears_its_address_and_no_other() {
     let (mut fleet, mut heard) = (Fleet::new(settings()), Heard::default());
     let address = |last: u8| Origin::Address([192, 0, 2, last].into());
