@@ -76,6 +76,9 @@ impl Presence {
 impl Audience {
     /// A shell or control connection has authenticated itself as this client's.
     pub(super) fn client_connected(&mut self, client: &ClientId, origin: Origin) {
+        if !self.is_connected(client) {
+            self.move_out(client, origin);
+        }
         let presence = self.clients.entry(client.clone()).or_default();
         presence.connections += 1;
         let was_gone = std::mem::replace(&mut presence.gone, false);
@@ -275,6 +278,18 @@ impl Audience {
             if index < surplus || !self.is_live(&client, now) {
                 self.leave(&client);
             }
+        }
+    }
+
+    /// A client that comes back from elsewhere is no longer where it was.
+    fn move_out(&mut self, client: &ClientId, to: Origin) {
+        let near = self.around(client);
+        let Some(presence) = self.clients.get_mut(client) else { return };
+        for origin in presence.origins.extract_if(.., |origin| *origin != to) {
+            remove_at(&mut self.clients_at, &origin, client);
+        }
+        for subscriber in near {
+            self.refresh(subscriber);
         }
     }
 

@@ -57,7 +57,7 @@ fn behind_a_tunnel_a_listener_hears_its_user_after_the_deadline_and_never_anothe
     fleet.bind("stranger", LUA_WISH);
     assert_eq!(heard.by(&mut fleet, 1), []);
     fleet.table.widen(ConnectionId(1));
-    assert_eq!(heard.by(&mut fleet, 1), [python.clone()]);
+    assert_eq!(heard.by(&mut fleet, 1), std::slice::from_ref(&python));
     let second = fleet.join("b", 2, r#"{"group": "later"}"#);
     assert_eq!(heard.by(&mut fleet, 1), [python, second], "those who come later too");
 }
@@ -110,7 +110,7 @@ fn a_listener_whose_process_cannot_be_told_hears_its_user_at_once() {
     let (mut fleet, mut heard) = (Fleet::new(settings()), Heard::default());
     fleet.subscribe(1, Origin::User { uid: 1000 });
     let python = fleet.join("a", 1, "");
-    assert_eq!(heard.by(&mut fleet, 1), [python.clone()]);
+    assert_eq!(heard.by(&mut fleet, 1), std::slice::from_ref(&python));
     fleet.connect("hidden", Origin::User { uid: 1000 });
     let lua = fleet.bind("hidden", LUA_WISH);
     assert_eq!(heard.by(&mut fleet, 1), [python, lua]);

@@ -71,3 +71,18 @@ fn a_heartbeat_belongs_to_the_kernel_of_its_process_else_of_its_user() {
     assert_eq!(fleet.table.kernel_at(&Origin::Process { uid: 2000, pid: 5 }), None);
     assert_eq!(fleet.table.kernel_at(&Origin::Unknown), None);
 }
+
+#[test]
+fn a_session_that_comes_back_from_elsewhere_has_moved() {
+    let (mut fleet, mut heard) = (Fleet::new(settings()), BTreeSet::new());
+    let python = fleet.join("a", 1, "");
+    fleet.disconnect("a");
+    fleet.connect("a", process(2));
+    fleet.subscribe(2, process(2));
+    fleet.disconnect("a");
+    assert_eq!(hears(&mut fleet, &mut heard), [python], "its listener is where it is, not where it was");
+    fleet.unsubscribe(2);
+    fleet.connect("a", process(2));
+    fleet.subscribe(1, process(1));
+    assert_eq!(hears(&mut fleet, &mut heard), [], "whoever has its old process id is not it");
+}
