@@ -285,8 +285,12 @@ impl Audience {
     fn move_out(&mut self, client: &ClientId, to: Origin) {
         let near = self.around(client);
         let Some(presence) = self.clients.get_mut(client) else { return };
-        for origin in presence.origins.extract_if(.., |origin| *origin != to) {
-            remove_at(&mut self.clients_at, &origin, client);
+        for origin in std::mem::take(&mut presence.origins) {
+            if origin == to {
+                presence.origins.insert(origin);
+            } else {
+                remove_at(&mut self.clients_at, &origin, client);
+            }
         }
         for subscriber in near {
             self.refresh(subscriber);
