@@ -41,9 +41,8 @@ pub(super) struct Client {
 }
 
 /// What is read of a `kernel_info_reply`.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(default)]
-#[derive(Default)]
 struct KernelInfo {
     status: String,
     evalue: String,
