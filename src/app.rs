@@ -20,6 +20,7 @@ use tracing::{info, warn};
 use crate::{
     channel::Channel,
     cli::{
+        lua_kernel::LuaKernelArguments,
         runtimes::find_runtimes,
         serve::{Listen, ServeArguments, ServeSettings},
     },
@@ -34,7 +35,8 @@ use crate::{
     net::Listener,
     proxy::{Parts, Proxy},
     runtimes::{
-        Directories, Environment, Runtimes, create_directory, create_private_directory, write_connection_file,
+        Directories, Environment, Runtimes, create_directory, create_private_directory, read_connection_file,
+        write_connection_file,
     },
     shutdown::Shutdown,
 };
@@ -64,6 +66,13 @@ pub fn serve(
     create_private_directory(&state)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(config, settings, &runtimes, &directories, state, out))
+}
+
+/// Runs the built-in Lua kernel until it is shut down.
+pub fn lua_kernel(arguments: &LuaKernelArguments) -> anyhow::Result<()> {
+    let file = read_connection_file(&arguments.connection_file)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(crate::lua::serve(file))?)
 }
 
 async fn run(
@@ -174,7 +183,7 @@ fn tell(
 
 /// Removes the published file, unless someone else has published there since.
 fn unpublish(file: &Path, published: &ConnectionFile) {
-    let ours = crate::runtimes::read_connection_file(file).is_ok_and(|found| found == *published);
+    let ours = read_connection_file(file).is_ok_and(|found| found == *published);
     if ours && let Err(error) = std::fs::remove_file(file) {
         warn!(file = %file.display(), %error, "cannot remove the published connection file");
     }

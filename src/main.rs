@@ -28,7 +28,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(arguments) => app::serve(arguments, &environment, out)?,
         Command::Runtimes(arguments) => cli::runtimes::run(&arguments, &environment, out)?,
-        Command::Exec(_) | Command::LuaKernel(_) => {}
+        Command::LuaKernel(arguments) => app::lua_kernel(&arguments)?,
+        Command::Exec(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -142,13 +142,15 @@ impl Proxy {
     ) {
         let parent = &address.header;
         let status = |state| self.voice.status(state, parent);
+        let listeners = self.listeners(client);
+        // From here on, nothing of the kernel's comes in between. (The table is never locked after a fanout.)
         let fanout = kernel.map(Kernel::fanout);
         let last = fanout.as_ref().map(|fanout| fanout.state().clone());
         let last = last.filter(|state| *state != ExecutionState::Idle);
         let last = last.map(|state| self.voice.status(state, &Bytes::new()));
-        self.whisper(client, [status(ExecutionState::Busy)]);
+        self.whisper_to(&listeners, client, [status(ExecutionState::Busy)]);
         self.reply(client, address, self.voice.say_again("kernel_info_reply", info, parent));
-        self.whisper(client, std::iter::once(status(ExecutionState::Idle)).chain(last));
+        self.whisper_to(&listeners, client, std::iter::once(status(ExecutionState::Idle)).chain(last));
         drop(fanout);
     }
 

@@ -67,13 +67,15 @@ pub(super) struct Subscriber {
 pub(super) struct Fanout {
     subscribers: Vec<Subscriber>,
     topic: Bytes,
+    /// What subscribers were last told. A cold start is hidden: a kernel that is starting for the first time takes
+    /// requests, so to clients it is idle.
     state: ExecutionState,
 }
 
 impl Fanout {
     pub(super) fn new(kernel: &KernelId) -> Self {
         let topic = Bytes::from(format!("kernel.{kernel}.status"));
-        Self { subscribers: Vec::new(), topic, state: ExecutionState::Starting }
+        Self { subscribers: Vec::new(), topic, state: ExecutionState::Idle }
     }
 
     /// A subscriber hears the kernel from now on: it is welcomed (JEP 65) and told the kernel's state.

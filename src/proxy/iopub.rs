@@ -13,6 +13,9 @@ use crate::{
     route::Change,
 };
 
+/// Iopub connections and their subscriptions.
+pub(super) type Listeners = Vec<(Arc<Connection>, Arc<Topics>)>;
+
 impl Proxy {
     /// Serves an iopub connection until it ends. It never authenticates itself: what it hears is decided by where it
     /// comes from, and a stranger hears nothing.
@@ -101,20 +104,33 @@ impl Proxy {
 
     /// Says something on iopub to one client alone.
     pub(super) fn whisper(&self, client: &ClientId, bodies: impl IntoIterator<Item = Body>) {
-        let Some(signer) = self.signer(client.profile) else { return };
+        self.whisper_to(&self.listeners(client), client, bodies);
+    }
+
+    /// The iopub connections of one client.
+    pub(super) fn listeners(&self, client: &ClientId) -> Listeners {
         let listeners = self.table.lock().listeners(client);
-        let listeners: Vec<_> = listeners.into_iter().filter_map(|id| self.subscriber(id)).collect();
+        listeners.into_iter().filter_map(|id| self.subscriber(id)).collect()
+    }
+
+    pub(super) fn whisper_to(
+        &self,
+        listeners: &Listeners,
+        client: &ClientId,
+        bodies: impl IntoIterator<Item = Body>,
+    ) {
+        let Some(signer) = self.signer(client.profile) else { return };
         for body in bodies {
             let signed = signer.sign(body);
             let envelope = Envelope::topic("kernel.fleet.status".into());
-            for (connection, topics) in &listeners {
+            for (connection, topics) in listeners {
                 if topics.want(envelope.first()) {
                     // Whoever cannot take a status now will be told what was lost by its kernel's fanout.
                     let _ = connection.outbox.push(&envelope, &signed);
                 }
             }
         }
-        for (connection, _) in &listeners {
+        for (connection, _) in listeners {
             connection.outbox.flush();
         }
     }

@@ -95,7 +95,9 @@ impl Proxy {
         }
         readers.spawn(self.clone().serve_iopub(kernel.clone(), iopub, signer));
         readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat));
-        self.set_state(kernel, ExecutionState::Idle);
+        if *kernel.fanout().state() != ExecutionState::Idle {
+            self.set_state(kernel, ExecutionState::Idle);
+        }
         kernel.connect(outboxes);
         self.with_table(|table, _| table.kernel_is_ready(&kernel.id));
         for (client, address) in kernel.take_curious() {

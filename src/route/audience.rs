@@ -45,6 +45,8 @@ pub(super) struct Audience {
 struct Subscriber {
     origin: Origin,
     topics: usize,
+    /// A client of its process has shown up: it stands behind no tunnel, and is never matched by user.
+    met: bool,
     hears: BTreeSet<KernelId>,
 }
 
@@ -55,23 +57,37 @@ struct Presence {
     kernel: Option<KernelId>,
     connections: usize,
     /// A client without connections still counts until then, for its listener may outlive its shell.
-    lingers_until: Option<Instant>,
+    until: Option<Instant>,
+    /// It has left, and no listener can be its: it counts no more, whatever the time.
+    gone: bool,
 }
 
 impl Presence {
     fn is_live(&self, now: Instant) -> bool {
-        self.connections > 0 || self.lingers_until.is_some_and(|until| now < until)
+        self.connections > 0 || (!self.gone && self.until.is_some_and(|until| now < until))
+    }
+
+    /// Whether a listener may be its.
+    fn is_here(&self) -> bool {
+        self.connections > 0 || !self.gone
     }
 }
 
 impl Audience {
     /// A shell or control connection has authenticated itself as this client's.
     pub(super) fn client_connected(&mut self, client: &ClientId, origin: Origin) {
+        if !self.is_connected(client) {
+            self.move_out(client, origin);
+        }
         let presence = self.clients.entry(client.clone()).or_default();
         presence.connections += 1;
-        presence.lingers_until = None;
-        if presence.origins.insert(origin) {
+        let was_gone = std::mem::replace(&mut presence.gone, false);
+        let is_new = presence.origins.insert(origin);
+        if is_new {
             self.clients_at.entry(origin).or_default().insert(client.clone());
+            self.narrow(origin);
+        }
+        if is_new || was_gone {
             self.refresh_around(client);
         }
     }
@@ -83,7 +99,7 @@ impl Audience {
         if presence.connections > 0 {
             return;
         }
-        presence.lingers_until = Some(now + linger);
+        presence.until = Some(now + linger);
         for origin in presence.origins.clone() {
             self.end_lingering(origin, now);
         }
@@ -103,7 +119,8 @@ impl Audience {
     }
 
     pub(super) fn subscriber_arrived(&mut self, subscriber: ConnectionId, origin: Origin) {
-        let entry = Subscriber { origin, topics: 0, hears: BTreeSet::new() };
+        let met = self.at(&origin).next().is_some();
+        let entry = Subscriber { origin, topics: 0, met, hears: BTreeSet::new() };
         self.subscribers.insert(subscriber, entry);
         self.subscribers_at.entry(origin).or_default().insert(subscriber);
         if matches!(origin, Origin::User { .. }) {
@@ -120,9 +137,23 @@ impl Audience {
 
     /// No client of the subscriber's process has shown up for so long that it is matched by user.
     pub(super) fn widen(&mut self, subscriber: ConnectionId) {
-        if self.subscribers.get(&subscriber).is_some_and(|entry| entry.origin.uid().is_some()) {
+        let may = |entry: &Subscriber| !entry.met && entry.origin.uid().is_some();
+        if self.subscribers.get(&subscriber).is_some_and(may) {
             self.wide.insert(subscriber);
             self.refresh(subscriber);
+        }
+    }
+
+    /// A client of this process has shown up.
+    fn narrow(&mut self, origin: Origin) {
+        if !matches!(origin, Origin::Process { .. }) {
+            return;
+        }
+        for subscriber in self.subscribers_at.get(&origin).into_iter().flatten() {
+            self.wide.remove(subscriber);
+            if let Some(entry) = self.subscribers.get_mut(subscriber) {
+                entry.met = true;
+            }
         }
     }
 
@@ -140,6 +171,11 @@ impl Audience {
 
     pub(super) fn is_live(&self, client: &ClientId, now: Instant) -> bool {
         self.clients.get(client).is_some_and(|presence| presence.is_live(now))
+    }
+
+    /// When a client that has left stopped counting, or will; `None` if it was never here.
+    pub(super) fn counts_until(&self, client: &ClientId) -> Option<Instant> {
+        self.clients.get(client)?.until
     }
 
     pub(super) fn is_connected(&self, client: &ClientId) -> bool {
@@ -173,7 +209,7 @@ impl Audience {
     pub(super) fn kernels_at(&self, origin: &Origin) -> BTreeSet<KernelId> {
         let kernel =
             |client: &ClientId| self.clients.get(client).and_then(|presence| presence.kernel.clone());
-        let near: BTreeSet<KernelId> = self.at(origin).filter_map(kernel).collect();
+        let near: BTreeSet<KernelId> = self.here(origin).filter_map(kernel).collect();
         if !near.is_empty() {
             return near;
         }
@@ -190,6 +226,11 @@ impl Audience {
         self.clients_at.get(origin).filter(|_| exact).into_iter().flatten()
     }
 
+    /// Those of them that have not left for good. A session that was closed long ago must not be heard in the next.
+    fn here(&self, origin: &Origin) -> impl Iterator<Item = &ClientId> {
+        self.at(origin).filter(|client| self.clients.get(client).is_some_and(Presence::is_here))
+    }
+
     fn of_owner(&self, origin: &Origin) -> Vec<&ClientId> {
         let owned = self.clients_at.iter().filter(|(at, _)| at.same_owner(origin));
         owned.flat_map(|(_, clients)| clients).collect()
@@ -198,8 +239,11 @@ impl Audience {
     /// The clients whose kernels a subscriber hears.
     fn company(&self, subscriber: ConnectionId) -> Vec<&ClientId> {
         let Some(entry) = self.subscribers.get(&subscriber) else { return Vec::new() };
-        let near: Vec<_> = self.at(&entry.origin).collect();
-        if near.is_empty() && self.wide.contains(&subscriber) { self.of_owner(&entry.origin) } else { near }
+        if self.wide.contains(&subscriber) {
+            self.of_owner(&entry.origin)
+        } else {
+            self.here(&entry.origin).collect()
+        }
     }
 
     /// All subscribers that may have to do with a client.
@@ -227,23 +271,44 @@ impl Audience {
         self.changes.extend(joined.map(|kernel| Change::Joined { subscriber, kernel }));
     }
 
-    /// A client lingers only while a listener may be its: those beyond the number of spare listeners are gone.
+    /// A client lingers for its time and while a listener may be its: those beyond the number of spare listeners are
+    /// gone, the first to have left first.
     fn end_lingering(&mut self, origin: Origin, now: Instant) {
-        let here: Vec<ClientId> = self.at(&origin).cloned().collect();
-        let connected = here.iter().filter(|client| self.is_connected(client)).count();
-        let spare = self.listening(&origin).saturating_sub(connected);
-        let mut lingering: Vec<(Instant, ClientId)> = here
-            .into_iter()
-            .filter(|client| !self.is_connected(client) && self.is_live(client, now))
-            .filter_map(|client| Some((self.clients.get(&client)?.lingers_until?, client)))
-            .collect();
+        let (connected, lingering): (Vec<&ClientId>, Vec<&ClientId>) =
+            self.here(&origin).partition(|client| self.is_connected(client));
+        let spare = self.listening(&origin).saturating_sub(connected.len());
+        let surplus = lingering.len().saturating_sub(spare);
+        let mut lingering: Vec<(Option<Instant>, ClientId)> =
+            lingering.into_iter().map(|client| (self.counts_until(client), client.clone())).collect();
         lingering.sort();
-        let gone = lingering.len().saturating_sub(spare);
-        for (_, client) in lingering.into_iter().take(gone) {
-            if let Some(presence) = self.clients.get_mut(&client) {
-                presence.lingers_until = None;
+        for (index, (_, client)) in lingering.into_iter().enumerate() {
+            if index < surplus || !self.is_live(&client, now) {
+                self.leave(&client);
             }
         }
+    }
+
+    /// A client that comes back from elsewhere is no longer where it was.
+    fn move_out(&mut self, client: &ClientId, to: Origin) {
+        let near = self.around(client);
+        let Some(presence) = self.clients.get_mut(client) else { return };
+        for origin in std::mem::take(&mut presence.origins) {
+            if origin == to {
+                presence.origins.insert(origin);
+            } else {
+                remove_at(&mut self.clients_at, &origin, client);
+            }
+        }
+        for subscriber in near {
+            self.refresh(subscriber);
+        }
+    }
+
+    fn leave(&mut self, client: &ClientId) {
+        if let Some(presence) = self.clients.get_mut(client) {
+            presence.gone = true;
+        }
+        self.refresh_around(client);
     }
 }
 

@@ -32,17 +32,19 @@ pub struct Outstanding<A> {
 pub(super) struct InFlight<A> {
     /// Two clients may use one `msg_id`, and so may one client twice: the oldest is answered first.
     requests: HashMap<MsgId, SmallVec<[Outstanding<A>; 1]>>,
+    all: usize,
     shell: usize,
 }
 
 impl<A> Default for InFlight<A> {
     fn default() -> Self {
-        Self { requests: HashMap::new(), shell: 0 }
+        Self { requests: HashMap::new(), all: 0, shell: 0 }
     }
 }
 
 impl<A> InFlight<A> {
     pub(super) fn add(&mut self, msg_id: &str, request: Outstanding<A>) {
+        self.all += 1;
         self.shell += usize::from(request.channel == Channel::Shell);
         match self.requests.get_mut(msg_id) {
             Some(same) => same.push(request),
@@ -65,20 +67,21 @@ impl<A> InFlight<A> {
         if same.is_empty() {
             self.requests.remove(msg_id);
         }
+        self.all -= 1;
         self.shell -= usize::from(request.channel == Channel::Shell);
         Some(request)
     }
 
     /// Takes everything out: the kernel is gone.
     pub(super) fn drain(&mut self) -> Vec<Outstanding<A>> {
-        self.shell = 0;
+        (self.all, self.shell) = (0, 0);
         let mut all: Vec<_> = self.requests.drain().collect();
         all.sort_by(|(one, _), (two, _)| one.cmp(two));
         all.into_iter().flat_map(|(_, same)| same).collect()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.requests.len()
+        self.all
     }
 
     /// Requests on shell, which a running cell delays.

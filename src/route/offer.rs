@@ -56,7 +56,11 @@ impl Offer {
     /// What of the requirements this does not meet; empty if it serves.
     pub fn unmet(&self, requirements: &Requirements) -> Vec<Unmet> {
         let mut unmet = Vec::new();
-        if requirements.runtime.as_deref().is_some_and(|asked| asked != self.runtime.as_str()) {
+        if requirements
+            .runtime
+            .as_deref()
+            .is_some_and(|asked| !asked.eq_ignore_ascii_case(self.runtime.as_str()))
+        {
             unmet.push(Unmet::Runtime(self.runtime.to_string()));
         }
         if requirements.language.as_deref().is_some_and(|asked| !asked.eq_ignore_ascii_case(&self.language)) {

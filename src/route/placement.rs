@@ -65,7 +65,8 @@ pub fn place(
     runtimes: &[Offer],
     default: usize,
 ) -> Placement {
-    let mut requirements = requirements.clone();
+    let asked = requirements;
+    let mut requirements = asked.clone();
     if !requirements.names_a_kind() {
         requirements.runtime = runtimes.get(default).map(|offer| offer.runtime.to_string());
     }
@@ -78,6 +79,6 @@ pub fn place(
     let mut able = in_order.filter(|(_, offer)| offer.unmet(&requirements).is_empty());
     match able.next() {
         Some((index, _)) if requirements.kernel.is_none() => Placement::Spawn(index),
-        _ => Placement::Refused(Refusal::explain(&requirements, candidates, runtimes)),
+        _ => Placement::Refused(Refusal::explain(asked, &requirements, candidates, runtimes)),
     }
 }

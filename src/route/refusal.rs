@@ -16,13 +16,15 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// `requirements` are what `asked` comes to: who names no kind of kernel means the default runtime.
     pub(super) fn explain(
+        asked: &Requirements,
         requirements: &Requirements,
         candidates: &[Candidate<'_>],
         runtimes: &[Offer],
     ) -> Self {
         Self {
-            asked: requirements.to_string(),
+            asked: asked.to_string(),
             missing: missing(requirements, candidates, runtimes),
             runtimes: runtimes
                 .iter()
@@ -40,7 +42,7 @@ fn missing(requirements: &Requirements, candidates: &[Candidate<'_>], runtimes: 
         };
     }
     if let Some(name) = &requirements.runtime {
-        return match runtimes.iter().find(|offer| offer.runtime.as_str() == name) {
+        return match runtimes.iter().find(|offer| offer.runtime.as_str().eq_ignore_ascii_case(name)) {
             Some(offer) => vec![lacks(&format!("runtime {name}"), &offer.unmet(requirements))],
             None => vec![format!("there is no runtime {name}")],
         };

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::{Candidate, Change, Offer, Outstanding, Requirements, audience::Audience, in_flight::InFlight};
-use crate::id::{ClientId, ConnectionId, KernelId, Origin};
+use crate::{
+    channel::Channel,
+    id::{ClientId, ConnectionId, KernelId, Origin},
+};
 
 /// What routing is told once, at the start.
 #[derive(Clone, Debug)]
@@ -133,7 +136,9 @@ impl<A> Table<A> {
     /// The kernel's process is gone; its bindings stay, for it comes back. Returns what will never be answered.
     pub fn kernel_is_down(&mut self, id: &KernelId) -> Vec<Outstanding<A>> {
         let Some(kernel) = self.kernels.get_mut(id) else { return Vec::new() };
-        kernel.state = KernelState::Starting;
+        if kernel.state == KernelState::Ready {
+            kernel.state = KernelState::Starting;
+        }
         kernel.busy = false;
         let lost = kernel.in_flight.drain();
         self.settle(&lost);
@@ -269,9 +274,9 @@ impl<A> Table<A> {
         if kernel.clients.len() <= self.settings.remembered_clients {
             return;
         }
-        let gone = kernel.clients.iter().find(|client| !self.audience.is_connected(client)).cloned();
-        if let Some(client) = gone {
-            self.unbind(&client);
+        let gone = kernel.clients.iter().filter(|client| !self.audience.is_connected(client));
+        if let Some(oldest) = gone.min_by_key(|client| self.audience.counts_until(client)).cloned() {
+            self.unbind(&oldest);
         }
     }
 
@@ -286,11 +291,15 @@ impl<A> Table<A> {
     #[must_use]
     pub fn track(&mut self, id: &KernelId, msg_id: &str, request: Outstanding<A>) -> bool {
         let Some(kernel) = self.kernels.get_mut(id) else { return false };
-        let client = self.clients.entry(request.client.clone()).or_default();
-        if client.outstanding >= self.settings.requests_in_flight {
-            return false;
+        // A client that is gone meanwhile and forgotten has nothing that could be counted.
+        if let Some(client) = self.clients.get_mut(&request.client) {
+            if client.outstanding >= self.settings.requests_in_flight {
+                return false;
+            }
+            client.outstanding += 1;
         }
-        client.outstanding += 1;
+        // It will say so itself, but only in a moment, and whoever attaches until then would wait for the cell.
+        kernel.busy |= request.channel == Channel::Shell;
         kernel.in_flight.add(msg_id, request);
         true
     }

@@ -1,0 +1,150 @@
+//! The rules of routing, one file per topic. All go through [`Fleet`], a table with a clock and ids of its own.
+
+mod audience;
+mod barrier;
+mod deciding;
+mod life_and_death;
+mod matching;
+mod presence;
+mod refusing;
+mod remembering;
+mod requests;
+mod sharing;
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use super::*;
+use crate::{
+    channel::Channel,
+    id::{ClientId, ConnectionId, KernelId, Origin, ProfileId, SessionId},
+};
+
+const PYTHON: usize = 0;
+const LUA: usize = 1;
+
+const LINGER: Duration = Duration::from_secs(30);
+
+fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn offer(runtime: &str, language: &str) -> Offer {
+    Offer {
+        runtime: runtime.parse().unwrap(),
+        language: language.to_owned(),
+        providers: BTreeSet::new(),
+        labels: BTreeSet::new(),
+        memory_limit: None,
+        debugger: false,
+        max_clients: None,
+    }
+}
+
+/// The default `python3` (1G, debugger), `lua` (openai, unlimited), and `gpu` (python, labels, two clients a kernel).
+fn settings() -> Settings {
+    let python =
+        Offer { memory_limit: Some("1G".parse().unwrap()), debugger: true, ..offer("python3", "python") };
+    let lua = Offer { providers: names(&["anthropic", "openai"]), ..offer("lua", "lua") };
+    let gpu = Offer {
+        labels: names(&["fast", "gpu"]),
+        max_clients: std::num::NonZeroUsize::new(2),
+        ..offer("gpu", "python")
+    };
+    Settings {
+        runtimes: vec![python, lua, gpu],
+        default: PYTHON,
+        linger: LINGER,
+        requests_in_flight: 3,
+        remembered_clients: 100,
+        restart: RestartRight::Anyone,
+    }
+}
+
+fn client(session: &str) -> ClientId {
+    ClientId { profile: ProfileId::DEFAULT, session: SessionId::from(session) }
+}
+
+fn process(pid: i32) -> Origin {
+    Origin::Process { uid: 1000, pid }
+}
+
+fn kernel(number: usize) -> KernelId {
+    KernelId::from(format!("k{number}").as_str())
+}
+
+/// A table whose kernels are called k0, k1 and so on. Replies go to numbers.
+struct Fleet {
+    table: Table<u32>,
+    now: Instant,
+    launched: usize,
+}
+
+impl Fleet {
+    fn new(settings: Settings) -> Self {
+        Self { table: Table::new(settings), now: Instant::now(), launched: 0 }
+    }
+
+    fn connect(&mut self, session: &str, origin: Origin) {
+        self.table.client_connected(&client(session), origin);
+    }
+
+    fn disconnect(&mut self, session: &str) {
+        self.table.client_disconnected(&client(session), self.now);
+    }
+
+    fn subscribe(&mut self, subscriber: u64, origin: Origin) {
+        self.table.subscriber_arrived(ConnectionId(subscriber), origin);
+        self.table.topics_changed(ConnectionId(subscriber), 1);
+    }
+
+    fn unsubscribe(&mut self, subscriber: u64) {
+        self.table.subscriber_left(ConnectionId(subscriber), self.now);
+    }
+
+    /// Decides a request with this value of `fleet` in its metadata; `""` is none.
+    fn decide(&mut self, session: &str, kind: RequestKind, fleet: &str) -> Decision {
+        let wishes = || match fleet {
+            "" => Ok(None),
+            json => Requirements::parse(json).map(Some),
+        };
+        let (fresh, client) = (kernel(self.launched), client(session));
+        let request = Request { client: &client, kind };
+        let decision = self.table.decide(&request, wishes, || fresh, self.now);
+        if matches!(&decision, Decision::Launch(..) | Decision::KnownInfo(_, Some(_))) {
+            self.launched += 1;
+        }
+        decision
+    }
+
+    /// The kernel that a client's first request brings it to, ready.
+    fn bind(&mut self, session: &str, fleet: &str) -> KernelId {
+        self.decide(session, RequestKind::Other, fleet);
+        let id = self.table.kernel_of(&client(session)).expect("a binding").clone();
+        self.table.kernel_is_ready(&id);
+        id
+    }
+
+    /// A client of a process of its own, bound and ready.
+    fn join(&mut self, session: &str, pid: i32, fleet: &str) -> KernelId {
+        self.connect(session, process(pid));
+        self.bind(session, fleet)
+    }
+
+    fn track(&mut self, id: &KernelId, session: &str, msg_id: &str, msg_type: &str, address: u32) -> bool {
+        let request = Outstanding {
+            client: client(session),
+            msg_type: msg_type.to_owned(),
+            channel: Channel::Shell,
+            address,
+            awaits_input: false,
+        };
+        self.table.track(id, msg_id, request)
+    }
+
+    fn answered(&mut self, id: &KernelId, msg_id: &str, session: &str) -> Option<u32> {
+        self.table.answered(id, msg_id, session).map(|request| request.address)
+    }
+}
