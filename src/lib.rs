@@ -4,6 +4,7 @@ pub mod byte_size;
 pub mod channel;
 pub mod cli;
 pub mod config;
+pub mod exec;
 pub mod fleet;
 pub mod frames;
 pub mod id;

@@ -3,5 +3,5 @@
 pub mod client;
 pub mod kernel;
 
-pub use client::{Client, Message};
+pub use client::Client;
 pub use kernel::Kernel;

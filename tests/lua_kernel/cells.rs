@@ -107,7 +107,7 @@ fn run_together(kernel: &Kernel, cells: &[Value]) -> Vec<String> {
 }
 
 /// How a request ended, as far as iopub tells.
-fn ended(messages: &[crate::common::Message]) -> String {
+fn ended(messages: &[crate::common::client::Message]) -> String {
     messages.iter().map(|message| message.msg_type.as_str()).collect::<Vec<_>>().join(" ")
 }
 

@@ -1,14 +1,12 @@
 //! One connection of each channel, from its first message to its end.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use super::{
     control,
     kernel::Kernel,
-    publisher::Subscriber,
     request::{Request, Sender},
     worker::Queue,
 };
@@ -16,11 +14,8 @@ use crate::{
     channel::Channel,
     id::Origin,
     jupyter::message::{Unverified, Verified},
-    net::{Event, Peer, SignedOutbox},
+    net::{Event, Peer},
 };
-
-/// How often a subscriber that fell behind is looked after.
-const CATCH_UP: Duration = Duration::from_millis(50);
 
 /// Serves a connection of `channel` to its end.
 pub(super) async fn serve(channel: Channel, kernel: Arc<Kernel>, queue: Queue, peer: Peer, origin: Origin) {
@@ -66,41 +61,21 @@ async fn stdin(mut incoming: Incoming) {
 
 /// Notes subscriptions; what is published is written by who publishes.
 async fn iopub(kernel: &Kernel, mut peer: Peer) {
-    let outbox = peer.signed_outbox();
-    let subscriber = Subscriber::new(outbox.clone());
-    kernel.publisher.add(subscriber.clone());
-    tokio::select! {
-        () = subscriptions(kernel, &mut peer, &outbox) => {}
-        () = catching_up(kernel, &subscriber) => {}
-    }
-    kernel.publisher.remove(&outbox);
-}
-
-async fn subscriptions(kernel: &Kernel, peer: &mut Peer, outbox: &SignedOutbox) {
-    let mut batch = Vec::new();
+    let (outbox, mut batch) = (peer.signed_outbox(), Vec::new());
+    kernel.publisher.add(outbox.clone());
     while peer.next(&mut batch).await.unwrap_or(false) {
         for event in batch.drain(..) {
-            let kept = match event {
-                Event::Subscribe(topic) => kernel.publisher.subscribe(outbox, &topic),
-                Event::Cancel(topic) => kernel.publisher.cancel(outbox, &topic),
-                Event::Message(_) => true,
-            };
-            if !kept {
-                warn!("a connection to iopub with too many or too long subscriptions is ended");
-                return;
+            match event {
+                Event::Subscribe(topic) if !kernel.publisher.subscribe(&outbox, &topic) => {
+                    warn!("a connection to iopub with too many or too long subscriptions is ended");
+                    outbox.close();
+                }
+                Event::Cancel(topic) => kernel.publisher.cancel(&outbox, &topic),
+                Event::Subscribe(_) | Event::Message(_) => {}
             }
         }
     }
-}
-
-/// Tells a subscriber that fell behind what it missed, once it reads again.
-async fn catching_up(kernel: &Kernel, subscriber: &Subscriber) {
-    loop {
-        subscriber.fell_behind().await;
-        while !kernel.publisher.catch_up(subscriber) {
-            sleep(CATCH_UP).await;
-        }
-    }
+    kernel.publisher.remove(&outbox);
 }
 
 /// Echoes.

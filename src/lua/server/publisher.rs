@@ -1,10 +1,9 @@
-//! iopub: who subscribed to what, and what became of those that do not keep up.
+//! iopub: who subscribed to what, and what becomes of those that do not keep up.
 
-use std::{fmt, sync::Arc};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use crate::{
     id::KernelId,
@@ -17,6 +16,10 @@ use crate::{
     net::{PushError, SignedOutbox},
 };
 
+/// How long a subscriber that fell behind is left alone: without a pause, each message that it just has room for would
+/// bring a notice of one that it had no room for.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Writes to all that subscribed.
 #[derive(Debug)]
 pub(super) struct Publisher {
@@ -25,42 +28,31 @@ pub(super) struct Publisher {
     signer: Signer,
     most_topics: usize,
     longest_topic: usize,
-    subscribers: Mutex<Vec<Subscription>>,
-}
-
-/// One connection to iopub, as its own task holds it.
-#[derive(Clone, Debug)]
-pub(super) struct Subscriber {
-    outbox: SignedOutbox,
-    behind: Arc<Notify>,
+    subscribers: Mutex<Vec<Subscriber>>,
 }
 
 #[derive(Debug)]
-struct Subscription {
-    subscriber: Subscriber,
+struct Subscriber {
+    outbox: SignedOutbox,
     topics: Vec<Bytes>,
     missed: Option<Missed>,
 }
 
-/// What a subscriber did not get because it reads too slowly.
-#[derive(Debug, Default)]
+/// What a subscriber did not get because it reads too slowly, and has not been told of.
+#[derive(Debug)]
 struct Missed {
     messages: u64,
-    /// The request of the last of them.
+    since: Instant,
+    /// The parent of the first of them: frontends show a notice only under the request that it belongs to.
     parent: Bytes,
-    /// The last status is kept, and not counted: without it, a client would wait forever for the end of its cell.
-    status: Option<(Envelope, Signed)>,
 }
 
-impl Subscriber {
-    pub fn new(outbox: SignedOutbox) -> Self {
-        Self { outbox, behind: Arc::default() }
-    }
-
-    /// Waits until something could not be delivered.
-    pub async fn fell_behind(&self) {
-        self.behind.notified().await;
-    }
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Importance {
+    /// May be dropped, with a notice.
+    Output,
+    /// A client that misses the end of its cell waits for ever.
+    Status,
 }
 
 impl Publisher {
@@ -75,116 +67,98 @@ impl Publisher {
         }
     }
 
-    pub fn add(&self, subscriber: Subscriber) {
-        self.subscribers.lock().push(Subscription { subscriber, topics: Vec::new(), missed: None });
+    pub fn add(&self, outbox: SignedOutbox) {
+        self.subscribers.lock().push(Subscriber { outbox, topics: Vec::new(), missed: None });
     }
 
     pub fn remove(&self, outbox: &SignedOutbox) {
-        self.subscribers.lock().retain(|subscription| !subscription.subscriber.outbox.is(outbox));
+        self.subscribers.lock().retain(|subscriber| !subscriber.outbox.is(outbox));
     }
 
     /// Notes a subscription and says welcome (JEP 65). `false` if it is one too many, or too long.
     pub fn subscribe(&self, outbox: &SignedOutbox, topic: &Bytes) -> bool {
         let welcome = self.signer.sign(self.voice.welcome(topic));
-        self.change(outbox, |subscription| {
-            if subscription.topics.len() >= self.most_topics || topic.len() > self.longest_topic {
-                return false;
-            }
-            subscription.topics.push(Bytes::copy_from_slice(topic));
-            // The connection is new: there is room.
-            let _ = subscription.subscriber.outbox.send(&Envelope::topic(topic.clone()), &welcome);
-            true
-        })
+        let mut subscribers = self.subscribers.lock();
+        let known = subscribers.iter_mut().find(|subscriber| subscriber.outbox.is(outbox));
+        let Some(subscriber) = known else { return false };
+        if subscriber.topics.len() >= self.most_topics || topic.len() > self.longest_topic {
+            return false;
+        }
+        let topic = Bytes::copy_from_slice(topic);
+        subscriber.topics.push(topic.clone());
+        subscriber.outbox.send(&Envelope::topic(topic), &welcome).is_ok()
     }
 
     /// Forgets a subscription.
-    pub fn cancel(&self, outbox: &SignedOutbox, topic: &Bytes) -> bool {
-        self.change(outbox, |subscription| {
-            if let Some(index) = subscription.topics.iter().position(|known| known == topic) {
-                subscription.topics.swap_remove(index);
-            }
-            true
-        })
+    pub fn cancel(&self, outbox: &SignedOutbox, topic: &Bytes) {
+        let mut subscribers = self.subscribers.lock();
+        if let Some(subscriber) = subscribers.iter_mut().find(|subscriber| subscriber.outbox.is(outbox))
+            && let Some(index) = subscriber.topics.iter().position(|known| known == topic)
+        {
+            subscriber.topics.swap_remove(index);
+        }
     }
 
     /// Publishes a message under the topic `kernel.<id>.<kind>`, as ipykernel does.
     pub fn publish(&self, kind: &str, body: Body) {
-        self.deliver(kind, body, false);
+        self.deliver(Importance::Output, kind, body);
     }
 
     /// Publishes a `status`.
     pub fn publish_status(&self, body: Body) {
-        self.deliver("status", body, true);
+        self.deliver(Importance::Status, "status", body);
     }
 
-    /// Says how much was missed. `false` if there is still no room.
-    pub fn catch_up(&self, subscriber: &Subscriber) -> bool {
-        self.change(&subscriber.outbox, |subscription| {
-            let Some(missed) = &mut subscription.missed else { return true };
-            let outbox = &subscription.subscriber.outbox;
-            if missed.messages > 0 {
-                let notice = self.signer.sign(self.voice.notice(&missed.to_string(), &missed.parent));
-                if outbox.send(&self.topic("stream.stderr"), &notice) == Err(PushError::Full) {
-                    return false;
-                }
-                missed.messages = 0;
-            }
-            if let Some((topic, status)) = &missed.status
-                && outbox.send(topic, status) == Err(PushError::Full)
-            {
-                return false;
-            }
-            subscription.missed = None;
-            true
-        })
-    }
-
-    fn deliver(&self, kind: &str, body: Body, is_status: bool) {
-        let (topic, parent) = (self.topic(kind), body.parent_header().clone());
+    fn deliver(&self, importance: Importance, kind: &str, body: Body) {
+        let topic = self.topic(kind);
         let message = self.signer.sign(body);
-        for subscription in self.subscribers.lock().iter_mut().filter(|known| known.wants(&topic)) {
-            let taken = match subscription.missed {
-                // Nothing overtakes the notice.
-                Some(_) => Err(PushError::Full),
-                None => subscription.subscriber.outbox.send(&topic, &message),
-            };
-            if taken == Err(PushError::Full) {
-                subscription.miss(&parent, is_status.then(|| (topic.clone(), message.clone())));
+        for subscriber in self.subscribers.lock().iter_mut().filter(|subscriber| subscriber.wants(&topic)) {
+            if subscriber.needs_notice(importance) {
+                self.give_notice(subscriber, importance);
             }
+            subscriber.deliver(importance, &topic, &message);
+        }
+    }
+
+    fn give_notice(&self, subscriber: &mut Subscriber, importance: Importance) {
+        let Some(Missed { messages, parent, .. }) = &subscriber.missed else { return };
+        let text =
+            format!("{messages} messages of this kernel were dropped: this client reads them too slowly");
+        let notice = self.signer.sign(self.voice.notice(&text, parent));
+        if subscriber.push(importance, &self.topic("stream.stderr"), &notice) != Err(PushError::Full) {
+            subscriber.missed = None;
         }
     }
 
     fn topic(&self, kind: &str) -> Envelope {
         Envelope::topic(format!("kernel.{}.{kind}", self.id).into())
     }
-
-    /// Whatever is done with a subscriber that has left is done.
-    fn change(&self, outbox: &SignedOutbox, change: impl FnOnce(&mut Subscription) -> bool) -> bool {
-        let mut subscribers = self.subscribers.lock();
-        subscribers.iter_mut().find(|known| known.subscriber.outbox.is(outbox)).is_none_or(change)
-    }
 }
 
-impl Subscription {
+impl Subscriber {
     fn wants(&self, topic: &Envelope) -> bool {
         self.topics.iter().any(|prefix| topic.first().starts_with(prefix))
     }
 
-    fn miss(&mut self, parent: &Bytes, status: Option<(Envelope, Signed)>) {
-        let missed = self.missed.get_or_insert_default();
-        missed.parent = parent.clone();
-        let lost = match status {
-            Some(status) => missed.status.replace(status).is_some(),
-            None => true,
-        };
-        missed.messages += u64::from(lost);
-        self.subscriber.behind.notify_one();
+    fn needs_notice(&self, importance: Importance) -> bool {
+        let missed = self.missed.as_ref();
+        missed.is_some_and(|missed| importance == Importance::Status || missed.since.elapsed() >= PAUSE)
     }
-}
 
-impl fmt::Display for Missed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { messages, .. } = self;
-        write!(f, "{messages} messages of this kernel were dropped: this client reads them too slowly")
+    /// Writes a message, unless there is no room, or one before it is missing that nobody was told of.
+    fn deliver(&mut self, importance: Importance, topic: &Envelope, message: &Signed) {
+        if self.missed.is_none() && self.push(importance, topic, message) != Err(PushError::Full) {
+            return self.outbox.flush();
+        }
+        let parent = message.body().parent_header();
+        let first = || Missed { messages: 0, since: Instant::now(), parent: parent.clone() };
+        self.missed.get_or_insert_with(first).messages += 1;
+    }
+
+    fn push(&self, importance: Importance, topic: &Envelope, message: &Signed) -> Result<(), PushError> {
+        match importance {
+            Importance::Output => self.outbox.push(topic, message),
+            Importance::Status => self.outbox.push_urgent(topic, message),
+        }
     }
 }
