@@ -29,7 +29,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(arguments) => app::serve(arguments, &environment, out)?,
         Command::Runtimes(arguments) => cli::runtimes::run(&arguments, &environment, out)?,
         Command::LuaKernel(arguments) => app::lua_kernel(&arguments)?,
-        Command::Exec(_) => {}
+        Command::Exec(arguments) => return app::exec(arguments, &environment),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -20,7 +20,6 @@ use tracing::{info, warn};
 use crate::{
     channel::Channel,
     cli::{
-        lua_kernel::LuaKernelArguments,
         runtimes::find_runtimes,
         serve::{Listen, ServeArguments, ServeSettings},
     },
@@ -66,13 +65,6 @@ pub fn serve(
     create_private_directory(&state)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(config, settings, &runtimes, &directories, state, out))
-}
-
-/// Runs the built-in Lua kernel until it is shut down.
-pub fn lua_kernel(arguments: &LuaKernelArguments) -> anyhow::Result<()> {
-    let file = read_connection_file(&arguments.connection_file)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(crate::lua::serve(file))?)
 }
 
 async fn run(
