@@ -69,7 +69,7 @@ pub async fn serve(file: ConnectionFile) -> Result<(), ServeError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let doors = Doors::bind(&file, &limits).await?;
     let (worker, queue) = Worker::new(interpreter, kernel.clone());
-    let mut finished = worker.start()?;
+    let finished = worker.start()?;
 
     let interrupts = async {
         while interrupt.recv().await.is_some() {
@@ -80,10 +80,10 @@ pub async fn serve(file: ConnectionFile) -> Result<(), ServeError> {
         () = doors.serve(&kernel, queue) => Ok(()),
         () = kernel.ended() => Ok(()),
         _ = terminate.recv() => Ok(()),
-        _ = &mut finished => if kernel.has_ended() { Ok(()) } else { Err(ServeError::Crashed) },
+        () = finished.cancelled() => if kernel.has_ended() { Ok(()) } else { Err(ServeError::Crashed) },
         () = interrupts => Ok(()),
     };
     kernel.end();
-    let _ = timeout(FAREWELL, finished).await;
+    let _ = timeout(FAREWELL, finished.cancelled()).await;
     ended
 }

@@ -7,7 +7,7 @@ use jupyter_fleet::{
     zmtp::{Local, SocketType},
 };
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::common::{Kernel, kernel::DEADLINE};
 
@@ -95,8 +95,12 @@ fn run_together(kernel: &Kernel, cells: &[Value]) -> Vec<String> {
         let local = Local { socket: SocketType::Dealer, identity: "together".into(), longest_ready: 512 };
         let endpoint = kernel.file.endpoint(Channel::Shell);
         let settings = PeerSettings::new(&Limits::default());
-        let peer = dial(&endpoint, &local, &settings, Instant::now() + DEADLINE).await.unwrap();
+        let mut peer = dial(&endpoint, &local, &settings, Instant::now() + DEADLINE).await.unwrap();
         let outbox = peer.signed_outbox();
+        // What comes right behind the handshake may be torn in two by it.
+        let (_, first) = client.message("comm_info_request", json!({}));
+        outbox.send(&Envelope::default(), &first).unwrap();
+        assert!(timeout(DEADLINE, peer.next(&mut Vec::new())).await.expect("a reply is due").unwrap());
         for (_, message) in &sent {
             outbox.push(&Envelope::default(), message).unwrap();
         }

@@ -3,7 +3,8 @@
 use std::{collections::VecDeque, io, sync::Arc, thread};
 
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     content::{Inspect, IsComplete},
@@ -51,18 +52,20 @@ impl Worker {
         (worker, sender)
     }
 
-    /// Starts the thread; the receiver hears of its end, also by a panic.
-    pub fn start(mut self) -> io::Result<oneshot::Receiver<()>> {
-        let (finished, heard) = oneshot::channel();
+    /// Starts the thread; the token tells of its end, also by a panic.
+    pub fn start(mut self) -> io::Result<CancellationToken> {
+        let finished = CancellationToken::new();
+        let tell = finished.clone().drop_guard();
         let thread = thread::Builder::new().name("lua".to_owned()).stack_size(STACK_BYTES);
         thread.spawn(move || {
+            let _tell = tell;
             while let Some(next) = self.next() {
                 self.serve(&next);
             }
+            // Finalizers are cells' code: they belong to what is waited for.
             drop(self);
-            let _ = finished.send(());
         })?;
-        Ok(heard)
+        Ok(finished)
     }
 
     /// The next request; `None` at the end of the kernel.
