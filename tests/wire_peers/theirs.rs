@@ -101,9 +101,7 @@ impl Theirs {
     pub async fn receive(&mut self) -> Vec<Vec<u8>> {
         let received = async {
             match self {
-                Self::Libzmq(socket) => {
-                    return tokio::task::block_in_place(|| socket.recv_multipart(0).unwrap());
-                }
+                Self::Libzmq(socket) => return poll(socket).await,
                 Self::Dealer(socket) => socket.recv().await,
                 Self::Router(socket) => socket.recv().await,
                 Self::Sub(socket) => socket.recv().await,
