@@ -1,16 +1,38 @@
 //! One Jupyter connection file; a fleet of kernels behind it.
-pub mod byte_size;
-pub mod channel;
+//!
+//! This is the map of the rooms, from the edges down; each imports only from those below it (`tests/layers.rs`).
+//! ARCHITECTURE.md follows a message through them.
+
+// The edges: what is typed, what is meant, what is run.
+pub mod app;
 pub mod cli;
 pub mod config;
+
+// The walk of a message between a client and its kernel.
+pub mod proxy;
+
+// Kernels as processes; the built-in kernel; a client for scripts.
+pub mod exec;
 pub mod fleet;
+pub mod lua;
+
+// Sockets; what can be launched.
+pub mod net;
+pub mod runtimes;
+
+// Decisions: who gets which kernel, who hears what.
+pub mod route;
+
+// The wire, and what Jupyter says on it.
+pub mod jupyter;
+pub mod zmtp;
+
+// Words.
+pub mod byte_size;
+pub mod channel;
 pub mod frames;
 pub mod id;
-pub mod jupyter;
 pub mod limits;
-pub mod lua;
-pub mod net;
-pub mod route;
+pub mod metrics;
 pub mod runtime_name;
-pub mod runtimes;
-pub mod zmtp;
+pub mod shutdown;

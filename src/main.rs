@@ -1,2 +1,53 @@
-//! The binary: parses the command line and runs one command.
-fn main() {}
+//! The binary: parses the command line, starts the log, runs one command.
+
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use jupyter_fleet::{
+    app,
+    cli::{self, Cli, Command, LogFormat},
+    runtimes::Environment,
+};
+use tracing_subscriber::{Layer, layer::SubscriberExt, util::SubscriberInitExt};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(&cli);
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => print_error(&error),
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let environment = Environment::of_this_process()?;
+    let out = &mut io::stdout();
+    match cli.command {
+        Command::Serve(arguments) => app::serve(arguments, &environment, out)?,
+        Command::Runtimes(arguments) => cli::runtimes::run(&arguments, &environment, out)?,
+        Command::LuaKernel(arguments) => app::lua_kernel(&arguments)?,
+        Command::Exec(arguments) => return app::exec(arguments, &environment),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start_log(cli: &Cli) {
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let log = match cli.log.format {
+        LogFormat::Human => log.with_target(false).boxed(),
+        LogFormat::Json => log.json().boxed(),
+    };
+    tracing_subscriber::registry().with(log.with_filter(cli.log_filter())).init();
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the one place where an error reaches the person who typed the command"
+)]
+fn print_error(error: &anyhow::Error) -> ExitCode {
+    eprintln!("jupyter-fleet: {error:#}");
+    ExitCode::FAILURE
+}

@@ -16,6 +16,11 @@ impl RuntimeName {
         Self("lua".into())
     }
 
+    /// `builtin-lua`, its name where another runtime is called `lua`.
+    pub fn builtin_lua() -> Self {
+        Self("builtin-lua".into())
+    }
+
     /// The name, in lower case.
     pub fn as_str(&self) -> &str {
         &self.0

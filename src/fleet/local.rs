@@ -12,7 +12,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use rustix::process::{Pid, kill_process_group};
+use rustix::process::{Pid, Resource, Rlimit, kill_process_group};
 use tokio::process::{Child, Command};
 
 use super::provision::{
@@ -35,13 +35,18 @@ const REMEMBERED_PORTS: usize = 1000;
 #[derive(Debug)]
 pub struct Local {
     directory: PathBuf,
+    /// A variable of our own environment that holds a key.
+    hidden: Option<String>,
+    /// The limit on open files that kernels get, if it is not ours.
+    open_files: Option<Rlimit>,
     recent_ports: Mutex<VecDeque<u16>>,
 }
 
 impl Local {
     /// A provisioner whose kernels' connection files, sockets and logs live in `directory`, which is private.
-    pub fn new(directory: PathBuf) -> Self {
-        Self { directory, recent_ports: Mutex::default() }
+    /// The environment variable `hidden` is kept from them, and they get the limit `open_files` where it is given.
+    pub fn new(directory: PathBuf, hidden: Option<String>, open_files: Option<Rlimit>) -> Self {
+        Self { directory, hidden, open_files, recent_ports: Mutex::default() }
     }
 
     fn start(&self, order: &LaunchOrder) -> Result<Launched, LaunchError> {
@@ -63,6 +68,9 @@ impl Local {
             .chain(command.as_std().get_args())
             .map(|word| word.to_string_lossy().into_owned())
             .collect();
+        if let Some(variable) = &self.hidden {
+            command.env_remove(variable);
+        }
         let output = open_log(&log).map_err(LaunchError::Prepare)?;
         let errors = output.try_clone().map_err(LaunchError::Prepare)?;
         let child = command
@@ -74,6 +82,10 @@ impl Local {
             .spawn()
             .map_err(|error| LaunchError::Spawn { argv: argv.clone(), error })?;
         let group = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        if let (Some(pid), Some(limit)) = (group, self.open_files) {
+            // Ours was raised; programs that use select() break above 1,024.
+            let _ = rustix::process::prlimit(Some(pid), Resource::Nofile, limit);
+        }
         Ok(Launched { process: Box::new(LocalProcess { child, group }), connection, argv, log })
     }
 
@@ -125,6 +137,14 @@ impl Local {
 impl Provisioner for Local {
     fn launch<'a>(&'a self, order: &'a LaunchOrder) -> Boxed<'a, Result<Launched, LaunchError>> {
         Box::pin(async move { self.start(order) })
+    }
+
+    fn clean_up(&self, order: &LaunchOrder, keep_log: bool) {
+        let suffixes = [".json", "-ipc-1", "-ipc-2", "-ipc-3", "-ipc-4", "-ipc-5"];
+        for suffix in suffixes.into_iter().chain((!keep_log).then_some(".log")) {
+            // Most kernels have only some of these files.
+            let _ = std::fs::remove_file(self.directory.join(format!("kernel-{}{suffix}", order.kernel)));
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Provisioner: fmt::Debug + Send + Sync {
     /// Starts one kernel's process. Whether it comes up is seen at its sockets, not here.
     fn launch<'a>(&'a self, order: &'a LaunchOrder) -> Boxed<'a, Result<Launched, LaunchError>>;
+    /// Removes what a kernel that is gone for good has left behind; its log only if nobody needs to look at it.
+    fn clean_up(&self, order: &LaunchOrder, keep_log: bool);
 }
 
 /// Which kernel is to be launched.

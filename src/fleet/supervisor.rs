@@ -153,6 +153,7 @@ impl Supervisor {
             }
             self.tell(KernelEvent::Down(downfall)).await;
         };
+        self.provisioner.clean_up(&self.order, !matches!(last, Downfall::Stopped));
         self.tell(KernelEvent::Gone(last)).await;
     }
 
@@ -259,14 +260,16 @@ impl Supervisor {
         }
     }
 
-    /// Waits for an end that has been asked for; then SIGTERM, then SIGKILL, to the whole group.
-    async fn end(&self, process: &mut dyn Process) {
+    /// Waits for an end that has been asked for; then SIGTERM, then SIGKILL, to the whole group. An order to kill ends
+    /// the waiting.
+    async fn end(&mut self, process: &mut dyn Process) {
         let patience = self.limits.stop();
         for signal in [Signal::Terminate, Signal::Kill] {
-            if timeout(patience, process.wait()).await.is_ok() {
-                break;
+            tokio::select! {
+                _ = process.wait() => break,
+                () = tokio::time::sleep(patience) => process.signal(signal),
+                () = killed(&mut self.orders) => process.signal(Signal::Kill),
             }
-            process.signal(signal);
         }
         process.wait().await;
         // What the kernel started, and left behind.
@@ -281,6 +284,16 @@ async fn cancelled(orders: &mut mpsc::Receiver<Order>) {
             return;
         }
     }
+}
+
+/// Ends when the kernel is to be killed; it is being ended, so no other order changes anything.
+async fn killed(orders: &mut mpsc::Receiver<Order>) {
+    while let Some(order) = orders.recv().await {
+        if matches!(order, Order::Kill) {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 /// The last lines of a kernel's output.

@@ -112,6 +112,12 @@ pub fn peek_restart(message: &Verified) -> bool {
     serde_json::from_slice(&message.body().content).is_ok_and(|shutdown: Shutdown| shutdown.restart)
 }
 
+/// The `username` of a header's JSON, if it names one.
+pub fn username(header: &[u8]) -> Option<String> {
+    let header: Header<'_> = serde_json::from_slice(header).ok()?;
+    (!header.username.is_empty()).then(|| header.username.into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;

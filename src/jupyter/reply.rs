@@ -96,7 +96,7 @@ impl Voice {
                 status: ReplyStatus::Error,
                 execution_count: jupyter_protocol::ExecutionCount::new(0),
                 payload: Vec::new(),
-                user_expressions: None,
+                user_expressions: Some(std::collections::HashMap::new()),
                 error: Some(Box::new(error)),
             };
             return self.say(reply, parent);

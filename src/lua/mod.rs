@@ -4,6 +4,8 @@
 //! and the history of one session. [`Interpreter`] is synchronous and belongs to one OS thread; it speaks to the
 //! outside through [`Host`], and is stopped through [`InterruptHandle`].
 //!
+//! [`serve`] makes it a Jupyter kernel.
+//!
 //! What must not live here: sockets, signatures and message headers outside of the server that speaks for it.
 
 mod chunk;
@@ -25,6 +27,7 @@ mod output;
 mod prelude;
 mod pretty;
 mod quote;
+mod server;
 mod traceback;
 
 pub use complete::Completion;
@@ -33,3 +36,4 @@ pub use host::{Host, InputError, MimeBundle, Stdio};
 pub use interpreter::{Interpreter, Outcome, StartError};
 pub use interrupt::InterruptHandle;
 pub use is_complete::Completeness;
+pub use server::{ServeError, serve};

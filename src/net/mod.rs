@@ -17,6 +17,6 @@ pub use admit::Gatehouse;
 pub use dial::{DialError, dial};
 pub use listener::{BindError, Listener};
 pub use origin::Origins;
-pub use outbox::{EchoOutbox, PushError, SignedOutbox};
+pub use outbox::{EchoOutbox, Flushes, PushError, SignedOutbox};
 pub use peer::{Event, Peer, PeerError, PeerSettings};
 pub use stream::Stream;

@@ -25,6 +25,9 @@ use crate::{
 /// Frames from this size on are handed to the kernel where they lie; smaller ones are copied into one run of bytes.
 const COPY_BELOW: usize = 8 << 10;
 
+/// Bytes beyond the limit that are kept for messages that must not be lost: statuses, and notices of losses.
+const RESERVE: usize = 1 << 20;
+
 /// Most slices of one vectored write.
 const SLICES: usize = 64;
 
@@ -53,6 +56,11 @@ impl SignedOutbox {
         self.0.push(envelope.frames().iter().chain(message.frames()))
     }
 
+    /// Queues a message that must not be lost although the peer is slow: for it, a reserve is kept.
+    pub fn push_urgent(&self, envelope: &Envelope, message: &Signed) -> Result<(), PushError> {
+        self.0.push_within(self.0.0.limit + RESERVE, envelope.frames().iter().chain(message.frames()))
+    }
+
     /// Writes as much as the socket takes.
     pub fn flush(&self) {
         self.0.flush();
@@ -73,6 +81,26 @@ impl SignedOutbox {
     /// Ends the connection.
     pub fn close(&self) {
         self.0.close();
+    }
+}
+
+/// Outboxes that have something to write once a batch is done.
+#[derive(Debug, Default)]
+pub struct Flushes(SmallVec<[SignedOutbox; 4]>);
+
+impl Flushes {
+    /// One more, once.
+    pub fn add(&mut self, outbox: SignedOutbox) {
+        if !self.0.iter().any(|known| known.is(&outbox)) {
+            self.0.push(outbox);
+        }
+    }
+
+    /// Writes what all of them hold.
+    pub fn flush(&mut self) {
+        for outbox in self.0.drain(..) {
+            outbox.flush();
+        }
     }
 }
 
@@ -116,13 +144,21 @@ impl Outbox {
     }
 
     fn push<'a>(&self, frames: impl Iterator<Item = &'a Bytes> + Clone) -> Result<(), PushError> {
+        self.push_within(self.0.limit, frames)
+    }
+
+    fn push_within<'a>(
+        &self,
+        limit: usize,
+        frames: impl Iterator<Item = &'a Bytes> + Clone,
+    ) -> Result<(), PushError> {
         let size: usize = frames.clone().map(Bytes::len).sum();
         let mut queue = self.0.queue.lock();
         if queue.socket.is_none() {
             return Err(PushError::Closed);
         }
         // One message may always wait, however long: the limit on messages bounds it.
-        if queue.bytes > 0 && queue.bytes + size > self.0.limit {
+        if queue.bytes > 0 && queue.bytes + size > limit {
             return Err(PushError::Full);
         }
         queue.append(frames);

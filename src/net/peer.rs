@@ -74,6 +74,12 @@ pub enum PeerError {
     /// No sign of life.
     #[error("the peer has been silent for {0:?} and answers no PING")]
     Silent(Duration),
+    /// Too many messages that were refused.
+    #[error("{0} messages of the peer had to be refused")]
+    Misbehaved(u32),
+    /// More subscriptions, or longer ones, than are allowed.
+    #[error("the peer subscribed to too many or too long topics")]
+    TooManySubscriptions,
     /// Strangers use too much.
     #[error(transparent)]
     Refused(#[from] Refused),

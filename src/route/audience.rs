@@ -146,6 +146,11 @@ impl Audience {
         self.around(client).into_iter().filter(hears).collect()
     }
 
+    pub(super) fn heard_by(&self, subscriber: ConnectionId) -> Vec<KernelId> {
+        let entry = self.subscribers.get(&subscriber).into_iter();
+        entry.flat_map(|entry| &entry.hears).cloned().collect()
+    }
+
     /// The kernels that connections of this origin belong to: those of its clients, else of its user's.
     pub(super) fn kernels_at(&self, origin: &Origin) -> BTreeSet<KernelId> {
         let near = self.company(origin, false);

@@ -17,6 +17,11 @@ impl<A> Table<A> {
         self.forget_stranger(client);
     }
 
+    /// Whether the client has a shell or control connection.
+    pub fn is_connected(&self, client: &ClientId) -> bool {
+        self.audience.clients().is_connected(client)
+    }
+
     /// The kernel that a client is bound to.
     pub fn kernel_of(&self, client: &ClientId) -> Option<&KernelId> {
         self.audience.clients().kernel_of(client)

@@ -1,6 +1,6 @@
 //! What becomes of a request: the whole of routing, on one page.
 
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use super::{KernelState, Placement, Refusal, Requirements, RequirementsError, RestartRight, Table, place};
 use crate::id::{ClientId, KernelId};
@@ -66,6 +66,32 @@ pub enum Decision {
     Misunderstood(RequirementsError),
     /// No kernel can serve.
     Refused(Refusal),
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forward(kernel) => write!(f, "forward to kernel {kernel}"),
+            Self::Launch(kernel, _) => write!(f, "launch kernel {kernel} and forward to it"),
+            Self::KnownInfo(kernel, None) => write!(f, "tell what is known of kernel {kernel}"),
+            Self::KnownInfo(kernel, Some(_)) => {
+                write!(f, "launch kernel {kernel} and tell what is known of it")
+            }
+            Self::RuntimeInfo(_) => write!(f, "tell what is known of the default runtime"),
+            Self::Connect => write!(f, "tell the ports"),
+            Self::Interrupt(kernel) => write!(f, "interrupt kernel {kernel}"),
+            Self::NothingToInterrupt => write!(f, "nothing to interrupt"),
+            Self::Detached(others) => write!(f, "detach; {others} others stay"),
+            Self::Stop(kernel) => write!(f, "stop kernel {kernel}"),
+            Self::Restart(kernel) => write!(f, "restart kernel {kernel}"),
+            Self::RestartRefused(kernel, others) => {
+                write!(f, "refuse to restart kernel {kernel}, which {others} others use")
+            }
+            Self::Unasked => write!(f, "drop an answer that nobody asked for"),
+            Self::Misunderstood(error) => write!(f, "refuse: {error}"),
+            Self::Refused(refusal) => write!(f, "refuse: {refusal}"),
+        }
+    }
 }
 
 impl RequestKind {

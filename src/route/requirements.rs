@@ -39,6 +39,13 @@ pub struct Requirements {
 )]
 pub struct RequirementsError(String);
 
+impl RequirementsError {
+    /// The metadata around it cannot be read.
+    pub fn unreadable(error: &dyn fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
 impl Requirements {
     /// Parses the value of `fleet`, JSON. An unknown key is an error: a misspelt wish must not go unheard.
     pub fn parse(json: &str) -> Result<Self, RequirementsError> {

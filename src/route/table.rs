@@ -180,6 +180,11 @@ impl<A> Table<A> {
         self.audience.widen(subscriber);
     }
 
+    /// The kernels that it hears.
+    pub fn heard_by(&self, subscriber: ConnectionId) -> Vec<KernelId> {
+        self.audience.heard_by(subscriber)
+    }
+
     /// It has ended.
     pub fn subscriber_left(&mut self, subscriber: ConnectionId, now: Instant) {
         self.audience.subscriber_left(subscriber, now);

@@ -8,7 +8,8 @@ use super::runtime::Runtime;
 /// Which runtime is the default where nobody says so, if it is installed.
 const USUAL_DEFAULT: &str = "python3";
 
-/// Every runtime, no name twice: those of the config first, then installed kernelspecs, then the built-in `lua`.
+/// Every runtime, no name twice: those of the config first, then installed kernelspecs, then the built-in `lua`
+/// (called `builtin-lua` where another runtime is called `lua`).
 #[derive(Debug, Clone)]
 pub struct Runtimes {
     all: Vec<Arc<Runtime>>,
@@ -39,18 +40,26 @@ impl Runtimes {
         installed: Vec<Runtime>,
         default: Option<&RuntimeName>,
     ) -> Result<Self, UnknownRuntime> {
-        let builtin = Arc::new(Runtime::builtin_lua());
         let mut all: Vec<Arc<Runtime>> = Vec::new();
-        let ordered = configured.into_iter().chain(installed).map(Arc::new);
-        for runtime in ordered.chain([Arc::clone(&builtin)]) {
+        for runtime in configured.into_iter().chain(installed).map(Arc::new) {
             if named(&all, runtime.name.as_str()).is_none() {
                 all.push(runtime);
             }
         }
+        // Whoever installed a kernelspec `lua` means that one; the built-in kernel stays within reach.
+        let mut builtin = Runtime::builtin_lua();
+        if named(&all, builtin.name.as_str()).is_some() {
+            builtin.name = RuntimeName::builtin_lua();
+        }
+        let builtin = Arc::new(builtin);
+        if named(&all, builtin.name.as_str()).is_none() {
+            all.push(Arc::clone(&builtin));
+        }
         let default = match default {
             Some(name) => named(&all, name.as_str()).ok_or_else(|| unknown(&all, name))?,
             None => {
-                named(&all, USUAL_DEFAULT).or_else(|| named(&all, builtin.name.as_str())).unwrap_or(&builtin)
+                let lua = RuntimeName::lua();
+                named(&all, USUAL_DEFAULT).or_else(|| named(&all, lua.as_str())).unwrap_or(&builtin)
             }
         };
         Ok(Self { default: Arc::clone(default), all })
@@ -138,9 +147,9 @@ mod tests {
     }
 
     #[test]
-    fn lua_can_be_overridden() {
+    fn a_kernelspec_named_lua_goes_first_and_the_built_in_one_stays_within_reach() {
         let runtimes = together(&[], &["lua"], None).unwrap();
-        assert_eq!(runtimes.iter().count(), 1);
+        assert_eq!(runtimes.names().to_string(), "lua, builtin-lua");
         assert_eq!(runtimes.default_runtime().display_name, "kernelspec");
     }
 

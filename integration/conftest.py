@@ -1,0 +1,139 @@
+"""Fixtures: a fleet that most tests share, a fleet of one's own, and clients that detach at the end."""
+
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+
+from harness.clients import READY_SECONDS, new_client
+from harness.direct import DirectKernels
+from harness.fleet import Fleet
+from harness.remote_client import RemoteClient
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser):
+    parser.addoption("--direct", action="store_true", help="prove the tests: plain kernels in place of the proxy")
+    parser.addoption("--binary", default=str(REPOSITORY / "target/debug/jupyter-fleet"), help="the jupyter-fleet to test")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--direct"):
+        return
+    for item in items:
+        if item.get_closest_marker("proxy_only"):
+            item.add_marker(pytest.mark.skip(reason="says nothing about a plain kernel"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed:
+        for fleet in (each for each in item.config.stash.get(RUNNING, []) if each.home.path.exists()):
+            report.sections.append((f"fleet in {fleet.home.path}", fleet.report()))
+    return report
+
+
+RUNNING = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def binary(pytestconfig):
+    """The path of the jupyter-fleet under test."""
+    path = pytestconfig.getoption("--binary")
+    if not pytestconfig.getoption("--direct"):
+        assert os.access(path, os.X_OK), f"{path} is missing: build it with `cargo build`, or use integration/run"
+    return path
+
+
+@pytest.fixture(scope="session")
+def launch(pytestconfig, binary):
+    """Makes a Fleet that a failing test will report on. Who starts it, stops it."""
+    running = pytestconfig.stash.setdefault(RUNNING, [])
+
+    def make(**options):
+        fleet = DirectKernels(binary) if pytestconfig.getoption("--direct") else Fleet(binary, **options)
+        running.append(fleet)
+        return fleet
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shared_fleet(launch):
+    """One fleet for all tests that keep to a group of their own."""
+    yield from started(launch())
+
+
+@pytest.fixture
+def fleet(shared_fleet):
+    """The shared fleet, for the test that runs now. Plain kernels serve one test and end after all its clients."""
+    yield shared_fleet
+    if shared_fleet.is_direct:
+        shared_fleet.end_kernels()
+
+
+@pytest.fixture
+def own_fleet(launch, request):
+    """A fleet of the test's own; options by `pytest.mark.parametrize(..., indirect=True)`."""
+    yield from started(launch(**getattr(request, "param", {})))
+
+
+def started(fleet):
+    try:
+        fleet.start()
+        yield fleet
+    except BaseException:
+        fleet.clear()
+        raise
+    fleet.stop()
+
+
+@pytest.fixture
+def group():
+    """A group that no other test uses: kernels of its own in the shared fleet."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def connect(fleet):
+    """Opens clients on the shared fleet and detaches them at the end."""
+    yield from connector(fleet)
+
+
+@pytest.fixture
+def connect_own(own_fleet):
+    """Opens clients on the test's own fleet and detaches them at the end."""
+    yield from connector(own_fleet)
+
+
+def connector(fleet):
+    clients = []
+
+    def open_client(ready=True, session=None, **needs):
+        client = new_client(fleet.connection_file(needs), needs or None, session)
+        clients.append(client)
+        client.start_channels()
+        if ready:
+            client.wait_for_ready(timeout=READY_SECONDS)
+        return client
+
+    yield open_client
+    fleet.release([client for client in clients if client.channels_running])
+
+
+@pytest.fixture
+def connect_process(fleet):
+    """Opens clients in processes of their own."""
+    remote_clients = []
+
+    def open_client(session=None, **needs):
+        client = RemoteClient(fleet.connection_file(needs), fleet.environment, needs or None, session)
+        remote_clients.append(client)
+        return client
+
+    yield open_client
+    for client in remote_clients:
+        client.close()

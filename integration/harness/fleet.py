@@ -1,0 +1,122 @@
+"""One running `jupyter-fleet serve`, in a home of its own."""
+
+import json
+import signal
+import subprocess
+import uuid
+
+from harness import processes
+from harness.clients import detach
+from harness.deadline import wait_until
+from harness.home import Home
+
+START_SECONDS = 20
+STOP_SECONDS = 20
+LOG_TAIL_CHARACTERS = 8_000
+
+
+class Fleet:
+    """Starts on `start`, stops on `stop`; `stop` asserts that nothing is left behind."""
+
+    is_direct = False
+
+    def __init__(self, binary, arguments=(), config=None, environment=None):
+        self.binary = binary
+        self.home = Home()
+        if config is not None:
+            self.home.config_file.write_text(config)
+        self.environment = self.home.environment
+        self._arguments = arguments
+        self._extra_environment = environment or {}
+        self._tag = uuid.uuid4().hex
+        self._stdout = self.home.path / "serve.stdout"
+        self._stderr = self.home.path / "serve.stderr"
+        self.process = None
+        self.published_file = self.home.runtime_dir / "kernel-fleet.json"
+
+    def start(self):
+        """Starts serve and returns once it has published its file and says how to connect."""
+        self.launch()
+        wait_until(self._is_ready, START_SECONDS, lambda: f"serve to be ready\n{self.report()}")
+        return self
+
+    def launch(self):
+        """Starts serve without waiting for anything."""
+        with open(self._stdout, "wb") as stdout, open(self._stderr, "wb") as stderr:
+            self.process = subprocess.Popen(
+                [self.binary, "serve", *self._arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                cwd=self.home.working_dir,
+                env=self.environment | self._extra_environment | {processes.TAG: self._tag},
+            )
+
+    def _is_ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"serve ended with exit code {self.process.returncode}\n{self.report()}")
+        return self.published_file.exists() and "Connect with: " in self.stdout
+
+    @property
+    def stdout(self):
+        return self._stdout.read_text(errors="replace")
+
+    @property
+    def stderr(self):
+        return self._stderr.read_text(errors="replace")
+
+    @property
+    def info(self):
+        """The published connection info."""
+        return json.loads(self.published_file.read_text())
+
+    def connection_file(self, needs=None):
+        """The file for a client with `needs`: always the published one, that is the point."""
+        return self.published_file
+
+    def kernel_processes(self):
+        """Every living process that serve started, directly or not."""
+        return [process for process in processes.tagged(self._tag) if process.pid != self.process.pid]
+
+    def release(self, clients):
+        """Detaches `clients`; the last client of a kernel takes it down."""
+        for client in clients:
+            detach(client)
+
+    def stop(self):
+        """SIGTERM: exit code 0, no published file, no process left, all before a deadline."""
+        try:
+            self.process.send_signal(signal.SIGTERM)
+            assert self.exit_code() == 0, f"serve ended uncleanly\n{self.report()}"
+            assert not self.published_file.exists(), "serve left its published file behind"
+            wait_until(
+                lambda: not self.kernel_processes(),
+                5,
+                lambda: f"serve's kernels to be gone:\n{processes.describe(self.kernel_processes())}",
+            )
+        finally:
+            self.clear()
+
+    def exit_code(self):
+        """Waits for serve to end and returns its exit code."""
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"serve still ran {STOP_SECONDS} s after it should end\n{self.report()}") from None
+
+    def clear(self):
+        """Ends whatever still runs and removes the home. Asserts nothing."""
+        if self.process is not None:
+            processes.end(processes.tagged(self._tag))
+            self.process.wait()
+        self.home.remove()
+
+    def report(self):
+        """What serve and its kernels said, for a person who reads a failure."""
+        texts = {"serve's stdout": self._stdout, "serve's stderr": self._stderr}
+        texts |= {str(log.relative_to(self.home.runtime_dir)): log for log in self.home.runtime_dir.rglob("*.log")}
+        return "\n".join(
+            f"--- {title}\n{file.read_text(errors='replace')[-LOG_TAIL_CHARACTERS:]}"
+            for title, file in texts.items()
+            if file.exists()
+        )

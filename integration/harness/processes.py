@@ -1,0 +1,38 @@
+"""Finding the processes that belong to one fleet, whoever their parent is by now."""
+
+import psutil
+
+TAG = "JUPYTER_FLEET_INTEGRATION"
+
+
+def tagged(tag):
+    """The living processes that inherited `tag` in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(TAG) == tag:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def describe(processes):
+    """One line per process, for a failure's message."""
+    lines = []
+    for process in processes:
+        try:
+            lines.append(f"  {process.pid} {' '.join(process.cmdline())}")
+        except psutil.Error:
+            continue
+    return "\n".join(lines)
+
+
+def end(processes):
+    """Kills exactly these processes and waits for them."""
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.Error:
+            continue
+    psutil.wait_procs(processes, timeout=5)

@@ -1,0 +1,26 @@
+"""An ipykernel that chooses its own key and ports and announces them: writes the connection file itself, then serves.
+
+The launcher becomes the kernel (exec), so whoever started it owns one process and not two.
+"""
+
+import argparse
+import os
+import secrets
+import sys
+
+from jupyter_client.connect import write_connection_file
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--connection-file", required=True)
+    file = parser.parse_args().connection_file
+    # Whole under another name first: a reader never meets half a file.
+    draft = f"{file}.draft"
+    write_connection_file(draft, ip="127.0.0.1", transport="tcp", key=secrets.token_hex(32).encode())
+    os.rename(draft, file)
+    os.execv(sys.executable, [sys.executable, "-m", "ipykernel_launcher", "-f", file])
+
+
+if __name__ == "__main__":
+    main()

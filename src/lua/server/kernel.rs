@@ -1,0 +1,107 @@
+//! What all parts of the running kernel share.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jupyter_protocol::ExecutionState;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::{publisher::Publisher, request::Request, stdin::Stdin};
+use crate::{
+    jupyter::{
+        connection_file::{ConnectionFile, ConnectionFileError, Ports},
+        message::Body,
+        reply::{Failure, Voice, reply_type},
+        signature::Signer,
+    },
+    limits::Limits,
+    lua::InterruptHandle,
+};
+
+/// The running kernel: how it speaks, how it is interrupted, how it ends.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    pub signer: Signer,
+    pub voice: Voice,
+    pub publisher: Publisher,
+    pub stdin: Stdin,
+    pub ports: Ports,
+    pub most_bad_messages: u32,
+    interrupt: InterruptHandle,
+    end: CancellationToken,
+}
+
+impl Kernel {
+    pub fn new(
+        file: &ConnectionFile,
+        interrupt: InterruptHandle,
+        limits: &Limits,
+    ) -> Result<Arc<Self>, ConnectionFileError> {
+        let signer = Signer::new(file.signature_scheme, file.signing_key()?);
+        let voice = Voice::new("kernel");
+        Ok(Arc::new(Self {
+            publisher: Publisher::new(voice.clone(), signer.clone(), limits),
+            signer,
+            voice,
+            stdin: Stdin::new(interrupt.clone()),
+            ports: file.ports(),
+            most_bad_messages: limits.bad_messages,
+            interrupt,
+            end: CancellationToken::new(),
+        }))
+    }
+
+    /// Stops the running cell, also where it waits for input.
+    pub fn interrupt(&self) {
+        self.interrupt.interrupt();
+        self.stdin.interrupted();
+    }
+
+    /// Ends the kernel: nothing new is begun, and what runs is interrupted.
+    pub fn end(&self) {
+        self.end.cancel();
+        self.interrupt();
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.end.is_cancelled()
+    }
+
+    pub async fn ended(&self) {
+        self.end.cancelled().await;
+    }
+
+    /// Says on iopub that work on a request begins, does it, and says that it is done: the spec wants it around every
+    /// request.
+    pub fn while_busy<T>(&self, request: &Request, work: impl FnOnce() -> T) -> T {
+        self.publish_status(ExecutionState::Busy, request);
+        let done = work();
+        self.publish_status(ExecutionState::Idle, request);
+        done
+    }
+
+    /// Sends the reply to a request back the way it came.
+    pub fn reply(&self, request: &Request, content: Value) {
+        let reply = self.voice.say_raw(&reply_type(&request.msg_type), content, &request.header);
+        self.send(request, reply);
+    }
+
+    /// The same for a request that cannot be served.
+    pub fn refuse(&self, request: &Request, failure: &Failure) {
+        self.send(request, self.voice.error_reply(&request.msg_type, failure, &request.header));
+    }
+
+    /// Publishes something that a request led to.
+    pub fn publish(&self, msg_type: &str, content: Value, parent: &Bytes) {
+        self.publisher.publish(msg_type, self.voice.say_raw(msg_type, content, parent));
+    }
+
+    fn publish_status(&self, state: ExecutionState, request: &Request) {
+        self.publisher.publish_status(self.voice.status(state, &request.header));
+    }
+
+    fn send(&self, request: &Request, body: Body) {
+        request.sender.send(&request.envelope, &self.signer.sign(body));
+    }
+}

@@ -1,0 +1,63 @@
+//! What happened how often: counters that any task may raise.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn increment(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many so far.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        /// The counters of one `serve`.
+        #[derive(Debug, Default)]
+        pub struct Metrics {$(
+            $(#[$doc])*
+            pub $name: Counter,
+        )+}
+
+        impl fmt::Display for Metrics {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let counts = [$((stringify!($name), self.$name.count())),+];
+                let said: Vec<String> = counts.iter().map(|(name, count)| format!("{name}={count}")).collect();
+                f.write_str(&said.join(" "))
+            }
+        }
+    };
+}
+counters! {
+    /// Connections whose handshake was complete.
+    connections,
+    /// Connections that were refused or broke a rule.
+    refused_connections,
+    /// Requests that were forwarded to kernels.
+    requests,
+    /// Replies that were forwarded to clients.
+    replies,
+    /// Iopub messages of kernels.
+    published,
+    /// Messages of clients without delimiter or parts.
+    malformed,
+    /// Messages of clients with a wrong signature.
+    badly_signed,
+    /// Messages of clients that had come before.
+    replayed,
+    /// Messages of kernels that nobody asked for, or that could not be read or verified.
+    stray,
+    /// Iopub messages that a subscriber was too slow for.
+    lost,
+}

@@ -1,0 +1,86 @@
+//! Taking connections on the five published channels, each served by a task of its own.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use bytes::Bytes;
+use tracing::{debug, info};
+
+use super::{Proxy, connection::Connection};
+use crate::{
+    channel::Channel,
+    id::{ConnectionId, Origin, ProfileId},
+    net::{Listener, Peer, PeerError, Stream},
+    zmtp::{Local, SocketType},
+};
+
+impl Proxy {
+    /// Accepts connections of one channel until the task is dropped. One connection's error ends that connection.
+    pub async fn accept(self: Arc<Self>, channel: Channel, listener: Listener) {
+        loop {
+            let stream = listener.accept().await;
+            tokio::spawn(self.clone().attend(channel, stream));
+        }
+    }
+
+    async fn attend(self: Arc<Self>, channel: Channel, stream: Stream) {
+        let socket = match channel {
+            Channel::Shell | Channel::Control | Channel::Stdin => SocketType::Router,
+            Channel::IoPub => SocketType::XPub,
+            Channel::Heartbeat => SocketType::Rep,
+        };
+        let local = Local { socket, identity: Bytes::new(), longest_ready: self.limits.handshake_bytes };
+        let (peer, origin) = match self.gatehouse.admit(stream, local).await {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                self.metrics.refused_connections.increment();
+                return info!(%channel, %reason, "a connection was refused");
+            }
+        };
+        self.metrics.connections.increment();
+        debug!(%channel, %origin, "connected");
+        let ended = match channel {
+            Channel::Shell | Channel::Control | Channel::Stdin => {
+                let connection = self.register(channel, origin, &peer);
+                let ended = self.clone().serve_requests(peer, &connection).await;
+                self.connections.remove(&connection.id);
+                ended
+            }
+            Channel::IoPub => {
+                let connection = self.register(channel, origin, &peer);
+                let ended = self.clone().serve_subscriber(peer, &connection).await;
+                self.connections.remove(&connection.id);
+                ended
+            }
+            Channel::Heartbeat => self.serve_heartbeat(peer, origin).await,
+        };
+        self.log_end(channel, origin, ended);
+    }
+
+    fn register(&self, channel: Channel, origin: Origin, peer: &Peer) -> Arc<Connection> {
+        let id = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed));
+        let connection = Arc::new(Connection {
+            id,
+            channel,
+            origin,
+            identity: Bytes::copy_from_slice(&peer.remote().identity),
+            profile: ProfileId::DEFAULT,
+            outbox: peer.signed_outbox(),
+        });
+        self.connections.insert(id, connection.clone());
+        connection
+    }
+
+    fn log_end(&self, channel: Channel, origin: Origin, ended: Result<(), PeerError>) {
+        match ended {
+            Ok(()) => debug!(%channel, %origin, "disconnected"),
+            // A client that is killed resets its connections: nothing to worry anyone with.
+            Err(reason @ (PeerError::Io(_) | PeerError::Torn)) => {
+                debug!(%channel, %origin, %reason, "disconnected")
+            }
+            Err(reason) => {
+                self.metrics.refused_connections.increment();
+                info!(%channel, %origin, %reason, "a connection was ended");
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What the proxy itself answers, as a kernel would.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jupyter_protocol::{ExecutionState, InterruptReply, ReplyStatus, ShutdownReply};
+use serde_json::json;
+use tracing::info;
+
+use super::{Proxy, connection::ReturnAddress, kernel::Kernel};
+use crate::{
+    channel::Channel,
+    id::ClientId,
+    jupyter::{
+        header::Header,
+        message::{Body, Envelope},
+        reply::Failure,
+    },
+    net::Flushes,
+    route::Decision,
+};
+
+impl Proxy {
+    /// Carries out a decision that forwards nothing.
+    pub(super) fn answer(
+        self: &Arc<Self>,
+        decision: Decision,
+        client: &ClientId,
+        msg_type: &str,
+        address: ReturnAddress,
+    ) {
+        match decision {
+            // The kernel is gone since the decision was made; its clients have been told.
+            Decision::Forward(_) | Decision::Launch(..) => {}
+            Decision::KnownInfo(id, _) => match self.kernel(&id) {
+                Some(kernel) => self.known_info(&kernel, client, address),
+                None => self.fail(client, msg_type, &address, &gone(&id)),
+            },
+            Decision::RuntimeInfo(runtime) => {
+                if let Some(info) = self.infos.get(&runtime).map(|info| info.clone()) {
+                    self.tell_info(None, client, &address, info);
+                }
+            }
+            Decision::Connect => self.reply(client, &address, self.connect_reply(&address.header)),
+            Decision::Interrupt(id) => {
+                if let Some(kernel) = self.kernel(&id) {
+                    info!(kernel = %id, session = %client.session, "interrupted");
+                    kernel.handle.interrupt();
+                }
+                self.reply(client, &address, self.interrupt_reply(&address.header));
+            }
+            Decision::NothingToInterrupt => {
+                self.reply(client, &address, self.interrupt_reply(&address.header))
+            }
+            Decision::Detached(others) => {
+                info!(session = %client.session, others, "detached");
+                self.reply(client, &address, self.shutdown_reply(false, &address.header));
+            }
+            Decision::Stop(id) => {
+                self.reply(client, &address, self.shutdown_reply(false, &address.header));
+                self.stop_kernel(&id, &format!("its last client ({}) asked for it", client.session));
+            }
+            Decision::Restart(id) => {
+                self.reply(client, &address, self.shutdown_reply(true, &address.header));
+                self.restart_kernel(&id, &address.header);
+            }
+            Decision::RestartRefused(id, others) => {
+                let failure = Failure::new(
+                    "RestartRefused",
+                    format!(
+                        "kernel {id} has {others} other clients, and only a sole client may restart here"
+                    ),
+                );
+                self.fail(client, msg_type, &address, &failure);
+            }
+            Decision::Unasked => self.metrics.malformed.increment(),
+            Decision::Misunderstood(error) => self.refuse(client, msg_type, &address, &error.to_string()),
+            Decision::Refused(refusal) => self.refuse(client, msg_type, &address, &refusal.to_string()),
+        }
+    }
+
+    /// No kernel can serve. Whoever asks who the kernel is gets an answer in form all the same, for a console that
+    /// gets none ends without a word; its banner says why every cell will fail.
+    fn refuse(&self, client: &ClientId, msg_type: &str, address: &ReturnAddress, why: &str) {
+        info!(session = %client.session, why, "refused");
+        if msg_type == "kernel_info_request" {
+            let content = json!({
+                "status": "ok",
+                "protocol_version": crate::jupyter::reply::PROTOCOL_VERSION,
+                "implementation": "jupyter-fleet",
+                "implementation_version": env!("CARGO_PKG_VERSION"),
+                "language_info": { "name": "none", "version": "", "mimetype": "text/plain", "file_extension": ".txt" },
+                "banner": format!("jupyter-fleet: {why}\n"),
+                "help_links": [],
+            });
+            return self.tell_info(None, client, address, content.to_string().into());
+        }
+        self.fail(client, msg_type, address, &Failure::new("NoMatchingKernel", why));
+    }
+
+    /// More requests than may wait.
+    pub(super) fn refuse_more(
+        &self,
+        kernel: &Kernel,
+        client: &ClientId,
+        header: &Header<'_>,
+        address: &ReturnAddress,
+    ) {
+        let text =
+            format!("too much already waits for {}: try again when it has done some of it", kernel.name());
+        self.fail(client, &header.msg_type, address, &Failure::new("TooManyRequests", text));
+    }
+
+    /// Fails a request as a kernel would: in the cell, and in the reply.
+    pub(super) fn fail(&self, client: &ClientId, msg_type: &str, address: &ReturnAddress, failure: &Failure) {
+        let parent = &address.header;
+        let status = |state| self.voice.status(state, parent);
+        let shown = (msg_type == "execute_request").then(|| self.voice.error(failure, parent));
+        self.whisper(client, std::iter::once(status(ExecutionState::Busy)).chain(shown));
+        if msg_type.ends_with("_request") {
+            self.reply(client, address, self.voice.error_reply(msg_type, failure, parent));
+        }
+        self.whisper(client, [status(ExecutionState::Idle)]);
+    }
+
+    /// Answers who the kernel is without asking it, or as soon as it is known.
+    fn known_info(&self, kernel: &Kernel, client: &ClientId, address: ReturnAddress) {
+        match self.infos.get(&kernel.runtime_index).map(|info| info.clone()) {
+            Some(info) => self.tell_info(Some(kernel), client, &address, info),
+            None => kernel.wonder(client.clone(), address),
+        }
+    }
+
+    /// Answers a `kernel_info_request` with known content, between a `busy` and an `idle`. Where the kernel's own
+    /// state is another one, it is told last: frontends show whatever came last.
+    pub(super) fn tell_info(
+        &self,
+        kernel: Option<&Kernel>,
+        client: &ClientId,
+        address: &ReturnAddress,
+        info: Bytes,
+    ) {
+        let parent = &address.header;
+        let status = |state| self.voice.status(state, parent);
+        let listeners = self.listeners(client);
+        // From here on, nothing of the kernel's comes in between. (The table is never locked after a fanout.)
+        let fanout = kernel.map(Kernel::fanout);
+        let last = fanout.as_ref().map(|fanout| fanout.state().clone());
+        let last = last.filter(|state| *state != ExecutionState::Idle);
+        let last = last.map(|state| self.voice.status(state, &Bytes::new()));
+        self.whisper_to(&listeners, client, [status(ExecutionState::Busy)]);
+        self.reply(client, address, self.voice.say_again("kernel_info_reply", info, parent));
+        self.whisper_to(&listeners, client, std::iter::once(status(ExecutionState::Idle)).chain(last));
+        drop(fanout);
+    }
+
+    /// Sends a reply of our own.
+    pub(super) fn reply(&self, client: &ClientId, address: &ReturnAddress, body: Body) {
+        let mut flushes = Flushes::default();
+        self.send(client, address, body, &mut flushes);
+        flushes.flush();
+    }
+
+    fn connect_reply(&self, parent: &Bytes) -> Body {
+        let ports = self.published.ports();
+        let content = json!({
+            "status": "ok",
+            "shell_port": ports.of(Channel::Shell),
+            "iopub_port": ports.of(Channel::IoPub),
+            "stdin_port": ports.of(Channel::Stdin),
+            "control_port": ports.of(Channel::Control),
+            "hb_port": ports.of(Channel::Heartbeat),
+        });
+        self.voice.say_raw("connect_reply", content, parent)
+    }
+
+    fn interrupt_reply(&self, parent: &Bytes) -> Body {
+        self.voice.say(InterruptReply::new(), parent)
+    }
+
+    fn shutdown_reply(&self, restart: bool, parent: &Bytes) -> Body {
+        self.voice.say(ShutdownReply { restart, status: ReplyStatus::Ok, error: None }, parent)
+    }
+
+    /// Says something on iopub to everyone who hears a kernel.
+    pub(super) fn announce(&self, kernel: &Kernel, bodies: impl IntoIterator<Item = Body>) {
+        let Some(signer) = self.signer(crate::id::ProfileId::DEFAULT) else { return };
+        let mut fanout = kernel.fanout();
+        let envelope: Envelope = fanout.topic();
+        for body in bodies {
+            fanout.publish(&envelope, &signer.sign(body));
+        }
+        fanout.flush();
+    }
+}
+
+fn gone(id: &crate::id::KernelId) -> Failure {
+    Failure::new("KernelGone", format!("kernel {id} ended just now; ask again"))
+}

@@ -1,0 +1,210 @@
+//! From a kernel to its clients: the whole way on one page.
+//!
+//! 1. Frames are split and verified with the kernel's key, for a kernel runs users' code and is a stranger too.
+//! 2. The parent header tells which request is answered: `route` knows who asked. What nobody asked for goes nowhere.
+//! 3. It is signed with the client's key and written to the connection that the request came on.
+
+use std::sync::Arc;
+
+use jupyter_protocol::ExecutionState;
+use tracing::debug;
+
+use super::{Proxy, connection::ReturnAddress, kernel::Kernel};
+use crate::{
+    channel::Channel,
+    frames::Frames,
+    id::{ClientId, ProfileId},
+    jupyter::{
+        header::{Header, Parent, peek_execution_state},
+        message::{Body, Unverified, Verified},
+        signature::Signer,
+    },
+    net::{Event, Flushes, Peer, PeerError, PushError},
+};
+
+impl Proxy {
+    /// Carries replies from one signed channel of a kernel until it is closed.
+    pub(super) async fn serve_replies(
+        self: Arc<Self>,
+        kernel: Arc<Kernel>,
+        channel: Channel,
+        mut peer: Peer,
+        signer: Signer,
+    ) {
+        let mut batch = Vec::new();
+        let mut flushes = Flushes::default();
+        let ended = loop {
+            match peer.next(&mut batch).await {
+                Ok(true) => {}
+                ended => break ended,
+            }
+            for event in batch.drain(..) {
+                let Event::Message(frames) = event else { continue };
+                let Some(message) = self.verify(&kernel, channel, &signer, frames) else { continue };
+                match channel {
+                    Channel::Stdin => self.ask_for_input(&kernel, message),
+                    _ => self.deliver(&kernel, message, &mut flushes),
+                }
+            }
+            flushes.flush();
+        };
+        self.channel_ended(&kernel, channel, ended.map(|_| ()));
+    }
+
+    /// Hands a reply to whoever asked.
+    fn deliver(self: &Arc<Self>, kernel: &Kernel, message: Verified, flushes: &mut Flushes) {
+        let Ok(parent) = Parent::peek(&message) else {
+            return self.stray(kernel, "a reply without a parent");
+        };
+        let asked = self.table.lock().answered(&kernel.id, &parent.msg_id, &parent.session);
+        let Some(asked) = asked else { return self.stray(kernel, "a reply that nobody waits for") };
+        self.metrics.replies.increment();
+        self.send(&asked.client, &asked.address, message.into_body(), flushes);
+        if kernel.first_use() {
+            self.fill_pools();
+        }
+    }
+
+    /// Signs a message for a client and queues it at its return address, or where the client is now.
+    pub(super) fn send(&self, client: &ClientId, address: &ReturnAddress, body: Body, flushes: &mut Flushes) {
+        let Some(signer) = self.signer(client.profile) else { return };
+        let signed = signer.sign(body);
+        let mut connection = address.connection.clone();
+        let mut pushed = connection.outbox.push(&address.envelope, &signed);
+        if pushed == Err(PushError::Closed)
+            && let Some(newer) = self.successor(&connection)
+        {
+            connection = newer;
+            pushed = connection.outbox.push(&address.envelope, &signed);
+        }
+        match pushed {
+            Ok(()) => flushes.add(connection.outbox.clone()),
+            Err(PushError::Closed) => {
+                debug!(session = %client.session, "the client left before its reply came")
+            }
+            Err(why @ PushError::Full) => {
+                // A reply that cannot be delivered must not be lost in silence: the client sees its connection end.
+                debug!(session = %client.session, %why, "a client's connection is ended");
+                connection.outbox.close();
+            }
+        }
+    }
+
+    /// Publishes what a kernel says on iopub until it is closed.
+    pub(super) async fn serve_iopub(self: Arc<Self>, kernel: Arc<Kernel>, mut peer: Peer, signer: Signer) {
+        let mut batch = Vec::new();
+        let ended = loop {
+            let owes = kernel.fanout().owes_notices();
+            match next_or_notice(&mut peer, &mut batch, owes).await {
+                Some(Ok(true)) => {}
+                Some(ended) => break ended,
+                None => self.give_notices(&kernel),
+            }
+            for event in batch.drain(..) {
+                let Event::Message(frames) = event else { continue };
+                if let Some(message) = self.verify(&kernel, Channel::IoPub, &signer, frames) {
+                    self.publish(&kernel, message);
+                }
+            }
+            kernel.fanout().flush();
+        };
+        self.channel_ended(&kernel, Channel::IoPub, ended.map(|_| ()));
+    }
+
+    fn publish(&self, kernel: &Kernel, message: Verified) {
+        let Ok(header) = Header::peek(&message) else {
+            return self.stray(kernel, "an iopub message without a header");
+        };
+        let state = match &*header.msg_type {
+            "status" => peek_execution_state(&message).map(|state| execution_state(&state)),
+            // Other clients quit on it; the one who asked has been answered.
+            "shutdown_reply" => return,
+            _ => None,
+        };
+        if let Some(state) = &state {
+            self.heard_status(kernel, &message, state);
+        }
+        self.metrics.published.increment();
+        let Some(signer) = self.signer(ProfileId::DEFAULT) else { return };
+        let (envelope, body) = message.into_parts();
+        let signed = signer.sign(body);
+        let mut fanout = kernel.fanout();
+        if let Some(state) = state {
+            fanout.set_state(state);
+            return fanout.publish_status(&envelope, &signed, &self.voice, signer);
+        }
+        for _ in 0..fanout.publish(&envelope, &signed) {
+            self.metrics.lost.increment();
+        }
+    }
+
+    fn heard_status(&self, kernel: &Kernel, message: &Verified, state: &ExecutionState) {
+        let mut table = self.table.lock();
+        table.set_busy(&kernel.id, *state == ExecutionState::Busy);
+        if *state == ExecutionState::Idle
+            && let Ok(parent) = Parent::peek(message)
+        {
+            table.finished(&kernel.id, &parent.msg_id, &parent.session);
+        }
+    }
+
+    fn give_notices(&self, kernel: &Kernel) {
+        if let Some(signer) = self.signer(ProfileId::DEFAULT) {
+            kernel.fanout().give_notices(&self.voice, signer);
+        }
+    }
+
+    pub(super) fn verify(
+        &self,
+        kernel: &Kernel,
+        channel: Channel,
+        signer: &Signer,
+        frames: Frames,
+    ) -> Option<Verified> {
+        let verified = Unverified::split(frames).map_err(|error| error.to_string());
+        match verified.and_then(|message| signer.verify(message).map_err(|error| error.to_string())) {
+            Ok(message) => Some(message),
+            Err(reason) => {
+                self.stray(kernel, &format!("on {channel}, {reason}"));
+                None
+            }
+        }
+    }
+
+    pub(super) fn stray(&self, kernel: &Kernel, what: &str) {
+        self.metrics.stray.increment();
+        debug!(kernel = %kernel.id, "the kernel sent {what}");
+    }
+
+    /// A kernel that closes a channel is dying, or of no use any more: its supervisor finds out which.
+    fn channel_ended(&self, kernel: &Kernel, channel: Channel, ended: Result<(), PeerError>) {
+        let why = match ended {
+            Ok(()) => format!("it closed its {channel} channel"),
+            Err(error) => format!("{channel}: {error}"),
+        };
+        debug!(kernel = %kernel.id, why, "a kernel's channel ended");
+        kernel.handle.lost(why);
+    }
+}
+
+/// The next batch, or `None` when it is time to try again to tell slow subscribers what they missed.
+async fn next_or_notice(
+    peer: &mut Peer,
+    batch: &mut Vec<Event>,
+    owes_notices: bool,
+) -> Option<Result<bool, PeerError>> {
+    const AGAIN: std::time::Duration = std::time::Duration::from_millis(100);
+    if !owes_notices {
+        return Some(peer.next(batch).await);
+    }
+    tokio::time::timeout(AGAIN, peer.next(batch)).await.ok()
+}
+
+fn execution_state(text: &str) -> ExecutionState {
+    match text {
+        "busy" => ExecutionState::Busy,
+        "idle" => ExecutionState::Idle,
+        "starting" => ExecutionState::Starting,
+        other => ExecutionState::Other(other.to_owned()),
+    }
+}

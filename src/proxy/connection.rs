@@ -1,0 +1,40 @@
+//! A client's connection, as the rest of the walk sees it: where it comes from and where messages to it go.
+
+use bytes::Bytes;
+
+use crate::{
+    channel::Channel,
+    id::{ConnectionId, Origin, ProfileId},
+    jupyter::message::{Envelope, Signed},
+    net::{PushError, SignedOutbox},
+};
+
+/// One accepted connection of a signed channel.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    pub(super) channel: Channel,
+    pub(super) origin: Origin,
+    /// What the peer announced; a client uses one identity on shell, control and stdin.
+    pub(super) identity: Bytes,
+    /// Whose key messages on this connection are signed with.
+    pub(super) profile: ProfileId,
+    pub(super) outbox: SignedOutbox,
+}
+
+impl Connection {
+    /// Queues and writes a message.
+    pub(super) fn send(&self, envelope: &Envelope, message: &Signed) -> Result<(), PushError> {
+        self.outbox.send(envelope, message)
+    }
+}
+
+/// Where the reply to a request goes, and what it answers.
+#[derive(Clone, Debug)]
+pub(super) struct ReturnAddress {
+    pub(super) connection: std::sync::Arc<Connection>,
+    /// What the client put before the delimiter.
+    pub(super) envelope: Envelope,
+    /// The request's header, JSON: the parent of what we say ourselves.
+    pub(super) header: Bytes,
+}

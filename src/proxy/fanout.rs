@@ -1,0 +1,209 @@
+//! One kernel's iopub, spread over its subscribers: each message is signed once and written to each.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jupyter_protocol::ExecutionState;
+use parking_lot::Mutex;
+
+use super::connection::Connection;
+use crate::{
+    id::{ConnectionId, KernelId},
+    jupyter::{
+        message::{Envelope, Signed},
+        reply::Voice,
+        signature::Signer,
+    },
+    net::PushError,
+};
+
+/// The topics that one iopub connection has subscribed to.
+#[derive(Debug, Default)]
+pub(super) struct Topics(Mutex<Vec<Bytes>>);
+
+impl Topics {
+    /// Adds a subscription unless there are too many; returns how many there are.
+    pub(super) fn add(&self, topic: Bytes, most: usize) -> Option<usize> {
+        let mut topics = self.0.lock();
+        if topics.len() >= most {
+            return None;
+        }
+        topics.push(Bytes::copy_from_slice(&topic));
+        Some(topics.len())
+    }
+
+    /// Ends one subscription; returns how many are left.
+    pub(super) fn remove(&self, topic: &Bytes) -> usize {
+        let mut topics = self.0.lock();
+        if let Some(index) = topics.iter().position(|known| known == topic) {
+            topics.swap_remove(index);
+        }
+        topics.len()
+    }
+
+    /// Whether a message with this topic is wanted (RFC 29: a subscription is a prefix).
+    pub(super) fn want(&self, topic: &[u8]) -> bool {
+        self.0.lock().iter().any(|prefix| topic.starts_with(prefix))
+    }
+
+    fn first(&self) -> Option<Bytes> {
+        self.0.lock().first().cloned()
+    }
+}
+
+/// An iopub connection that hears this kernel.
+#[derive(Clone, Debug)]
+pub(super) struct Subscriber {
+    pub(super) connection: Arc<Connection>,
+    pub(super) topics: Arc<Topics>,
+    /// Messages that it was too slow for, and has not been told of.
+    lost: u64,
+    /// What the first of them belonged to: frontends show a notice only under the request that it belongs to.
+    lost_parent: Bytes,
+}
+
+/// Everyone who hears one kernel.
+#[derive(Debug)]
+pub(super) struct Fanout {
+    subscribers: Vec<Subscriber>,
+    topic: Bytes,
+    /// What subscribers were last told. A cold start is hidden: a kernel that is starting for the first time takes
+    /// requests, so to clients it is idle.
+    state: ExecutionState,
+}
+
+impl Fanout {
+    pub(super) fn new(kernel: &KernelId) -> Self {
+        let topic = Bytes::from(format!("kernel.{kernel}.status"));
+        Self { subscribers: Vec::new(), topic, state: ExecutionState::Idle }
+    }
+
+    /// A subscriber hears the kernel from now on: it is welcomed (JEP 65) and told the kernel's state.
+    pub(super) fn join(
+        &mut self,
+        connection: Arc<Connection>,
+        topics: Arc<Topics>,
+        voice: &Voice,
+        signer: &Signer,
+    ) {
+        let mut subscriber = Subscriber { connection, topics, lost: 0, lost_parent: Bytes::new() };
+        self.greet(&mut subscriber, voice, signer);
+        self.subscribers.push(subscriber);
+    }
+
+    /// A subscriber's first subscription may come after it joined.
+    pub(super) fn subscribed(&mut self, id: ConnectionId, voice: &Voice, signer: &Signer) {
+        let at = self.subscribers.iter().position(|subscriber| subscriber.connection.id == id);
+        if let Some(mut subscriber) = at.map(|at| self.subscribers.swap_remove(at)) {
+            self.greet(&mut subscriber, voice, signer);
+            self.subscribers.push(subscriber);
+        }
+    }
+
+    pub(super) fn leave(&mut self, id: ConnectionId) {
+        self.subscribers.retain(|subscriber| subscriber.connection.id != id);
+    }
+
+    fn greet(&self, subscriber: &mut Subscriber, voice: &Voice, signer: &Signer) {
+        let Some(topic) = subscriber.topics.first() else { return };
+        let welcome = signer.sign(voice.welcome(&topic));
+        subscriber.push(&Envelope::topic(topic), &welcome);
+        let status = signer.sign(voice.status(self.state.clone(), &Bytes::new()));
+        subscriber.push(&Envelope::topic(self.topic.clone()), &status);
+        subscriber.connection.outbox.flush();
+    }
+
+    /// What the kernel last said of itself.
+    pub(super) fn state(&self) -> &ExecutionState {
+        &self.state
+    }
+
+    pub(super) fn set_state(&mut self, state: ExecutionState) {
+        self.state = state;
+    }
+
+    /// The topic of the statuses that we send ourselves.
+    pub(super) fn topic(&self) -> Envelope {
+        Envelope::topic(self.topic.clone())
+    }
+
+    /// Queues a message for everyone who wants it; returns for how many it was too much.
+    pub(super) fn publish(&mut self, envelope: &Envelope, message: &Signed) -> u64 {
+        let wanting =
+            self.subscribers.iter_mut().filter(|subscriber| subscriber.topics.want(envelope.first()));
+        wanting.map(|subscriber| u64::from(!subscriber.push(envelope, message))).sum()
+    }
+
+    /// The same for a status, which even a slow subscriber gets, behind a notice of what it missed: a frontend that
+    /// misses an `idle` waits for ever.
+    pub(super) fn publish_status(
+        &mut self,
+        envelope: &Envelope,
+        status: &Signed,
+        voice: &Voice,
+        signer: &Signer,
+    ) {
+        let topic = self.topic();
+        for subscriber in &mut self.subscribers {
+            if subscriber.topics.want(envelope.first()) && subscriber.give_notice(&topic, voice, signer) {
+                let _ = subscriber.connection.outbox.push_urgent(envelope, status);
+            }
+        }
+    }
+
+    /// Writes what is queued.
+    pub(super) fn flush(&self) {
+        for subscriber in &self.subscribers {
+            subscriber.connection.outbox.flush();
+        }
+    }
+
+    /// Whether somebody has yet to be told that messages were lost.
+    pub(super) fn owes_notices(&self) -> bool {
+        self.subscribers.iter().any(|subscriber| subscriber.lost > 0)
+    }
+
+    /// Tells those who can take it how much they missed.
+    pub(super) fn give_notices(&mut self, voice: &Voice, signer: &Signer) {
+        let topic = self.topic();
+        for subscriber in self.subscribers.iter_mut().filter(|subscriber| subscriber.lost > 0) {
+            subscriber.give_notice(&topic, voice, signer);
+            subscriber.connection.outbox.flush();
+        }
+    }
+}
+
+impl Subscriber {
+    /// Tells the subscriber what it missed, if anything; `false` if it cannot even take that now.
+    fn give_notice(&mut self, topic: &Envelope, voice: &Voice, signer: &Signer) -> bool {
+        if self.lost > 0 {
+            let text = format!(
+                "[jupyter-fleet: {} messages were lost here: this client reads too slowly]",
+                self.lost
+            );
+            let notice = signer.sign(voice.notice(&text, &self.lost_parent));
+            if self.connection.outbox.push_urgent(topic, &notice) == Err(PushError::Full) {
+                return false;
+            }
+            self.lost = 0;
+        }
+        true
+    }
+
+    /// Queues a message; `false` if the subscriber is too slow for it. After a loss, nothing is queued before the
+    /// notice of it.
+    fn push(&mut self, envelope: &Envelope, message: &Signed) -> bool {
+        if self.lost > 0 {
+            self.lost += 1;
+            return false;
+        }
+        match self.connection.outbox.push(envelope, message) {
+            Ok(()) | Err(PushError::Closed) => true,
+            Err(PushError::Full) => {
+                self.lost = 1;
+                self.lost_parent = Bytes::copy_from_slice(message.body().parent_header());
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! From a client to its kernel: the whole way on one page.
+//!
+//! 1. Frames are split and the signature is checked over the raw bytes; a stranger's third bad message ends it.
+//! 2. The header tells whose message it is. A client's first message waits until its iopub connection is there.
+//! 3. `route` decides. What the proxy itself is asked is answered; all else is signed with the kernel's key.
+//! 4. It is written to the kernel's socket from here, once per batch of what was read.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tracing::{debug, info};
+
+use super::{
+    Proxy,
+    connection::{Connection, ReturnAddress},
+    gate::{Gate, Held},
+    kernel::Kernel,
+};
+use crate::{
+    frames::Frames,
+    id::{ClientId, KernelId, SessionId},
+    jupyter::{
+        header::{Header, HeaderError, peek_fleet, peek_restart},
+        message::{MessageError, Unverified, Verified},
+        signature::BadSignature,
+    },
+    net::{Event, Flushes, Peer, PeerError},
+    route::{Decision, Outstanding, Request, RequestKind, Requirements, RequirementsError},
+};
+
+/// Why a client's message goes nowhere.
+#[derive(Debug, Error)]
+enum Refused {
+    #[error(transparent)]
+    Malformed(#[from] MessageError),
+    #[error(transparent)]
+    BadlySigned(#[from] BadSignature),
+    #[error("a message that has come before (its signature is known)")]
+    Replayed,
+    #[error(transparent)]
+    Unreadable(#[from] HeaderError),
+}
+
+/// The clients that have spoken on one connection: one, as a rule.
+type Known = Vec<(ClientId, Arc<Gate>)>;
+
+impl Proxy {
+    /// Serves a shell, control or stdin connection until it ends.
+    pub(super) async fn serve_requests(
+        self: Arc<Self>,
+        mut peer: Peer,
+        connection: &Arc<Connection>,
+    ) -> Result<(), PeerError> {
+        let mut known = Known::new();
+        let ended = self.read_requests(&mut peer, connection, &mut known).await;
+        for (client, _) in known {
+            self.client_left(connection, &client);
+        }
+        ended
+    }
+
+    async fn read_requests(
+        self: &Arc<Self>,
+        peer: &mut Peer,
+        connection: &Arc<Connection>,
+        known: &mut Known,
+    ) -> Result<(), PeerError> {
+        let mut bad = 0;
+        let mut batch = Vec::new();
+        let mut flushes = Flushes::default();
+        while peer.next(&mut batch).await? {
+            for event in batch.drain(..) {
+                let Event::Message(frames) = event else { continue };
+                match self.receive(connection, known, frames, &mut flushes) {
+                    Ok(()) => peer.trust(),
+                    Err(reason) => {
+                        self.count(&reason);
+                        bad += 1;
+                        if bad == 1 {
+                            info!(channel = %connection.channel, origin = %connection.origin, %reason, "a message was refused");
+                        }
+                        if bad >= self.limits.bad_messages {
+                            return Err(PeerError::Misbehaved(bad));
+                        }
+                    }
+                }
+            }
+            flushes.flush();
+        }
+        Ok(())
+    }
+
+    fn receive(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        known: &mut Known,
+        frames: Frames,
+        flushes: &mut Flushes,
+    ) -> Result<(), Refused> {
+        let unverified = Unverified::split(frames)?;
+        let signer = self.signer(connection.profile).ok_or(BadSignature)?;
+        let message = signer.verify(unverified)?;
+        if signer.is_signing() && !self.replays.lock().is_new(message.fingerprint()) {
+            return Err(Refused::Replayed);
+        }
+        let header = Header::peek(&message)?;
+        let (client, gate) = self.recognise(connection, known, &header.session);
+        let held = Held { connection: connection.clone(), message };
+        if let Some(Held { connection, message }) = gate.pass(held, self.limits.held_bytes) {
+            self.route(&connection, client, message, flushes);
+        }
+        Ok(())
+    }
+
+    /// Finds the client that a session is, and brings it to the table the first time.
+    fn recognise<'a>(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        known: &'a mut Known,
+        session: &str,
+    ) -> &'a (ClientId, Arc<Gate>) {
+        let found = known.iter().position(|(client, _)| client.session.as_str() == session);
+        let index = found.unwrap_or_else(|| {
+            let client = ClientId { profile: connection.profile, session: SessionId::from(session) };
+            let gate = self.client_arrived(connection, &client);
+            known.push((client, gate));
+            known.len() - 1
+        });
+        #[expect(clippy::indexing_slicing, reason = "the index was just found or made")]
+        &known[index]
+    }
+
+    /// Decides on a message and carries the decision out.
+    pub(super) fn route(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        client: &ClientId,
+        message: Verified,
+        flushes: &mut Flushes,
+    ) {
+        let Ok(header) = Header::peek(&message) else { return };
+        let kind = RequestKind::of(&header.msg_type, || peek_restart(&message));
+        let address = ReturnAddress {
+            connection: connection.clone(),
+            envelope: message.envelope().detached(),
+            header: message.body().header().clone(),
+        };
+        let request = Request { client, kind };
+        let (decision, forward) = self.with_table(|table, now| {
+            let decision = table.decide(&request, || wishes(&message), KernelId::random, now);
+            if let Decision::Launch(id, runtime) | Decision::KnownInfo(id, Some(runtime)) = &decision {
+                self.launch(id, *runtime);
+            }
+            let to = match &decision {
+                Decision::Forward(id) | Decision::Launch(id, _) => self.kernel(id),
+                Decision::Interrupt(id) => {
+                    self.kernel(id).filter(|kernel| kernel.is_interrupted_by_message())
+                }
+                _ => None,
+            };
+            let forward = to.map(|kernel| {
+                let request = Outstanding {
+                    client: client.clone(),
+                    msg_type: header.msg_type.to_string(),
+                    channel: connection.channel,
+                    address: address.clone(),
+                    awaits_input: false,
+                };
+                // An answer to the kernel has no reply of its own.
+                let tracked = kind == RequestKind::InputReply
+                    || (!kernel.is_overfull(self.limits.held_bytes)
+                        && table.track(&kernel.id, &header.msg_id, request));
+                (kernel.life(), tracked, kernel)
+            });
+            (decision, forward)
+        });
+        debug!(session = %client.session, msg_type = %header.msg_type, ?kind, "{}", decision);
+        match forward {
+            Some((life, true, kernel)) => self.forward(&kernel, life, connection, message, flushes),
+            Some((_, false, kernel)) => self.refuse_more(&kernel, client, &header, &address),
+            None => self.answer(decision, client, &header.msg_type.clone(), address),
+        }
+    }
+
+    fn forward(
+        &self,
+        kernel: &Kernel,
+        life: u64,
+        connection: &Connection,
+        message: Verified,
+        flushes: &mut Flushes,
+    ) {
+        self.metrics.requests.increment();
+        if let Some(outbox) = kernel.push(connection.channel, message.into_body(), life) {
+            flushes.add(outbox);
+        }
+    }
+
+    fn count(&self, reason: &Refused) {
+        match reason {
+            Refused::Malformed(_) | Refused::Unreadable(_) => self.metrics.malformed.increment(),
+            Refused::BadlySigned(_) => self.metrics.badly_signed.increment(),
+            Refused::Replayed => self.metrics.replayed.increment(),
+        }
+    }
+}
+
+fn wishes(message: &Verified) -> Result<Option<Requirements>, RequirementsError> {
+    let fleet = peek_fleet(message).map_err(|error| RequirementsError::unreadable(&error))?;
+    fleet.map(Requirements::parse).transpose()
+}

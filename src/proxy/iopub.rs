@@ -1,0 +1,142 @@
+//! Clients' iopub connections: they subscribe, and hear what `route` lets them hear.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, sleep_until};
+use tracing::debug;
+
+use super::{Proxy, connection::Connection, fanout::Topics};
+use crate::{
+    id::{ClientId, ConnectionId},
+    jupyter::message::{Body, Envelope},
+    net::{Event, Peer, PeerError},
+    route::Change,
+};
+
+/// Iopub connections and their subscriptions.
+pub(super) type Listeners = Vec<(Arc<Connection>, Arc<Topics>)>;
+
+impl Proxy {
+    /// Serves an iopub connection until it ends. It never authenticates itself: what it hears is decided by where it
+    /// comes from, and a stranger hears nothing.
+    pub(super) async fn serve_subscriber(
+        self: Arc<Self>,
+        mut peer: Peer,
+        connection: &Arc<Connection>,
+    ) -> Result<(), PeerError> {
+        let topics = Arc::new(Topics::default());
+        self.topics.insert(connection.id, topics.clone());
+        self.with_table(|table, _| table.subscriber_arrived(connection.id, connection.origin));
+        let ended = self.read_subscriptions(&mut peer, connection, &topics).await;
+        self.with_table(|table, now| table.subscriber_left(connection.id, now));
+        self.topics.remove(&connection.id);
+        self.audience_changed.notify_waiters();
+        ended
+    }
+
+    async fn read_subscriptions(
+        &self,
+        peer: &mut Peer,
+        connection: &Connection,
+        topics: &Topics,
+    ) -> Result<(), PeerError> {
+        let widen = sleep_until(Instant::now() + self.limits.widen_after());
+        tokio::pin!(widen);
+        let mut waiting = true;
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                more = peer.next(&mut batch) => if !more? { return Ok(()) },
+                () = &mut widen, if waiting => {
+                    waiting = false;
+                    self.with_table(|table, _| table.widen(connection.id));
+                    continue;
+                }
+            }
+            for event in batch.drain(..) {
+                self.subscription(connection, topics, event)?;
+            }
+        }
+    }
+
+    fn subscription(&self, connection: &Connection, topics: &Topics, event: Event) -> Result<(), PeerError> {
+        let count = match event {
+            Event::Message(_) => return Ok(()),
+            Event::Cancel(topic) => topics.remove(&topic),
+            Event::Subscribe(topic) => {
+                let most = if topic.len() > self.limits.topic_bytes { 0 } else { self.limits.subscriptions };
+                topics.add(topic, most).ok_or(PeerError::TooManySubscriptions)?
+            }
+        };
+        debug!(subscriber = connection.id.0, count, "subscriptions changed");
+        let heard = self.with_table(|table, _| {
+            table.topics_changed(connection.id, count);
+            table.heard_by(connection.id)
+        });
+        if count == 1 {
+            for kernel in heard.iter().filter_map(|id| self.kernel(id)) {
+                if let Some(signer) = self.signer(connection.profile) {
+                    kernel.fanout().subscribed(connection.id, &self.voice, signer);
+                }
+            }
+        }
+        self.audience_changed.notify_waiters();
+        Ok(())
+    }
+
+    /// Carries out a change of who hears what. Called with the table locked, so that no message comes in between.
+    pub(super) fn change_audience(&self, change: Change) {
+        match change {
+            Change::Left { subscriber, kernel } => {
+                if let Some(kernel) = self.kernel(&kernel) {
+                    kernel.fanout().leave(subscriber);
+                }
+            }
+            Change::Joined { subscriber, kernel } => {
+                let Some(kernel) = self.kernel(&kernel) else { return };
+                let Some((connection, topics)) = self.subscriber(subscriber) else { return };
+                if let Some(signer) = self.signer(connection.profile) {
+                    kernel.fanout().join(connection, topics, &self.voice, signer);
+                }
+            }
+        }
+    }
+
+    /// Says something on iopub to one client alone.
+    pub(super) fn whisper(&self, client: &ClientId, bodies: impl IntoIterator<Item = Body>) {
+        self.whisper_to(&self.listeners(client), client, bodies);
+    }
+
+    /// The iopub connections of one client.
+    pub(super) fn listeners(&self, client: &ClientId) -> Listeners {
+        let listeners = self.table.lock().listeners(client);
+        listeners.into_iter().filter_map(|id| self.subscriber(id)).collect()
+    }
+
+    pub(super) fn whisper_to(
+        &self,
+        listeners: &Listeners,
+        client: &ClientId,
+        bodies: impl IntoIterator<Item = Body>,
+    ) {
+        let Some(signer) = self.signer(client.profile) else { return };
+        for body in bodies {
+            let signed = signer.sign(body);
+            let envelope = Envelope::topic("kernel.fleet.status".into());
+            for (connection, topics) in listeners {
+                if topics.want(envelope.first()) {
+                    // Whoever cannot take a status now will be told what was lost by its kernel's fanout.
+                    let _ = connection.outbox.push(&envelope, &signed);
+                }
+            }
+        }
+        for (connection, _) in listeners {
+            connection.outbox.flush();
+        }
+    }
+
+    fn subscriber(&self, id: ConnectionId) -> Option<(Arc<Connection>, Arc<Topics>)> {
+        let connection = self.connections.get(&id)?.clone();
+        Some((connection, self.topics.get(&id)?.clone()))
+    }
+}

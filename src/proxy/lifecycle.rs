@@ -1,0 +1,244 @@
+//! What happens to kernels, and what their clients are told of it: launch, death, restart, end.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use jupyter_protocol::{ExecutionState, ShutdownRequest};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, timeout, timeout_at},
+};
+use tracing::{info, warn};
+
+use super::{
+    Proxy,
+    connection::ReturnAddress,
+    kernel::{Kernel, Outboxes},
+};
+use crate::{
+    channel::Channel,
+    fleet::{Channels, Downfall, KernelEvent, supervise},
+    id::KernelId,
+    jupyter::{header::username, reply::Failure},
+    route::Outstanding,
+};
+
+/// How long what a dead kernel had sent is still read.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+impl Proxy {
+    /// Launches a kernel of the runtime with this index. Called with the table locked: whoever is routed to the kernel
+    /// finds it here.
+    pub(super) fn launch(self: &Arc<Self>, id: &KernelId, runtime_index: usize) {
+        let Some(runtime) = self.runtimes.get(runtime_index).cloned() else { return };
+        info!(kernel = %id, runtime = %runtime.name, "launching");
+        let (handle, events) =
+            supervise(self.provisioner.clone(), id.clone(), runtime.clone(), self.limits.clone());
+        let kernel = Arc::new(Kernel::new(id.clone(), runtime_index, runtime, handle));
+        self.kernels.insert(id.clone(), kernel.clone());
+        tokio::spawn(self.clone().follow(kernel, events));
+    }
+
+    /// Launches kernels until each runtime has as many in reserve as its `pool` says.
+    pub fn fill_pools(self: &Arc<Self>) {
+        if self.is_stopping() {
+            return;
+        }
+        let runtimes = self.runtimes.iter().enumerate();
+        for (index, runtime) in runtimes.filter(|(_, runtime)| runtime.pool > 0) {
+            self.with_table(|table, _| {
+                for _ in table.pristine_kernels(index)..runtime.pool {
+                    let id = KernelId::random();
+                    if table.launch(&id, index).is_some() {
+                        self.launch(&id, index);
+                    }
+                }
+            });
+        }
+    }
+
+    async fn follow(self: Arc<Self>, kernel: Arc<Kernel>, mut events: mpsc::Receiver<KernelEvent>) {
+        let mut readers = JoinSet::new();
+        while let Some(event) = events.recv().await {
+            match event {
+                KernelEvent::Up(channels) => self.kernel_is_up(&kernel, *channels, &mut readers),
+                KernelEvent::Down(downfall) => {
+                    hear_out(&mut readers).await;
+                    self.kernel_is_down(&kernel, &downfall);
+                }
+                KernelEvent::Gone(downfall) => {
+                    hear_out(&mut readers).await;
+                    self.kernel_is_gone(&kernel, &downfall);
+                }
+            }
+        }
+    }
+
+    fn kernel_is_up(self: &Arc<Self>, kernel: &Arc<Kernel>, channels: Channels, readers: &mut JoinSet<()>) {
+        let Channels { shell, iopub, stdin, control, heartbeat, signer, info } = channels;
+        let outboxes = Outboxes {
+            signer: signer.clone(),
+            shell: shell.signed_outbox(),
+            control: control.signed_outbox(),
+            stdin: stdin.signed_outbox(),
+            heartbeat: heartbeat.echo_outbox(),
+            pings: std::collections::VecDeque::new(),
+        };
+        self.infos.insert(kernel.runtime_index, info.clone());
+        for (channel, peer) in [(Channel::Shell, shell), (Channel::Control, control), (Channel::Stdin, stdin)]
+        {
+            readers.spawn(self.clone().serve_replies(kernel.clone(), channel, peer, signer.clone()));
+        }
+        readers.spawn(self.clone().serve_iopub(kernel.clone(), iopub, signer));
+        readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat));
+        if *kernel.fanout().state() != ExecutionState::Idle {
+            self.set_state(kernel, ExecutionState::Idle);
+        }
+        kernel.connect(outboxes);
+        self.with_table(|table, _| table.kernel_is_ready(&kernel.id));
+        for (client, address) in kernel.take_curious() {
+            self.tell_info(Some(kernel), &client, &address, info.clone());
+        }
+        self.kernels_changed.notify_waiters();
+    }
+
+    /// The process is gone and comes back: everyone who waited is told why in vain.
+    fn kernel_is_down(&self, kernel: &Kernel, downfall: &Downfall) {
+        let failure = explain(kernel, downfall, true);
+        warn!(kernel = %kernel.id, reason = failure.evalue, "kernel is down");
+        kernel.disconnect(false);
+        let lost = self.with_table(|table, _| table.kernel_is_down(&kernel.id));
+        self.fail_all(lost, &failure);
+        if !matches!(downfall, Downfall::Restarted) {
+            self.announce(kernel, [self.voice.error(&failure, &Bytes::new())]);
+        }
+        self.set_state(kernel, ExecutionState::Restarting);
+        self.set_state(kernel, ExecutionState::Starting);
+    }
+
+    fn kernel_is_gone(&self, kernel: &Kernel, downfall: &Downfall) {
+        let failure = explain(kernel, downfall, false);
+        info!(kernel = %kernel.id, reason = failure.evalue, "kernel is gone");
+        kernel.disconnect(true);
+        if !matches!(downfall, Downfall::Stopped) {
+            self.announce(kernel, [self.voice.error(&failure, &Bytes::new())]);
+            self.set_state(kernel, ExecutionState::Dead);
+        }
+        let lost = self.with_table(|table, _| table.remove_kernel(&kernel.id));
+        self.fail_all(lost, &failure);
+        for (client, address) in kernel.take_curious() {
+            self.fail(&client, "kernel_info_request", &address, &failure);
+        }
+        self.kernels.remove(&kernel.id);
+        self.kernels_changed.notify_waiters();
+    }
+
+    fn fail_all(&self, lost: Vec<Outstanding<ReturnAddress>>, failure: &Failure) {
+        for request in lost {
+            self.fail(&request.client, &request.msg_type, &request.address, failure);
+        }
+    }
+
+    fn set_state(&self, kernel: &Kernel, state: ExecutionState) {
+        kernel.fanout().set_state(state.clone());
+        self.announce(kernel, [self.voice.status(state, &Bytes::new())]);
+    }
+
+    /// Stops a kernel for good: it is asked, then made to.
+    pub(super) fn stop_kernel(&self, id: &KernelId, why: &str) {
+        if let Some(kernel) = self.kernel(id) {
+            info!(kernel = %id, why, "stopping");
+            self.ask_to_end(&kernel, false);
+            kernel.handle.stop();
+        }
+    }
+
+    /// Restarts a kernel in place, and tells its clients who wanted that.
+    pub(super) fn restart_kernel(&self, id: &KernelId, header: &Bytes) {
+        let Some(kernel) = self.kernel(id) else { return };
+        let who = username(header).unwrap_or_else(|| "one of its clients".to_owned());
+        info!(kernel = %id, who, "restarting");
+        let text = format!("[jupyter-fleet: {} is restarted by {who}]", kernel.name());
+        self.announce(&kernel, [self.voice.notice(&text, &Bytes::new())]);
+        self.ask_to_end(&kernel, true);
+        kernel.handle.restart();
+    }
+
+    fn ask_to_end(&self, kernel: &Kernel, restart: bool) {
+        let request = self.voice.say(ShutdownRequest { restart }, &Bytes::new());
+        if let Some(outbox) = kernel.push(Channel::Control, request, kernel.life()) {
+            outbox.flush();
+        }
+    }
+
+    /// Stops all kernels and waits until they are gone, at most until the deadline; `false` if some are left.
+    pub async fn stop_all(&self, within: Duration) -> bool {
+        self.stopping.store(true, Ordering::Relaxed);
+        let ids: Vec<KernelId> = self.kernels.iter().map(|kernel| kernel.id.clone()).collect();
+        for id in ids {
+            self.stop_kernel(&id, "the fleet is stopped");
+        }
+        self.all_gone(Instant::now() + within).await
+    }
+
+    /// Kills all kernels that are left.
+    pub async fn kill_all(&self, within: Duration) -> bool {
+        for kernel in &self.kernels {
+            kernel.handle.kill();
+        }
+        self.all_gone(Instant::now() + within).await
+    }
+
+    async fn all_gone(&self, deadline: Instant) -> bool {
+        loop {
+            let mut changed = std::pin::pin!(self.kernels_changed.notified());
+            changed.as_mut().enable();
+            if self.kernels.is_empty() {
+                return true;
+            }
+            if timeout_at(deadline, changed).await.is_err() {
+                return self.kernels.is_empty();
+            }
+        }
+    }
+}
+
+/// Lets the readers of a dead kernel's sockets finish what is still in them.
+async fn hear_out(readers: &mut JoinSet<()>) {
+    let all = async { while readers.join_next().await.is_some() {} };
+    let _ = timeout(LAST_WORDS, all).await;
+    readers.shutdown().await;
+}
+
+fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) -> Failure {
+    let name = kernel.name();
+    let limit =
+        kernel.runtime.memory_limit.map(|limit| format!("; its memory limit is {limit}")).unwrap_or_default();
+    let next = if comes_back {
+        "it is being restarted, and its variables are lost"
+    } else {
+        "the next request gets a new kernel"
+    };
+    match downfall {
+        Downfall::Stopped => Failure::new("KernelStopped", format!("{name} was stopped; {next}")),
+        Downfall::Restarted => {
+            Failure::new("KernelRestarted", format!("{name} was restarted before this was done"))
+        }
+        Downfall::Died { exit, log_tail } => {
+            let output =
+                if log_tail.is_empty() { String::new() } else { format!(". Its last output:\n{log_tail}") };
+            Failure::new("KernelDied", format!("{name} died: {exit}{limit}; {next}{output}"))
+        }
+        Downfall::Broken(why) => Failure::new(
+            "KernelBroken",
+            format!("{name} could not be talked to any more ({why}) and was ended; {next}"),
+        ),
+        Downfall::NeverUp(error) => {
+            Failure::new("KernelLaunchFailed", format!("{name} did not come up: {error}"))
+        }
+    }
+}
