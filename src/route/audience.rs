@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::attendance::{Attendance, remove_at};
 use crate::id::{ClientId, ConnectionId, KernelId, Origin};
 
 /// What changed in who hears what.
@@ -32,12 +33,11 @@ pub enum Change {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Audience {
+    clients: Attendance,
     subscribers: BTreeMap<ConnectionId, Subscriber>,
     subscribers_at: HashMap<Origin, BTreeSet<ConnectionId>>,
-    /// Subscribers that may be matched by user.
+    /// Subscribers that are matched by user.
     wide: BTreeSet<ConnectionId>,
-    clients: BTreeMap<ClientId, Presence>,
-    clients_at: HashMap<Origin, BTreeSet<ClientId>>,
     changes: Vec<Change>,
 }
 
@@ -50,83 +50,46 @@ struct Subscriber {
     hears: BTreeSet<KernelId>,
 }
 
-/// Where a client is, and whether.
-#[derive(Clone, Debug, Default)]
-struct Presence {
-    origins: BTreeSet<Origin>,
-    kernel: Option<KernelId>,
-    connections: usize,
-    /// A client without connections still counts until then, for its listener may outlive its shell.
-    until: Option<Instant>,
-    /// It has left, and no listener can be its: it counts no more, whatever the time.
-    gone: bool,
-}
-
-impl Presence {
-    fn is_live(&self, now: Instant) -> bool {
-        self.connections > 0 || (!self.gone && self.until.is_some_and(|until| now < until))
-    }
-
-    /// Whether a listener may be its.
-    fn is_here(&self) -> bool {
-        self.connections > 0 || !self.gone
-    }
-}
-
 impl Audience {
     /// A shell or control connection has authenticated itself as this client's.
     pub(super) fn client_connected(&mut self, client: &ClientId, origin: Origin) {
-        if !self.is_connected(client) {
-            self.move_out(client, origin);
+        let mut near = self.around(client);
+        if !self.clients.connect(client, origin) {
+            return;
         }
-        let presence = self.clients.entry(client.clone()).or_default();
-        presence.connections += 1;
-        let was_gone = std::mem::replace(&mut presence.gone, false);
-        let is_new = presence.origins.insert(origin);
-        if is_new {
-            self.clients_at.entry(origin).or_default().insert(client.clone());
-            self.narrow(origin);
-        }
-        if is_new || was_gone {
-            self.refresh_around(client);
-        }
+        self.narrow(origin);
+        near.extend(self.around(client));
+        self.refresh(&near);
     }
 
     /// One of the client's connections has ended.
     pub(super) fn client_disconnected(&mut self, client: &ClientId, now: Instant, linger: Duration) {
-        let Some(presence) = self.clients.get_mut(client) else { return };
-        presence.connections = presence.connections.saturating_sub(1);
-        if presence.connections > 0 {
-            return;
-        }
-        presence.until = Some(now + linger);
-        for origin in presence.origins.clone() {
-            self.end_lingering(origin, now);
+        if self.clients.disconnect(client, now + linger) {
+            let origins: Vec<Origin> = self.clients.origins_of(client).copied().collect();
+            origins.into_iter().for_each(|origin| self.end_lingering(origin, now));
         }
     }
 
     pub(super) fn bind(&mut self, client: &ClientId, kernel: Option<KernelId>) {
-        self.clients.entry(client.clone()).or_default().kernel = kernel;
-        self.refresh_around(client);
+        self.clients.bind(client, kernel);
+        self.refresh(&self.around(client));
     }
 
     pub(super) fn forget_client(&mut self, client: &ClientId) {
-        self.bind(client, None);
-        let Some(presence) = self.clients.remove(client) else { return };
-        for origin in presence.origins {
-            remove_at(&mut self.clients_at, &origin, client);
-        }
+        let near = self.around(client);
+        self.clients.forget(client);
+        self.refresh(&near);
     }
 
     pub(super) fn subscriber_arrived(&mut self, subscriber: ConnectionId, origin: Origin) {
-        let met = self.at(&origin).next().is_some();
+        let met = self.clients.here(&origin).next().is_some();
         let entry = Subscriber { origin, topics: 0, met, hears: BTreeSet::new() };
         self.subscribers.insert(subscriber, entry);
         self.subscribers_at.entry(origin).or_default().insert(subscriber);
         if matches!(origin, Origin::User { .. }) {
             self.wide.insert(subscriber);
         }
-        self.refresh(subscriber);
+        self.refresh(&BTreeSet::from([subscriber]));
     }
 
     pub(super) fn topics_changed(&mut self, subscriber: ConnectionId, topics: usize) {
@@ -140,7 +103,90 @@ impl Audience {
         let may = |entry: &Subscriber| !entry.met && entry.origin.uid().is_some();
         if self.subscribers.get(&subscriber).is_some_and(may) {
             self.wide.insert(subscriber);
-            self.refresh(subscriber);
+            self.refresh(&BTreeSet::from([subscriber]));
+        }
+    }
+
+    pub(super) fn subscriber_left(&mut self, subscriber: ConnectionId, now: Instant) {
+        let Some(entry) = self.subscribers.remove(&subscriber) else { return };
+        remove_at(&mut self.subscribers_at, &entry.origin, &subscriber);
+        self.wide.remove(&subscriber);
+        self.changes.extend(entry.hears.into_iter().map(|kernel| Change::Left { subscriber, kernel }));
+        self.end_lingering(entry.origin, now);
+    }
+
+    pub(super) fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    pub(super) fn clients(&self) -> &Attendance {
+        &self.clients
+    }
+
+    /// Whether as many iopub connections listen at one of the client's origins as clients live there: then its own
+    /// is among them, and nothing that it asks for now can be missed.
+    pub(super) fn all_listen(&self, client: &ClientId, now: Instant) -> bool {
+        self.clients.origins_of(client).any(|origin| {
+            let live = self.clients.here(origin).filter(|client| self.clients.is_live(client, now)).count();
+            self.listening(origin) >= live
+        })
+    }
+
+    /// The iopub connections that a message for this client alone goes to.
+    pub(super) fn listeners(&self, client: &ClientId) -> Vec<ConnectionId> {
+        let owned = |origin: &Origin| self.clients.origins_of(client).any(|own| own.same_owner(origin));
+        let hears = |subscriber: &ConnectionId| {
+            let Some(entry) = self.subscribers.get(subscriber) else { return false };
+            if self.wide.contains(subscriber) {
+                owned(&entry.origin)
+            } else {
+                self.clients.is_here(client, &entry.origin)
+            }
+        };
+        self.around(client).into_iter().filter(hears).collect()
+    }
+
+    pub(super) fn heard_by(&self, subscriber: ConnectionId) -> Vec<KernelId> {
+        let entry = self.subscribers.get(&subscriber).into_iter();
+        entry.flat_map(|entry| &entry.hears).cloned().collect()
+    }
+
+    /// The kernels that connections of this origin belong to: those of its clients, else of its user's.
+    pub(super) fn kernels_at(&self, origin: &Origin) -> BTreeSet<KernelId> {
+        let near = self.company(origin, false);
+        if near.is_empty() { self.company(origin, true) } else { near }
+    }
+
+    /// The kernels of the clients at an origin, or of all its owner's.
+    fn company(&self, origin: &Origin, wide: bool) -> BTreeSet<KernelId> {
+        let kernel = |client| self.clients.kernel_of(client).cloned();
+        if wide {
+            self.clients.of_owner(origin).filter_map(kernel).collect()
+        } else {
+            self.clients.here(origin).filter_map(kernel).collect()
+        }
+    }
+
+    fn listening(&self, origin: &Origin) -> usize {
+        let at = self.subscribers_at.get(origin).into_iter().flatten();
+        at.filter(|subscriber| self.subscribers.get(subscriber).is_some_and(|entry| entry.topics > 0)).count()
+    }
+
+    /// All subscribers that may have to do with a client.
+    fn around(&self, client: &ClientId) -> BTreeSet<ConnectionId> {
+        let near = self.clients.origins_of(client).filter_map(|origin| self.subscribers_at.get(origin));
+        near.flatten().chain(&self.wide).copied().collect()
+    }
+
+    fn refresh(&mut self, subscribers: &BTreeSet<ConnectionId>) {
+        // Those of one origin hear the same, and one process may have hundreds of them.
+        let mut known: HashMap<(Origin, bool), BTreeSet<KernelId>> = HashMap::new();
+        for subscriber in subscribers {
+            let Some(origin) = self.subscribers.get(subscriber).map(|entry| entry.origin) else { continue };
+            let wide = self.wide.contains(subscriber);
+            let hears = known.entry((origin, wide)).or_insert_with(|| self.company(&origin, wide));
+            let Some(entry) = self.subscribers.get_mut(subscriber) else { continue };
+            self.changes.extend(entry.now_hears(*subscriber, hears));
         }
     }
 
@@ -157,166 +203,28 @@ impl Audience {
         }
     }
 
-    pub(super) fn subscriber_left(&mut self, subscriber: ConnectionId, now: Instant) {
-        let Some(entry) = self.subscribers.remove(&subscriber) else { return };
-        remove_at(&mut self.subscribers_at, &entry.origin, &subscriber);
-        self.wide.remove(&subscriber);
-        self.changes.extend(entry.hears.into_iter().map(|kernel| Change::Left { subscriber, kernel }));
-        self.end_lingering(entry.origin, now);
-    }
-
-    pub(super) fn take_changes(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.changes)
-    }
-
-    pub(super) fn is_live(&self, client: &ClientId, now: Instant) -> bool {
-        self.clients.get(client).is_some_and(|presence| presence.is_live(now))
-    }
-
-    /// When a client that has left stopped counting, or will; `None` if it was never here.
-    pub(super) fn counts_until(&self, client: &ClientId) -> Option<Instant> {
-        self.clients.get(client)?.until
-    }
-
-    pub(super) fn is_connected(&self, client: &ClientId) -> bool {
-        self.clients.get(client).is_some_and(|presence| presence.connections > 0)
-    }
-
-    /// Whether as many iopub connections listen at one of the client's origins as clients live there: then its own
-    /// is among them, and nothing that it asks for now can be missed.
-    pub(super) fn all_listen(&self, client: &ClientId, now: Instant) -> bool {
-        let Some(presence) = self.clients.get(client) else { return false };
-        presence.origins.iter().any(|origin| {
-            let live = self.at(origin).filter(|client| self.is_live(client, now)).count();
-            self.listening(origin) >= live
-        })
-    }
-
-    /// The iopub connections that a message for this client alone goes to.
-    pub(super) fn listeners(&self, client: &ClientId) -> Vec<ConnectionId> {
-        let near = self.around(client).into_iter();
-        near.filter(|subscriber| self.company(*subscriber).contains(&client)).collect()
-    }
-
-    pub(super) fn heard_by(&self, subscriber: ConnectionId) -> Vec<KernelId> {
-        self.subscribers
-            .get(&subscriber)
-            .map(|entry| entry.hears.iter().cloned().collect())
-            .unwrap_or_default()
-    }
-
-    /// The kernels that connections of this origin belong to, by the rule for subscribers that may be matched widely.
-    pub(super) fn kernels_at(&self, origin: &Origin) -> BTreeSet<KernelId> {
-        let kernel =
-            |client: &ClientId| self.clients.get(client).and_then(|presence| presence.kernel.clone());
-        let near: BTreeSet<KernelId> = self.here(origin).filter_map(kernel).collect();
-        if !near.is_empty() {
-            return near;
-        }
-        self.of_owner(origin).into_iter().filter_map(kernel).collect()
-    }
-
-    fn listening(&self, origin: &Origin) -> usize {
-        let at = self.subscribers_at.get(origin).into_iter().flatten();
-        at.filter(|subscriber| self.subscribers.get(subscriber).is_some_and(|entry| entry.topics > 0)).count()
-    }
-
-    fn at(&self, origin: &Origin) -> impl Iterator<Item = &ClientId> {
-        let exact = matches!(origin, Origin::Process { .. } | Origin::Address(_));
-        self.clients_at.get(origin).filter(|_| exact).into_iter().flatten()
-    }
-
-    /// Those of them that have not left for good. A session that was closed long ago must not be heard in the next.
-    fn here(&self, origin: &Origin) -> impl Iterator<Item = &ClientId> {
-        self.at(origin).filter(|client| self.clients.get(client).is_some_and(Presence::is_here))
-    }
-
-    fn of_owner(&self, origin: &Origin) -> Vec<&ClientId> {
-        let owned = self.clients_at.iter().filter(|(at, _)| at.same_owner(origin));
-        owned.flat_map(|(_, clients)| clients).collect()
-    }
-
-    /// The clients whose kernels a subscriber hears.
-    fn company(&self, subscriber: ConnectionId) -> Vec<&ClientId> {
-        let Some(entry) = self.subscribers.get(&subscriber) else { return Vec::new() };
-        if self.wide.contains(&subscriber) {
-            self.of_owner(&entry.origin)
-        } else {
-            self.here(&entry.origin).collect()
-        }
-    }
-
-    /// All subscribers that may have to do with a client.
-    fn around(&self, client: &ClientId) -> BTreeSet<ConnectionId> {
-        let origins = self.clients.get(client).into_iter().flat_map(|presence| &presence.origins);
-        let near = origins.filter_map(|origin| self.subscribers_at.get(origin)).flatten();
-        near.chain(&self.wide).copied().collect()
-    }
-
-    fn refresh_around(&mut self, client: &ClientId) {
-        for subscriber in self.around(client) {
-            self.refresh(subscriber);
-        }
-    }
-
-    fn refresh(&mut self, subscriber: ConnectionId) {
-        let kernel =
-            |client: &ClientId| self.clients.get(client).and_then(|presence| presence.kernel.clone());
-        let hears: BTreeSet<KernelId> = self.company(subscriber).into_iter().filter_map(kernel).collect();
-        let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
-        let before = std::mem::replace(&mut entry.hears, hears);
-        let left = before.difference(&entry.hears).cloned();
-        self.changes.extend(left.map(|kernel| Change::Left { subscriber, kernel }));
-        let joined = entry.hears.difference(&before).cloned();
-        self.changes.extend(joined.map(|kernel| Change::Joined { subscriber, kernel }));
-    }
-
     /// A client lingers for its time and while a listener may be its: those beyond the number of spare listeners are
     /// gone, the first to have left first.
     fn end_lingering(&mut self, origin: Origin, now: Instant) {
-        let (connected, lingering): (Vec<&ClientId>, Vec<&ClientId>) =
-            self.here(&origin).partition(|client| self.is_connected(client));
+        let (connected, mut lingering): (Vec<ClientId>, Vec<ClientId>) =
+            self.clients.here(&origin).cloned().partition(|client| self.clients.is_connected(client));
         let spare = self.listening(&origin).saturating_sub(connected.len());
         let surplus = lingering.len().saturating_sub(spare);
-        let mut lingering: Vec<(Option<Instant>, ClientId)> =
-            lingering.into_iter().map(|client| (self.counts_until(client), client.clone())).collect();
-        lingering.sort();
-        for (index, (_, client)) in lingering.into_iter().enumerate() {
-            if index < surplus || !self.is_live(&client, now) {
-                self.leave(&client);
+        lingering.sort_by_key(|client| self.clients.counts_until(client));
+        for (index, client) in lingering.iter().enumerate() {
+            if index < surplus || !self.clients.is_live(client, now) {
+                self.clients.leave(client);
+                self.refresh(&self.around(client));
             }
         }
-    }
-
-    /// A client that comes back from elsewhere is no longer where it was.
-    fn move_out(&mut self, client: &ClientId, to: Origin) {
-        let near = self.around(client);
-        let Some(presence) = self.clients.get_mut(client) else { return };
-        for origin in std::mem::take(&mut presence.origins) {
-            if origin == to {
-                presence.origins.insert(origin);
-            } else {
-                remove_at(&mut self.clients_at, &origin, client);
-            }
-        }
-        for subscriber in near {
-            self.refresh(subscriber);
-        }
-    }
-
-    fn leave(&mut self, client: &ClientId) {
-        if let Some(presence) = self.clients.get_mut(client) {
-            presence.gone = true;
-        }
-        self.refresh_around(client);
     }
 }
 
-fn remove_at<T: Ord>(index: &mut HashMap<Origin, BTreeSet<T>>, origin: &Origin, item: &T) {
-    if let Some(at) = index.get_mut(origin) {
-        at.remove(item);
-        if at.is_empty() {
-            index.remove(origin);
-        }
+impl Subscriber {
+    fn now_hears(&mut self, subscriber: ConnectionId, kernels: &BTreeSet<KernelId>) -> Vec<Change> {
+        let before = std::mem::replace(&mut self.hears, kernels.clone());
+        let left = before.difference(kernels).cloned().map(|kernel| Change::Left { subscriber, kernel });
+        let joined = kernels.difference(&before).cloned().map(|kernel| Change::Joined { subscriber, kernel });
+        left.chain(joined).collect()
     }
 }

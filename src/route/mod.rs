@@ -3,13 +3,17 @@
 //! `now` is always a parameter, and so is a fresh kernel id: the same history gives the same decisions. What a
 //! message's bytes look like belongs below, carrying a decision out belongs above.
 
+mod attendance;
 mod audience;
+mod bindings;
 mod decide;
 mod in_flight;
 mod offer;
 mod placement;
 mod refusal;
+mod requests;
 mod requirements;
+mod settings;
 mod table;
 
 #[cfg(test)]
@@ -22,4 +26,5 @@ pub use offer::{Offer, Unmet};
 pub use placement::{Candidate, Placement, place};
 pub use refusal::Refusal;
 pub use requirements::{Requirements, RequirementsError};
-pub use table::{KernelState, RestartRight, Settings, Table};
+pub use settings::{RestartRight, Settings};
+pub use table::{KernelState, Table};

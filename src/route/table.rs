@@ -1,43 +1,12 @@
-//! Clients, kernels, and what binds them: everything that routing remembers.
+//! Everything that routing remembers; here, kernels and subscribers. Clients are in `bindings`, requests in `requests`.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use super::{Candidate, Change, Offer, Outstanding, Requirements, audience::Audience, in_flight::InFlight};
-use crate::{
-    channel::Channel,
-    id::{ClientId, ConnectionId, KernelId, Origin},
-};
-
-/// What routing is told once, at the start.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// What can be launched, in order of preference.
-    pub runtimes: Vec<Offer>,
-    /// The index of the default runtime.
-    pub default: usize,
-    /// How long a client without connections still counts as live.
-    pub linger: Duration,
-    /// Requests of one client that may wait for replies.
-    pub requests_in_flight: usize,
-    /// Clients remembered per kernel.
-    pub remembered_clients: usize,
-    /// Who may restart a shared kernel.
-    pub restart: RestartRight,
-}
-
-/// Who may restart a kernel that has several clients.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RestartRight {
-    /// Each of them.
-    #[default]
-    Anyone,
-    /// Only a client that has the kernel to itself.
-    Sole,
-}
+use super::{Candidate, Change, Offer, Outstanding, Settings, audience::Audience, in_flight::InFlight};
+use crate::id::{ClientId, ConnectionId, KernelId, Origin};
 
 /// Where a kernel is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,7 +24,8 @@ pub enum KernelState {
 pub struct Table<A> {
     pub(super) settings: Settings,
     pub(super) kernels: BTreeMap<KernelId, Kernel<A>>,
-    pub(super) clients: HashMap<ClientId, Client>,
+    /// How many requests of each client wait for replies, where any do.
+    pub(super) outstanding: HashMap<ClientId, usize>,
     pub(super) audience: Audience,
     /// Runtimes whose `kernel_info_reply` is known.
     pub(super) informed: BTreeSet<usize>,
@@ -76,19 +46,13 @@ pub(super) struct Kernel<A> {
     born: u64,
 }
 
-#[derive(Clone, Debug, Default)]
-pub(super) struct Client {
-    pub(super) kernel: Option<KernelId>,
-    outstanding: usize,
-}
-
 impl<A> Table<A> {
     /// An empty table.
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
             kernels: BTreeMap::new(),
-            clients: HashMap::new(),
+            outstanding: HashMap::new(),
             audience: Audience::default(),
             informed: BTreeSet::new(),
             births: 0,
@@ -173,7 +137,7 @@ impl<A> Table<A> {
         self.kernels.values().filter(|kernel| kernel.pristine && kernel.runtime == runtime).count()
     }
 
-    /// The kernel with the most recently bound client among those that connections of this origin belong to.
+    /// The youngest of the kernels that connections of this origin belong to.
     pub fn kernel_at(&self, origin: &Origin) -> Option<KernelId> {
         let kernels = self.audience.kernels_at(origin).into_iter();
         kernels.max_by_key(|id| self.kernels.get(id).map(|kernel| kernel.born))
@@ -196,152 +160,7 @@ impl<A> Table<A> {
     }
 
     fn live_clients(&self, kernel: &Kernel<A>, now: Instant) -> usize {
-        kernel.clients.iter().filter(|client| self.audience.is_live(client, now)).count()
-    }
-
-    // Clients.
-
-    /// A shell or control connection has authenticated itself as this client's.
-    pub fn client_connected(&mut self, client: &ClientId, origin: Origin) {
-        self.clients.entry(client.clone()).or_default();
-        self.audience.client_connected(client, origin);
-    }
-
-    /// One of the client's shell or control connections has ended. Its binding stays.
-    pub fn client_disconnected(&mut self, client: &ClientId, now: Instant) {
-        self.audience.client_disconnected(client, now, self.settings.linger);
-        let unbound = self.kernel_of(client).is_none();
-        if unbound && !self.audience.is_connected(client) {
-            self.forget_client(client);
-        }
-    }
-
-    /// Whether the client has a shell or control connection.
-    pub fn is_connected(&self, client: &ClientId) -> bool {
-        self.audience.is_connected(client)
-    }
-
-    /// The kernel that a client is bound to.
-    pub fn kernel_of(&self, client: &ClientId) -> Option<&KernelId> {
-        self.clients.get(client)?.kernel.as_ref()
-    }
-
-    /// Live clients of the kernel other than this one.
-    pub fn others(&self, id: &KernelId, client: &ClientId, now: Instant) -> usize {
-        let Some(kernel) = self.kernels.get(id) else { return 0 };
-        let others = kernel.clients.iter().filter(|other| *other != client);
-        others.filter(|other| self.audience.is_live(other, now)).count()
-    }
-
-    /// The clients that are bound to the kernel.
-    pub fn clients_of(&self, id: &KernelId) -> Vec<ClientId> {
-        self.kernels.get(id).map(|kernel| kernel.clients.iter().cloned().collect()).unwrap_or_default()
-    }
-
-    pub(super) fn bind(&mut self, client: &ClientId, id: &KernelId, requirements: &Requirements) {
-        let Some(kernel) = self.kernels.get_mut(id) else { return };
-        if kernel.pristine {
-            kernel.pristine = false;
-            kernel.exclusive = requirements.isolated;
-            kernel.group.clone_from(&requirements.group);
-        }
-        kernel.clients.insert(client.clone());
-        self.clients.entry(client.clone()).or_default().kernel = Some(id.clone());
-        self.audience.bind(client, Some(id.clone()));
-        self.forget_oldest(id);
-    }
-
-    pub(super) fn unbind(&mut self, client: &ClientId) {
-        let Some(entry) = self.clients.get_mut(client) else { return };
-        if let Some(kernel) = entry.kernel.take().and_then(|id| self.kernels.get_mut(&id)) {
-            kernel.clients.remove(client);
-        }
-        self.audience.bind(client, None);
-        if !self.audience.is_connected(client) {
-            self.forget_client(client);
-        }
-    }
-
-    fn unbind_all(&mut self, id: &KernelId) {
-        for client in self.clients_of(id) {
-            self.unbind(&client);
-        }
-    }
-
-    /// Clients that are long gone are remembered in case they come back, but not without end.
-    fn forget_oldest(&mut self, id: &KernelId) {
-        let Some(kernel) = self.kernels.get(id) else { return };
-        if kernel.clients.len() <= self.settings.remembered_clients {
-            return;
-        }
-        let gone = kernel.clients.iter().filter(|client| !self.audience.is_connected(client));
-        if let Some(oldest) = gone.min_by_key(|client| self.audience.counts_until(client)).cloned() {
-            self.unbind(&oldest);
-        }
-    }
-
-    fn forget_client(&mut self, client: &ClientId) {
-        self.clients.remove(client);
-        self.audience.forget_client(client);
-    }
-
-    // Requests.
-
-    /// Remembers a request that is about to be forwarded. `false`: the client has too many of them already.
-    #[must_use]
-    pub fn track(&mut self, id: &KernelId, msg_id: &str, request: Outstanding<A>) -> bool {
-        let Some(kernel) = self.kernels.get_mut(id) else { return false };
-        // A client that is gone meanwhile and forgotten has nothing that could be counted.
-        if let Some(client) = self.clients.get_mut(&request.client) {
-            if client.outstanding >= self.settings.requests_in_flight {
-                return false;
-            }
-            client.outstanding += 1;
-        }
-        // It will say so itself, but only in a moment, and whoever attaches until then would wait for the cell.
-        kernel.busy |= request.channel == Channel::Shell;
-        kernel.in_flight.add(msg_id, request);
-        true
-    }
-
-    /// The request that a reply answers; it is no longer outstanding.
-    pub fn answered(&mut self, id: &KernelId, msg_id: &str, session: &str) -> Option<Outstanding<A>> {
-        let request = self.kernels.get_mut(id)?.in_flight.take(msg_id, session)?;
-        self.settle(std::slice::from_ref(&request));
-        Some(request)
-    }
-
-    /// The request during which the kernel asks for input; from now on its client's `input_reply` is awaited.
-    pub fn input_asked(&mut self, id: &KernelId, msg_id: &str, session: &str) -> Option<&Outstanding<A>> {
-        let request = self.kernels.get_mut(id)?.in_flight.find_mut(msg_id, session)?;
-        request.awaits_input = true;
-        Some(request)
-    }
-
-    /// The kernel is done with a message. One that has no reply by its nature (a comm's) ends with that.
-    pub fn finished(&mut self, id: &KernelId, msg_id: &str, session: &str) {
-        let Some(kernel) = self.kernels.get_mut(id) else { return };
-        let found = kernel.in_flight.find_mut(msg_id, session);
-        if found.is_some_and(|request| !request.msg_type.ends_with("_request")) {
-            self.answered(id, msg_id, session);
-        }
-    }
-
-    /// How many requests wait for the kernel's replies.
-    pub fn outstanding(&self, id: &KernelId) -> usize {
-        self.kernels.get(id).map_or(0, |kernel| kernel.in_flight.len())
-    }
-
-    fn settle(&mut self, requests: &[Outstanding<A>]) {
-        for request in requests {
-            if let Some(client) = self.clients.get_mut(&request.client) {
-                client.outstanding = client.outstanding.saturating_sub(1);
-            }
-        }
-    }
-
-    pub(super) fn shell_is_blocked(&self, kernel: &Kernel<A>) -> bool {
-        kernel.state != KernelState::Ready || (kernel.busy && kernel.in_flight.on_shell() > 0)
+        kernel.clients.iter().filter(|client| self.audience.clients().is_live(client, now)).count()
     }
 
     // Subscribers.

@@ -3,6 +3,7 @@
 mod audience;
 mod barrier;
 mod deciding;
+mod histories;
 mod life_and_death;
 mod matching;
 mod presence;

@@ -64,5 +64,5 @@ fn a_request_that_outlives_its_client_leaves_nothing_behind() {
     fleet.disconnect("a");
     assert!(fleet.track(&kernel(0), "a", "1", "kernel_info_request", 7), "it is on its way all the same");
     assert_eq!(fleet.answered(&kernel(0), "1", "a"), Some(7));
-    assert!(fleet.table.clients.is_empty());
+    assert!(fleet.table.outstanding.is_empty());
 }

@@ -1,0 +1,126 @@
+//! Which clients are where, and whether they still are.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Instant,
+};
+
+use crate::id::{ClientId, KernelId, Origin};
+
+/// Clients, by themselves and by where they are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Attendance {
+    clients: BTreeMap<ClientId, Presence>,
+    at: HashMap<Origin, BTreeSet<ClientId>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Presence {
+    origins: BTreeSet<Origin>,
+    kernel: Option<KernelId>,
+    connections: usize,
+    /// A client without connections still counts until then, for its listener may outlive its shell.
+    until: Option<Instant>,
+    /// It has left, and no listener can be its: it counts no more, whatever the time.
+    gone: bool,
+}
+
+impl Attendance {
+    /// A connection of the client's. `true`: that changes where it is, or whether.
+    pub(super) fn connect(&mut self, client: &ClientId, origin: Origin) -> bool {
+        let presence = self.clients.entry(client.clone()).or_default();
+        if presence.connections == 0 {
+            // Whoever comes back from elsewhere is no longer where he was.
+            for left in presence.origins.iter().filter(|left| **left != origin) {
+                remove_at(&mut self.at, left, client);
+            }
+            presence.origins.retain(|kept| *kept == origin);
+        }
+        presence.connections += 1;
+        let was_gone = std::mem::replace(&mut presence.gone, false);
+        let is_new = presence.origins.insert(origin);
+        if is_new {
+            self.at.entry(origin).or_default().insert(client.clone());
+        }
+        is_new || was_gone
+    }
+
+    /// One connection less. `true`: it was the last, and the client lingers until then.
+    pub(super) fn disconnect(&mut self, client: &ClientId, until: Instant) -> bool {
+        let Some(presence) = self.clients.get_mut(client) else { return false };
+        presence.connections = presence.connections.saturating_sub(1);
+        if presence.connections == 0 {
+            presence.until = Some(until);
+        }
+        presence.connections == 0
+    }
+
+    pub(super) fn bind(&mut self, client: &ClientId, kernel: Option<KernelId>) {
+        self.clients.entry(client.clone()).or_default().kernel = kernel;
+    }
+
+    /// The client counts no more, but is remembered.
+    pub(super) fn leave(&mut self, client: &ClientId) {
+        if let Some(presence) = self.clients.get_mut(client) {
+            presence.gone = true;
+        }
+    }
+
+    pub(super) fn forget(&mut self, client: &ClientId) {
+        let Some(presence) = self.clients.remove(client) else { return };
+        for origin in presence.origins {
+            remove_at(&mut self.at, &origin, client);
+        }
+    }
+
+    pub(super) fn is_connected(&self, client: &ClientId) -> bool {
+        self.clients.get(client).is_some_and(|presence| presence.connections > 0)
+    }
+
+    pub(super) fn is_live(&self, client: &ClientId, now: Instant) -> bool {
+        let Some(presence) = self.clients.get(client) else { return false };
+        presence.connections > 0 || (!presence.gone && presence.until.is_some_and(|until| now < until))
+    }
+
+    /// When a client that has left stopped counting, or will; `None` if it was never here.
+    pub(super) fn counts_until(&self, client: &ClientId) -> Option<Instant> {
+        self.clients.get(client)?.until
+    }
+
+    pub(super) fn kernel_of(&self, client: &ClientId) -> Option<&KernelId> {
+        self.clients.get(client)?.kernel.as_ref()
+    }
+
+    pub(super) fn origins_of(&self, client: &ClientId) -> impl Iterator<Item = &Origin> {
+        self.clients.get(client).into_iter().flat_map(|presence| &presence.origins)
+    }
+
+    /// The clients of one process or address that a listener there may belong to. A session that was closed long ago
+    /// must not be heard in the next one.
+    pub(super) fn here(&self, origin: &Origin) -> impl Iterator<Item = &ClientId> {
+        let at = self.at.get(origin).into_iter().flatten();
+        at.filter(|client| self.is_here(client, origin))
+    }
+
+    /// Whether a listener at this process or address may be the client's.
+    pub(super) fn is_here(&self, client: &ClientId, origin: &Origin) -> bool {
+        let exact = matches!(origin, Origin::Process { .. } | Origin::Address(_));
+        let here = |presence: &Presence| !presence.gone && presence.origins.contains(origin);
+        exact && self.clients.get(client).is_some_and(here)
+    }
+
+    /// All clients of the origin's user or address.
+    pub(super) fn of_owner(&self, origin: &Origin) -> impl Iterator<Item = &ClientId> {
+        self.at.iter().filter(|(at, _)| at.same_owner(origin)).flat_map(|(_, clients)| clients)
+    }
+}
+
+/// Takes an item out of an index by origin, and its place with the last one.
+pub(super) fn remove_at<T: Ord>(index: &mut HashMap<Origin, BTreeSet<T>>, origin: &Origin, item: &T) {
+    if let Some(at) = index.get_mut(origin) {
+        at.remove(item);
+        if at.is_empty() {
+            index.remove(origin);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What is asked of kernels and not answered yet, and by whom.
+
+use super::{KernelState, Outstanding, Table, table::Kernel};
+use crate::{channel::Channel, id::KernelId};
+
+impl<A> Table<A> {
+    /// Remembers a request that is about to be forwarded. `false`: the client has too many of them already.
+    #[must_use]
+    pub fn track(&mut self, id: &KernelId, msg_id: &str, request: Outstanding<A>) -> bool {
+        let Some(kernel) = self.kernels.get_mut(id) else { return false };
+        let outstanding = self.outstanding.get(&request.client).copied().unwrap_or(0);
+        if outstanding >= self.settings.requests_in_flight {
+            return false;
+        }
+        self.outstanding.insert(request.client.clone(), outstanding + 1);
+        // It will say so itself, but only in a moment, and whoever attaches until then would wait for the cell.
+        kernel.busy |= request.channel == Channel::Shell;
+        kernel.in_flight.add(msg_id, request);
+        true
+    }
+
+    /// The request that a reply answers; it is no longer outstanding.
+    pub fn answered(&mut self, id: &KernelId, msg_id: &str, session: &str) -> Option<Outstanding<A>> {
+        let request = self.kernels.get_mut(id)?.in_flight.take(msg_id, session)?;
+        self.settle(std::slice::from_ref(&request));
+        Some(request)
+    }
+
+    /// The request during which the kernel asks for input; from now on its client's `input_reply` is awaited.
+    pub fn input_asked(&mut self, id: &KernelId, msg_id: &str, session: &str) -> Option<&Outstanding<A>> {
+        let request = self.kernels.get_mut(id)?.in_flight.find_mut(msg_id, session)?;
+        request.awaits_input = true;
+        Some(request)
+    }
+
+    /// The kernel is done with a message. One that has no reply by its nature (a comm's) ends with that.
+    pub fn finished(&mut self, id: &KernelId, msg_id: &str, session: &str) {
+        let Some(kernel) = self.kernels.get_mut(id) else { return };
+        let found = kernel.in_flight.find_mut(msg_id, session);
+        if found.is_some_and(|request| !request.msg_type.ends_with("_request")) {
+            self.answered(id, msg_id, session);
+        }
+    }
+
+    /// How many requests wait for the kernel's replies.
+    pub fn outstanding(&self, id: &KernelId) -> usize {
+        self.kernels.get(id).map_or(0, |kernel| kernel.in_flight.len())
+    }
+
+    pub(super) fn settle(&mut self, requests: &[Outstanding<A>]) {
+        for request in requests {
+            match self.outstanding.get_mut(&request.client) {
+                Some(outstanding) if *outstanding > 1 => *outstanding -= 1,
+                _ => {
+                    self.outstanding.remove(&request.client);
+                }
+            }
+        }
+    }
+
+    pub(super) fn shell_is_blocked(&self, kernel: &Kernel<A>) -> bool {
+        kernel.state != KernelState::Ready || (kernel.busy && kernel.in_flight.on_shell() > 0)
+    }
+}

@@ -1,0 +1,101 @@
+//! Who must and who may hear what, worked out from where connections are and from who is bound to what.
+//!
+//! Between the two lies only how long a client that has left is still counted with its process, which the tests of
+//! presence pin down.
+
+use std::collections::BTreeMap;
+
+use super::super::*;
+use super::world::World;
+
+/// Where a client's connections are, and where they were before it came back from elsewhere.
+#[derive(Default)]
+pub(super) struct Whereabouts {
+    connections: Vec<Origin>,
+    seen_at: BTreeSet<Origin>,
+}
+
+impl Whereabouts {
+    pub(super) fn connect(&mut self, at: Origin) {
+        if self.connections.is_empty() {
+            self.seen_at.retain(|seen| *seen == at);
+        }
+        self.connections.push(at);
+        self.seen_at.insert(at);
+    }
+
+    /// Whether there was a connection to end.
+    pub(super) fn disconnect(&mut self) -> bool {
+        self.connections.pop().is_some()
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        !self.connections.is_empty()
+    }
+}
+
+/// An iopub connection.
+pub(super) struct Listener {
+    origin: Origin,
+    /// It has been asked to be matched by user.
+    wide: bool,
+    /// A client of its process has certainly shown up.
+    met: bool,
+    /// It may count one that had left as shown up.
+    may_have_met: bool,
+}
+
+impl Listener {
+    pub(super) fn at(origin: Origin, clients: &BTreeMap<usize, Whereabouts>) -> Self {
+        let met = clients.values().any(|client| client.connections.contains(&origin));
+        let may_have_met = clients.values().any(|client| client.seen_at.contains(&origin));
+        let hidden = matches!(origin, Origin::User { .. });
+        Self { origin, wide: hidden, met: met && !hidden, may_have_met: may_have_met && !hidden }
+    }
+
+    pub(super) fn widen(&mut self) {
+        self.wide |= self.origin.uid().is_some();
+    }
+
+    fn must_hear(&self, client: &Whereabouts) -> bool {
+        let exact = !matches!(self.origin, Origin::User { .. } | Origin::Unknown);
+        (exact && client.connections.contains(&self.origin) && (self.met || !self.wide))
+            || (self.wide && !self.may_have_met && self.owns(&client.connections))
+    }
+
+    fn may_hear(&self, client: &Whereabouts) -> bool {
+        let exact = self.origin != Origin::Unknown && client.seen_at.contains(&self.origin);
+        exact || (self.wide && !self.met && client.seen_at.iter().any(|at| at.same_owner(&self.origin)))
+    }
+
+    fn owns(&self, connections: &[Origin]) -> bool {
+        connections.iter().any(|at| at.same_owner(&self.origin))
+    }
+}
+
+impl World {
+    /// A client has shown up at an origin.
+    pub(super) fn meet(&mut self, at: Origin) {
+        let hidden = matches!(at, Origin::User { .. });
+        for listener in self.listeners.values_mut().filter(|listener| listener.origin == at && !hidden) {
+            (listener.met, listener.may_have_met) = (true, true);
+        }
+    }
+
+    pub(super) fn check_hearing(&self) {
+        let kernels_of = |wanted: &dyn Fn(&Whereabouts) -> bool| -> BTreeSet<KernelId> {
+            let clients = self.clients.iter().filter(|(_, client)| wanted(client));
+            clients.filter_map(|(number, _)| self.binding(*number)).collect()
+        };
+        for (subscriber, listener) in &self.listeners {
+            let heard = self.heard.iter().filter(|(who, _)| who == subscriber);
+            let heard: BTreeSet<KernelId> = heard.map(|(_, kernel)| kernel.clone()).collect();
+            let must = kernels_of(&|client| listener.must_hear(client));
+            let may = kernels_of(&|client| listener.may_hear(client));
+            assert!(must.is_subset(&heard), "{subscriber} must hear {must:?} but hears {heard:?}");
+            assert!(heard.is_subset(&may), "{subscriber} may hear {may:?} but hears {heard:?}");
+        }
+        let gone = self.heard.iter().find(|(who, _)| !self.listeners.contains_key(who));
+        assert_eq!(gone, None, "one that has ended still hears");
+    }
+}

@@ -1,0 +1,163 @@
+//! A table, what is known of it from outside, and how histories happen to it.
+
+use std::collections::BTreeMap;
+
+use super::super::*;
+use super::operation::{CLIENTS, Operation, WISHES, origin, session};
+use super::oracle::{Listener, Whereabouts};
+use super::replies::Replies;
+
+pub(super) struct World {
+    pub(super) fleet: Fleet,
+    pub(super) clients: BTreeMap<usize, Whereabouts>,
+    pub(super) listeners: BTreeMap<u64, Listener>,
+    pub(super) heard: BTreeSet<(u64, KernelId)>,
+    pub(super) replies: Replies,
+    /// Kernels that were given to one client alone.
+    alone: BTreeSet<KernelId>,
+    subscribers: u64,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self {
+            fleet: Fleet::new(settings()),
+            clients: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            heard: BTreeSet::new(),
+            replies: Replies::default(),
+            alone: BTreeSet::new(),
+            subscribers: 0,
+        }
+    }
+
+    /// Carries a step out, with the changes that follow from it, and tells what came of it.
+    pub(super) fn carry_out(&mut self, operation: &Operation) -> String {
+        let outcome = self.perform(operation);
+        let changes = self.fleet.table.take_changes();
+        for change in &changes {
+            match change.clone() {
+                Change::Joined { subscriber, kernel } => {
+                    assert!(self.heard.insert((subscriber.0, kernel)), "joined twice");
+                }
+                Change::Left { subscriber, kernel } => {
+                    assert!(self.heard.remove(&(subscriber.0, kernel)), "left what it did not hear");
+                }
+            }
+        }
+        format!("{outcome} {changes:?}")
+    }
+
+    fn perform(&mut self, operation: &Operation) -> String {
+        let table = &mut self.fleet.table;
+        match *operation {
+            Operation::Connect { client, origin: at } => self.connect(client, origin(at)),
+            Operation::Disconnect { client } => self.disconnect(client),
+            Operation::Subscribe { origin: at } => self.subscribe(origin(at)),
+            Operation::Unsubscribe { subscriber } => self.unsubscribe(subscriber as u64),
+            Operation::Topics { subscriber, topics } => {
+                table.topics_changed(ConnectionId(subscriber as u64), topics);
+            }
+            Operation::Widen { subscriber } => self.widen(subscriber as u64),
+            Operation::Decide { client, kind, wish } => return self.decide(client, kind, WISHES[wish]),
+            Operation::Ready { kernel: number } => table.kernel_is_ready(&kernel(number)),
+            Operation::Busy { kernel: number, busy } => table.set_busy(&kernel(number), busy),
+            Operation::Wait { seconds } => self.fleet.now += Duration::from_secs(seconds),
+            _ => self.replies.perform(operation, &mut self.fleet),
+        }
+        String::new()
+    }
+
+    fn decide(&mut self, number: usize, kind: RequestKind, wish: &str) -> String {
+        let (asker, before) = (client(&session(number)), self.binding(number));
+        let decision = self.fleet.decide(&session(number), kind, wish);
+        if let (None, Some(id)) = (before, self.binding(number)) {
+            if wish.contains("isolated") {
+                assert_eq!(self.fleet.table.clients_of(&id), std::slice::from_ref(&asker), "not alone");
+                self.alone.insert(id.clone());
+            }
+            let most = self.fleet.table.kernels[&id].offer.max_clients;
+            let others = self.fleet.table.others(&id, &asker, self.fleet.now);
+            assert!(most.is_none_or(|most| others < most.get()), "{id} is overfilled");
+        }
+        let all_listen = self.fleet.table.all_listen(&asker, self.fleet.now);
+        format!("{decision:?} {all_listen} {:?}", self.fleet.table.listeners(&asker))
+    }
+
+    pub(super) fn binding(&self, number: usize) -> Option<KernelId> {
+        self.fleet.table.kernel_of(&client(&session(number))).cloned()
+    }
+
+    /// Bindings are the same from both ends, and an isolated kernel is one client's.
+    pub(super) fn check_kernels(&self) {
+        for id in (0..self.fleet.launched).map(kernel) {
+            let bound = (0..CLIENTS).filter(|client| self.binding(*client).as_ref() == Some(&id));
+            let bound: Vec<ClientId> = bound.map(|number| client(&session(number))).collect();
+            assert_eq!(self.fleet.table.clients_of(&id), bound);
+            assert!(bound.len() < 2 || !self.alone.contains(&id), "{id} was to be one client's");
+            assert_eq!(self.fleet.table.outstanding(&id), self.replies.owed_by(&id));
+        }
+    }
+
+    /// All leave, in one order or the other; then nothing of them may be left.
+    pub(super) fn end(mut self, kernels_first: bool) {
+        for clients in [!kernels_first, kernels_first] {
+            if clients {
+                self.all_clients_leave();
+            } else {
+                for kernel in 0..self.fleet.launched {
+                    self.carry_out(&Operation::Remove { kernel });
+                }
+            }
+        }
+        assert_eq!(self.heard, BTreeSet::new());
+        self.replies.check_all_are_settled();
+        let table = &self.fleet.table;
+        assert!(table.kernels.is_empty() && table.outstanding.is_empty());
+        assert_eq!(
+            format!("{:?}", table.audience),
+            format!("{:?}", crate::route::audience::Audience::default())
+        );
+    }
+
+    fn all_clients_leave(&mut self) {
+        for subscriber in 0..self.subscribers {
+            self.carry_out(&Operation::Unsubscribe { subscriber: subscriber as usize });
+        }
+        for client in 0..CLIENTS {
+            while self.clients.get(&client).is_some_and(Whereabouts::is_connected) {
+                self.carry_out(&Operation::Disconnect { client });
+            }
+        }
+    }
+
+    fn connect(&mut self, client: usize, at: Origin) {
+        self.fleet.connect(&session(client), at);
+        self.clients.entry(client).or_default().connect(at);
+        self.meet(at);
+    }
+
+    fn disconnect(&mut self, client: usize) {
+        if self.clients.get_mut(&client).is_some_and(Whereabouts::disconnect) {
+            self.fleet.disconnect(&session(client));
+        }
+    }
+
+    fn subscribe(&mut self, at: Origin) {
+        self.listeners.insert(self.subscribers, Listener::at(at, &self.clients));
+        self.fleet.subscribe(self.subscribers, at);
+        self.subscribers += 1;
+    }
+
+    fn unsubscribe(&mut self, subscriber: u64) {
+        self.listeners.remove(&subscriber);
+        self.fleet.unsubscribe(subscriber);
+    }
+
+    fn widen(&mut self, subscriber: u64) {
+        self.fleet.table.widen(ConnectionId(subscriber));
+        if let Some(listener) = self.listeners.get_mut(&subscriber) {
+            listener.widen();
+        }
+    }
+}
