@@ -10,6 +10,7 @@ mod listener;
 mod origin;
 mod outbox;
 mod peer;
+mod queue;
 mod stream;
 
 pub use admission::Refused;

@@ -3,33 +3,26 @@
 //! Whoever has a message writes it to the socket itself, from its own task: a hop costs no wake-up of a writer. Only
 //! what the socket does not take at once stays here, and leaves when the connection's task finds the socket writable.
 
-use std::{
-    collections::VecDeque,
-    io::{self, IoSlice},
-    sync::Arc,
-};
+use std::{io, sync::Arc};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use thiserror::Error;
 use tokio::sync::Notify;
 
-use super::stream::WriteHalf;
+use super::{queue::Queue, stream::WriteHalf};
 use crate::{
     frames::Frames,
     jupyter::message::{Envelope, Signed},
-    zmtp::{Command, encode_command, encode_header},
+    zmtp::{Command, encode_command},
 };
-
-/// Frames from this size on are handed to the kernel where they lie; smaller ones are copied into one run of bytes.
-const COPY_BELOW: usize = 8 << 10;
 
 /// Bytes beyond the limit that are kept for messages that must not be lost: statuses, and notices of losses.
 const RESERVE: usize = 1 << 20;
 
-/// Most slices of one vectored write.
-const SLICES: usize = 64;
+/// Bytes of PONGs that may wait. A peer that asks for more without reading any is none to keep.
+const MOST_PONGS: usize = 64 << 10;
 
 /// The outbox of a signed channel: nothing but a [`Signed`] fits in.
 #[derive(Clone, Debug)]
@@ -53,12 +46,22 @@ pub enum PushError {
 impl SignedOutbox {
     /// Queues a message behind its receiver's envelope. It leaves with the next [`Self::flush`].
     pub fn push(&self, envelope: &Envelope, message: &Signed) -> Result<(), PushError> {
-        self.0.push(envelope.frames().iter().chain(message.frames()))
+        self.0.push(Room::Usual, envelope.frames().iter().chain(message.frames()))
     }
 
     /// Queues a message that must not be lost although the peer is slow: for it, a reserve is kept.
     pub fn push_urgent(&self, envelope: &Envelope, message: &Signed) -> Result<(), PushError> {
-        self.0.push_within(self.0.0.limit + RESERVE, envelope.frames().iter().chain(message.frames()))
+        self.0.push(Room::Reserve, envelope.frames().iter().chain(message.frames()))
+    }
+
+    /// Queues a message that has been counted against another limit already.
+    pub fn push_counted(&self, envelope: &Envelope, message: &Signed) -> Result<(), PushError> {
+        self.0.push(Room::Any, envelope.frames().iter().chain(message.frames()))
+    }
+
+    /// Whether a message of that many bytes would be taken now.
+    pub fn has_room(&self, size: usize) -> bool {
+        self.0.0.queue.lock().has_room(size, self.0.0.limit)
     }
 
     /// Writes as much as the socket takes.
@@ -107,7 +110,7 @@ impl Flushes {
 impl EchoOutbox {
     /// Queues and writes frames.
     pub fn send(&self, frames: &Frames) -> Result<(), PushError> {
-        self.0.push(frames.iter())?;
+        self.0.push(Room::Usual, frames.iter())?;
         self.0.flush();
         Ok(())
     }
@@ -123,65 +126,60 @@ struct Shared {
     limit: usize,
 }
 
-#[derive(Debug)]
-struct Queue {
-    /// `None` once the connection has ended.
-    socket: Option<Arc<WriteHalf>>,
-    chunks: VecDeque<Bytes>,
-    tail: BytesMut,
-    bytes: usize,
+/// Which room a message may take.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Usual,
+    Reserve,
+    Any,
 }
 
 impl Outbox {
     pub(super) fn new(socket: WriteHalf, limit: usize) -> Self {
-        let queue = Queue {
-            socket: Some(Arc::new(socket)),
-            chunks: VecDeque::new(),
-            tail: BytesMut::new(),
-            bytes: 0,
-        };
-        Self(Arc::new(Shared { queue: Mutex::new(queue), changed: Notify::new(), limit }))
+        Self(Arc::new(Shared { queue: Mutex::new(Queue::new(socket)), changed: Notify::new(), limit }))
     }
 
-    fn push<'a>(&self, frames: impl Iterator<Item = &'a Bytes> + Clone) -> Result<(), PushError> {
-        self.push_within(self.0.limit, frames)
-    }
-
-    fn push_within<'a>(
-        &self,
-        limit: usize,
-        frames: impl Iterator<Item = &'a Bytes> + Clone,
-    ) -> Result<(), PushError> {
+    fn push<'a>(&self, room: Room, frames: impl Iterator<Item = &'a Bytes> + Clone) -> Result<(), PushError> {
         let size: usize = frames.clone().map(Bytes::len).sum();
         let mut queue = self.0.queue.lock();
-        if queue.socket.is_none() {
+        if queue.is_closed() {
             return Err(PushError::Closed);
         }
-        // One message may always wait, however long: the limit on messages bounds it.
-        if queue.bytes > 0 && queue.bytes + size > limit {
+        let taken = match room {
+            Room::Any => true,
+            Room::Usual => queue.has_room(size, self.0.limit),
+            Room::Reserve => queue.take_reserve(size, RESERVE),
+        };
+        if !taken {
             return Err(PushError::Full);
         }
-        queue.append(frames);
+        queue.append(size, frames);
         Ok(())
     }
 
-    pub(super) fn push_command(&self, command: &Command) {
+    /// Answers a PING.
+    pub(super) fn push_pong(&self, context: Bytes) -> Result<(), PushError> {
         let mut queue = self.0.queue.lock();
-        let before = queue.tail.len();
-        encode_command(command, &mut queue.tail);
-        queue.bytes += queue.tail.len() - before;
+        if queue.is_closed() {
+            return Err(PushError::Closed);
+        }
+        queue
+            .append_pong(MOST_PONGS, |out| encode_command(&Command::Pong(context), out))
+            .ok_or(PushError::Full)
+    }
+
+    pub(super) fn push_command(&self, command: &Command) {
+        self.0.queue.lock().append_raw(|out| encode_command(command, out));
     }
 
     pub(super) fn push_bytes(&self, bytes: &[u8]) {
-        let mut queue = self.0.queue.lock();
-        queue.tail.extend_from_slice(bytes);
-        queue.bytes += bytes.len();
+        self.0.queue.lock().append_raw(|out| out.extend_from_slice(bytes));
     }
 
     pub(super) fn flush(&self) {
         let mut queue = self.0.queue.lock();
         match queue.write() {
-            Ok(()) if queue.bytes == 0 => {}
+            Ok(()) if queue.is_empty() => {}
             Ok(()) => self.0.changed.notify_one(),
             Err(_) => {
                 queue.close();
@@ -195,17 +193,22 @@ impl Outbox {
         loop {
             let backlog = {
                 let queue = self.0.queue.lock();
-                match &queue.socket {
+                match queue.socket() {
                     None => return,
-                    Some(socket) => (queue.bytes > 0).then(|| socket.clone()),
+                    Some(socket) => (!queue.is_empty()).then(|| socket.clone()),
                 }
             };
-            match backlog {
-                None => self.0.changed.notified().await,
-                Some(socket) => match socket.writable().await {
-                    Ok(()) => self.flush(),
-                    Err(_) => return self.close(),
-                },
+            let Some(socket) = backlog else {
+                self.0.changed.notified().await;
+                continue;
+            };
+            let writable: io::Result<()> = tokio::select! {
+                writable = socket.writable() => writable,
+                () = self.0.changed.notified() => continue,
+            };
+            match writable {
+                Ok(()) => self.flush(),
+                Err(_) => return self.close(),
             }
         }
     }
@@ -213,62 +216,5 @@ impl Outbox {
     pub(super) fn close(&self) {
         self.0.queue.lock().close();
         self.0.changed.notify_one();
-    }
-}
-
-impl Queue {
-    fn append<'a>(&mut self, frames: impl Iterator<Item = &'a Bytes>) {
-        let mut frames = frames.peekable();
-        while let Some(frame) = frames.next() {
-            let before = self.tail.len();
-            encode_header(frame.len(), frames.peek().is_some(), &mut self.tail);
-            self.bytes += self.tail.len() - before + frame.len();
-            if frame.len() < COPY_BELOW {
-                self.tail.extend_from_slice(frame);
-            } else {
-                self.chunks.push_back(self.tail.split().freeze());
-                self.chunks.push_back(frame.clone());
-            }
-        }
-    }
-
-    /// Writes until all is gone or the socket is full.
-    fn write(&mut self) -> io::Result<()> {
-        let Some(socket) = self.socket.clone() else { return Ok(()) };
-        while self.bytes > 0 {
-            let written = {
-                let chunks = self.chunks.iter().map(|chunk| IoSlice::new(chunk));
-                let slices: SmallVec<[IoSlice<'_>; SLICES]> =
-                    chunks.chain([IoSlice::new(&self.tail)]).take(SLICES).collect();
-                socket.try_write_vectored(&slices)
-            };
-            match written {
-                Ok(written) => self.forget(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        // An idle connection holds no buffer.
-        self.tail = BytesMut::new();
-        Ok(())
-    }
-
-    fn forget(&mut self, mut written: usize) {
-        self.bytes -= written;
-        while let Some(chunk) = self.chunks.front_mut() {
-            if chunk.len() > written {
-                return chunk.advance(written);
-            }
-            written -= chunk.len();
-            self.chunks.pop_front();
-        }
-        self.tail.advance(written);
-    }
-
-    fn close(&mut self) {
-        self.socket = None;
-        self.chunks = VecDeque::new();
-        self.tail = BytesMut::new();
-        self.bytes = 0;
     }
 }
