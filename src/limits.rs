@@ -18,7 +18,10 @@ pub struct Limits {
     pub unauthenticated_message_bytes: usize,
     /// Bytes buffered for all unauthenticated connections together.
     pub unauthenticated_bytes: usize,
-    /// Unauthenticated connections in all: a process with 200 clients opens 1,000 at once.
+    /// Of these, bytes for one user or one remote address.
+    pub unauthenticated_bytes_per_origin: usize,
+    /// Unauthenticated connections in all: a process with 200 clients opens 1,000 at once, and stdin connections may
+    /// stay silent for ever.
     pub unauthenticated_connections: usize,
     /// Unauthenticated connections from one user or one remote address.
     pub unauthenticated_connections_per_origin: usize,
@@ -44,8 +47,10 @@ pub struct Limits {
     pub remembered_clients: usize,
     /// Silence of a peer after which it is asked with a PING.
     pub ping_after_ms: u64,
-    /// Silence of a peer that speaks PING after which it counts as gone.
-    pub silence_ms: u64,
+    /// Time for one message of a peer that has not shown that it holds the key.
+    pub stranger_message_ms: u64,
+    /// Longest frame of a heartbeat: clients send a few bytes.
+    pub heartbeat_bytes: usize,
     /// How long a first request waits for the client's iopub connection.
     pub barrier_ms: u64,
     /// After which an iopub connection without a client of its process is matched by user (tunnels).
@@ -66,8 +71,9 @@ impl Default for Limits {
             message_parts: 1024,
             unauthenticated_message_bytes: 16 << 20,
             unauthenticated_bytes: 64 << 20,
-            unauthenticated_connections: 8192,
-            unauthenticated_connections_per_origin: 4096,
+            unauthenticated_bytes_per_origin: 32 << 20,
+            unauthenticated_connections: 16_384,
+            unauthenticated_connections_per_origin: 8192,
             handshake_bytes: 2048,
             handshake_ms: 5_000,
             subscriptions: 64,
@@ -79,7 +85,8 @@ impl Default for Limits {
             remembered_signatures: 65_536,
             remembered_clients: 10_000,
             ping_after_ms: 30_000,
-            silence_ms: 90_000,
+            stranger_message_ms: 10_000,
+            heartbeat_bytes: 4 << 10,
             barrier_ms: 500,
             widen_after_ms: 2_000,
             linger_ms: 30_000,
@@ -104,8 +111,8 @@ durations! {
     handshake = handshake_ms;
     /// See [`Limits::ping_after_ms`].
     ping_after = ping_after_ms;
-    /// See [`Limits::silence_ms`].
-    silence = silence_ms;
+    /// See [`Limits::stranger_message_ms`].
+    stranger_message = stranger_message_ms;
     /// See [`Limits::barrier_ms`].
     barrier = barrier_ms;
     /// See [`Limits::widen_after_ms`].

@@ -23,6 +23,9 @@ const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// Tries with new ports where others took those that were chosen.
 const PORT_TRIES: usize = 3;
 
+/// How long a process whose sockets are closed may take to end, if it is ending.
+const DYING: Duration = Duration::from_millis(300);
+
 /// Lines of a kernel's output that an error shows.
 const LOG_LINES: usize = 10;
 
@@ -42,15 +45,15 @@ enum Order {
     Restart,
     Stop,
     Kill,
-    /// The proxy lost a channel although the process lives.
-    Lost(String),
+    /// The proxy lost a channel of the process with this number, which may still live.
+    Lost(u64, String),
 }
 
 /// What happens to a kernel.
 #[derive(Debug)]
 pub enum KernelEvent {
-    /// It answers.
-    Up(Box<Channels>),
+    /// It answers. Its processes are numbered.
+    Up(u64, Box<Channels>),
     /// Its process is gone, and it will be launched again.
     Down(Downfall),
     /// It is gone for good.
@@ -98,9 +101,9 @@ impl KernelHandle {
         self.order(Order::Kill);
     }
 
-    /// A channel of the kernel is lost.
-    pub fn lost(&self, why: String) {
-        self.order(Order::Lost(why));
+    /// A channel of the process with this number is lost ([`KernelEvent::Up`] told the number).
+    pub fn lost(&self, process: u64, why: String) {
+        self.order(Order::Lost(process, why));
     }
 
     fn order(&self, order: Order) {
@@ -120,7 +123,7 @@ pub fn supervise(
     let (handle, orders) = mpsc::channel(QUEUE);
     let (events, seen) = mpsc::channel(QUEUE);
     let order = LaunchOrder { kernel, runtime };
-    tokio::spawn(Supervisor { provisioner, order, limits, orders, events }.run());
+    tokio::spawn(Supervisor { provisioner, order, limits, orders, events, process: 0 }.run());
     (KernelHandle(handle), seen)
 }
 
@@ -130,6 +133,7 @@ struct Supervisor {
     limits: Arc<Limits>,
     orders: mpsc::Receiver<Order>,
     events: mpsc::Sender<KernelEvent>,
+    process: u64,
 }
 
 impl Supervisor {
@@ -170,7 +174,8 @@ impl Supervisor {
             Err(error) => return Downfall::NeverUp(error),
         };
         info!(kernel = %self.order.kernel, pid = launched.process.pid(), "kernel is up");
-        self.tell(KernelEvent::Up(Box::new(channels))).await;
+        self.process += 1;
+        self.tell(KernelEvent::Up(self.process, Box::new(channels))).await;
         loop {
             let order = tokio::select! {
                 exit = launched.process.wait() => {
@@ -185,10 +190,15 @@ impl Supervisor {
                     self.end(&mut *launched.process).await;
                     return Downfall::Restarted;
                 }
-                Some(Order::Lost(why)) => match timeout(self.limits.stop(), launched.process.wait()).await {
-                    // The sockets of a dying process close before it can be waited for.
-                    Ok(exit) => return Downfall::Died { exit, log_tail: log_tail(&launched.log) },
+                Some(Order::Lost(process, _)) if process != self.process => {}
+                // The sockets of a dying process close before it can be waited for.
+                Some(Order::Lost(_, why)) => match timeout(DYING, launched.process.wait()).await {
+                    Ok(exit) => {
+                        launched.process.signal(Signal::Kill);
+                        return Downfall::Died { exit, log_tail: log_tail(&launched.log) };
+                    }
                     Err(_) => {
+                        launched.process.signal(Signal::Terminate);
                         self.end(&mut *launched.process).await;
                         return Downfall::Broken(why);
                     }
@@ -254,7 +264,7 @@ impl Supervisor {
         step: &ConnectError,
     ) -> LaunchError {
         let argv = argv.to_vec();
-        match timeout(Duration::from_millis(200), process.wait()).await {
+        match timeout(DYING, process.wait()).await {
             Ok(exit) => LaunchError::Exited { argv, exit, log_tail: log_tail(log) },
             Err(_) => LaunchError::Silent { argv, waited, step: step.to_string(), log_tail: log_tail(log) },
         }

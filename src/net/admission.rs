@@ -21,8 +21,15 @@ pub(super) struct Admission(Arc<Counters>);
 struct Counters {
     connections: AtomicUsize,
     bytes: AtomicUsize,
-    per_owner: Mutex<HashMap<Owner, usize>>,
+    per_owner: Mutex<HashMap<Owner, Share>>,
     limits: Limits,
+}
+
+/// What the connections of one owner use.
+#[derive(Clone, Copy, Default, Debug)]
+struct Share {
+    connections: usize,
+    bytes: usize,
 }
 
 /// All processes of a user count together, all connections of an address, and all of whom nothing is known.
@@ -45,6 +52,11 @@ pub enum Refused {
     /// What strangers sent already fills the memory that they may use.
     #[error("connections that have not authenticated themselves sent {0} bytes: no more is read for now")]
     TooManyBytes(usize),
+    /// One owner's share of that memory is used up.
+    #[error(
+        "connections of this origin that have not authenticated themselves sent {0} bytes: no more is read of it for now"
+    )]
+    TooManyBytesOfOrigin(usize),
 }
 
 /// A place among the unauthenticated; given back when dropped.
@@ -87,11 +99,11 @@ impl Ticket {
         };
         let most = self.counters.limits.unauthenticated_connections_per_origin;
         let mut per_owner = self.counters.per_owner.lock();
-        let count = per_owner.entry(owner).or_default();
-        if *count >= most {
+        let share = per_owner.entry(owner).or_default();
+        if share.connections >= most {
             return Err(Refused::TooManyOfOrigin(most));
         }
-        *count += 1;
+        share.connections += 1;
         drop(per_owner);
         self.owner = Some(owner);
         Ok(())
@@ -102,11 +114,26 @@ impl Ticket {
         let total = self.counters.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes - self.bytes;
         self.counters.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         let grows = bytes > self.bytes;
-        self.bytes = bytes;
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        let share = self.count_share(before);
+        if grows && share > self.counters.limits.unauthenticated_bytes_per_origin {
+            return Err(Refused::TooManyBytesOfOrigin(self.counters.limits.unauthenticated_bytes_per_origin));
+        }
         if grows && total > self.counters.limits.unauthenticated_bytes {
             return Err(Refused::TooManyBytes(self.counters.limits.unauthenticated_bytes));
         }
         Ok(())
+    }
+}
+
+impl Ticket {
+    /// Counts what the connection holds to its owner; returns what the owner's connections hold together.
+    fn count_share(&self, before: usize) -> usize {
+        let Some(owner) = self.owner else { return 0 };
+        let mut per_owner = self.counters.per_owner.lock();
+        let share = per_owner.entry(owner).or_default();
+        share.bytes = (share.bytes + self.bytes).saturating_sub(before);
+        share.bytes
     }
 }
 
@@ -116,9 +143,10 @@ impl Drop for Ticket {
         self.counters.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         let Some(owner) = self.owner else { return };
         let mut per_owner = self.counters.per_owner.lock();
-        if let Some(count) = per_owner.get_mut(&owner) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(share) = per_owner.get_mut(&owner) {
+            share.connections -= 1;
+            share.bytes = share.bytes.saturating_sub(self.bytes);
+            if share.connections == 0 {
                 per_owner.remove(&owner);
             }
         }
@@ -134,6 +162,7 @@ mod tests {
             unauthenticated_connections: 3,
             unauthenticated_connections_per_origin: 2,
             unauthenticated_bytes: 100,
+            unauthenticated_bytes_per_origin: 50,
             ..Limits::default()
         })
     }
@@ -170,5 +199,19 @@ mod tests {
         assert!(two.holds(10).is_ok(), "giving back is always allowed");
         drop(one);
         assert!(two.holds(100).is_ok());
+    }
+
+    #[test]
+    fn one_origin_cannot_take_all_bytes() {
+        let admission = admission();
+        let (mut one, mut two) = (admission.enter().unwrap(), admission.enter().unwrap());
+        assert!(
+            one.belongs_to(&Origin::User { uid: 7 }).is_ok()
+                && two.belongs_to(&Origin::User { uid: 7 }).is_ok()
+        );
+        assert!(one.holds(30).is_ok());
+        assert_eq!(two.holds(21), Err(Refused::TooManyBytesOfOrigin(50)));
+        drop(one);
+        assert!(two.holds(50).is_ok());
     }
 }

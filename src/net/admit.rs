@@ -13,19 +13,13 @@ use crate::{id::Origin, limits::Limits, zmtp::Local};
 pub struct Gatehouse {
     origins: Origins,
     admission: Admission,
-    settings: PeerSettings,
-    unauthenticated_message_bytes: usize,
+    limits: Limits,
 }
 
 impl Gatehouse {
     /// Starts the search for origins and the counters at zero.
     pub fn new(limits: &Limits) -> Self {
-        Self {
-            origins: Origins::start(),
-            admission: Admission::new(limits),
-            settings: PeerSettings::new(limits),
-            unauthenticated_message_bytes: limits.unauthenticated_message_bytes,
-        }
+        Self { origins: Origins::start(), admission: Admission::new(limits), limits: limits.clone() }
     }
 
     /// Lets a connection in as a stranger; [`Peer::trust`] makes it one of those that hold the key.
@@ -34,11 +28,14 @@ impl Gatehouse {
     pub async fn admit(&self, stream: Stream, local: Local) -> Result<(Peer, Origin), PeerError> {
         let mut ticket = self.admission.enter()?;
         let ends = stream.ends()?;
-        let (peer, origin) =
-            tokio::join!(Peer::establish(stream, local, self.settings.clone()), self.origins.of(ends));
-        ticket.belongs_to(&origin)?;
-        let mut peer = peer?;
-        peer.distrust(ticket, self.unauthenticated_message_bytes);
+        let settings = PeerSettings::accepting(&self.limits, local.socket);
+        let counted = async {
+            let origin = self.origins.of(ends).await;
+            ticket.belongs_to(&origin)?;
+            Ok(origin)
+        };
+        let (mut peer, origin) = tokio::try_join!(Peer::establish(stream, local, settings), counted)?;
+        peer.distrust(ticket, self.limits.unauthenticated_message_bytes);
         Ok((peer, origin))
     }
 }

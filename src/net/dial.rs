@@ -50,10 +50,13 @@ pub async fn dial(
     loop {
         let tried = timeout_at(deadline, connect(endpoint)).await;
         let error = match tried.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(stream) => {
-                let peer = Peer::establish(stream, local.clone(), settings.clone()).await;
-                return peer.map_err(|error| DialError::Peer { endpoint: endpoint.clone(), error });
-            }
+            Ok(stream) => match Peer::establish(stream, local.clone(), settings.clone()).await {
+                Ok(peer) => return Ok(peer),
+                // Some kernels bind, close and bind again while they start.
+                Err(PeerError::Io(error)) => error,
+                Err(PeerError::Torn) => io::ErrorKind::UnexpectedEof.into(),
+                Err(error) => return Err(DialError::Peer { endpoint: endpoint.clone(), error }),
+            },
             Err(error) => error,
         };
         if Instant::now() + pause >= deadline {

@@ -97,11 +97,12 @@ fn sockets() -> impl Iterator<Item = TcpNetEntry> {
     tables.into_iter().flatten().flatten()
 }
 
-/// All sockets that processes hold, youngest process first: a new connection is most often a new process's.
+/// All sockets that processes hold, youngest process last: of a client and a child that it has just forked and that
+/// still shares its sockets, the client is meant.
 fn holders() -> impl Iterator<Item = (i32, u64)> {
     let mut processes: Vec<_> =
         procfs::process::all_processes().into_iter().flatten().filter_map(Result::ok).collect();
-    processes.sort_by_key(|process| std::cmp::Reverse(process.pid()));
+    processes.sort_by_key(|process| process.stat().map(|stat| stat.starttime).unwrap_or(u64::MAX));
     processes.into_iter().flat_map(|process| {
         let pid = process.pid();
         let descriptors = process.fd().into_iter().flatten().filter_map(Result::ok);

@@ -49,8 +49,8 @@ pub struct PeerSettings {
     pub handshake: Duration,
     /// Silence after which a PING is sent, to peers that know it.
     pub ping_after: Duration,
-    /// Silence after which such a peer counts as gone.
-    pub silence: Duration,
+    /// Time that a stranger may take for one message.
+    pub stranger_message: Duration,
 }
 
 /// Why a connection ended other than by the peer closing it between two messages.
@@ -71,9 +71,12 @@ pub enum PeerError {
     /// The peer's bytes make no sense or exceed a limit.
     #[error(transparent)]
     Codec(#[from] CodecError),
-    /// No sign of life.
-    #[error("the peer has been silent for {0:?} and answers no PING")]
-    Silent(Duration),
+    /// It asks for signs of life and reads none.
+    #[error("the peer sends PINGs and does not read the answers")]
+    Deaf,
+    /// A stranger that does not come to the point.
+    #[error("the peer holds no key yet and has been sending one message for {0:?}")]
+    Slow(Duration),
     /// Too many messages that were refused.
     #[error("{0} messages of the peer had to be refused")]
     Misbehaved(u32),
@@ -86,6 +89,22 @@ pub enum PeerError {
 }
 
 impl PeerSettings {
+    /// The settings for connections that one of our listening sockets of this type accepts: subscriptions and
+    /// heartbeats are small, and their senders never show that they hold a key.
+    pub fn accepting(limits: &Limits, socket: SocketType) -> Self {
+        let mut settings = Self::new(limits);
+        let small = |frame| FrameLimits { frame, message: frame * 2, parts: 4 };
+        match socket {
+            SocketType::XPub => settings.frames = small(limits.topic_bytes + 64),
+            SocketType::Rep => {
+                settings.frames = small(limits.heartbeat_bytes);
+                settings.outbox_bytes = limits.heartbeat_bytes * 16;
+            }
+            _ => {}
+        }
+        settings
+    }
+
     /// The settings that the configured limits give, for peers that hold a key.
     pub fn new(limits: &Limits) -> Self {
         Self {
@@ -97,7 +116,7 @@ impl PeerSettings {
             outbox_bytes: limits.outbox_bytes,
             handshake: limits.handshake(),
             ping_after: limits.ping_after(),
-            silence: limits.silence(),
+            stranger_message: limits.stranger_message(),
         }
     }
 }
@@ -114,6 +133,8 @@ pub struct Peer {
     local: SocketType,
     read_size: usize,
     heard: Instant,
+    /// When the message that is being received began.
+    began: Instant,
     alarm: Pin<Box<Sleep>>,
     ticket: Option<Ticket>,
 }
@@ -155,6 +176,7 @@ impl Peer {
             local: socket,
             read_size: SMALL_READ,
             heard: Instant::now(),
+            began: Instant::now(),
             alarm: Box::pin(sleep(settings.ping_after)),
             settings,
             ticket: None,
@@ -167,6 +189,7 @@ impl Peer {
         let limits = FrameLimits { frame: frame.min(longest_message), message: longest_message, parts };
         self.decoder.set_limits(limits);
         self.ticket = Some(ticket);
+        self.set_alarm();
     }
 
     /// The peer has shown that it holds the key.
@@ -213,6 +236,9 @@ impl Peer {
             }
             if self.buffer.is_empty() {
                 self.buffer = BytesMut::new();
+                if let Some(ticket) = &mut self.ticket {
+                    ticket.holds(self.decoder.held())?;
+                }
             }
             tokio::select! {
                 biased;
@@ -230,19 +256,25 @@ impl Peer {
     }
 
     fn decode(&mut self, batch: &mut Vec<Event>) -> Result<(), PeerError> {
-        while let Some(item) = self.decoder.decode(&mut self.buffer)? {
+        loop {
+            let item = match self.decoder.decode(&mut self.buffer) {
+                Ok(Some(item)) => item,
+                Ok(None) => return Ok(()),
+                // What came before is served first: it may even be what makes the rest admissible.
+                Err(_) if !batch.is_empty() => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
             match item {
                 Item::Message(frames) => batch.extend(self.message(frames)),
                 Item::Command(Command::Subscribe(topic)) => batch.push(Event::Subscribe(topic)),
                 Item::Command(Command::Cancel(topic)) => batch.push(Event::Cancel(topic)),
                 Item::Command(Command::Ping(context)) => {
-                    self.outbox.push_command(&Command::Pong(context));
+                    self.outbox.push_pong(context).map_err(|_| PeerError::Deaf)?;
                     self.outbox.flush();
                 }
                 Item::Command(_) => {}
             }
         }
-        Ok(())
     }
 
     /// A message to an XPUB socket is a subscription in the form of ZMTP 3.0, or nothing to us.
@@ -259,6 +291,7 @@ impl Peer {
     }
 
     async fn read(&mut self) -> Result<usize, PeerError> {
+        let inside = self.decoder.is_inside(&self.buffer);
         // Never more than doubles what has arrived, however much the peer announces.
         let most = self.buffer.len().max(self.read_size);
         let room = self.decoder.missing().clamp(self.read_size, most);
@@ -269,23 +302,33 @@ impl Peer {
         let read = self.read.read_buf(&mut self.buffer).await?;
         self.read_size = if read >= self.read_size { LARGE_READ.min(self.read_size * 4) } else { SMALL_READ };
         self.heard = Instant::now();
+        if !inside {
+            self.began = self.heard;
+        }
         Ok(read)
     }
 
-    /// The alarm rang: asks a silent peer for a sign of life, or gives it up.
+    /// The alarm rang: a stranger's message must be whole by now, and a silent peer is asked for a sign of life.
+    ///
+    /// Nobody is given up for not answering: libzmq does not read while its own queue is full, and a stopped process
+    /// not at all, yet both come back. Hosts that are gone are found by TCP's keepalive.
     fn ring(&mut self) -> Result<(), PeerError> {
-        let silence = self.heard.elapsed();
-        if self.remote.minor >= 1 {
-            if silence >= self.settings.silence {
-                return Err(PeerError::Silent(silence));
-            }
-            if silence >= self.settings.ping_after {
-                self.outbox.push_command(&Command::Ping(Bytes::new()));
-                self.outbox.flush();
-            }
+        let inside = self.decoder.is_inside(&self.buffer);
+        if self.ticket.is_some() && inside && self.began.elapsed() >= self.settings.stranger_message {
+            return Err(PeerError::Slow(self.began.elapsed()));
         }
-        self.alarm.as_mut().reset(Instant::now() + self.settings.ping_after);
+        if self.remote.minor >= 1 && self.heard.elapsed() >= self.settings.ping_after {
+            self.outbox.push_command(&Command::Ping(Bytes::new()));
+            self.outbox.flush();
+        }
+        self.set_alarm();
         Ok(())
+    }
+
+    fn set_alarm(&mut self) {
+        let stranger = self.ticket.as_ref().map(|_| self.settings.stranger_message);
+        let after = stranger.map_or(self.settings.ping_after, |limit| limit.min(self.settings.ping_after));
+        self.alarm.as_mut().reset(Instant::now() + after);
     }
 }
 

@@ -5,12 +5,19 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
+use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl};
 use tokio::{
     io::{AsyncRead, ReadBuf},
     net::{TcpStream, UnixStream, tcp, unix},
 };
+
+/// A host that is gone is found after a minute and a half; one that is merely silent answers by itself.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+const KEEPALIVE_AGAIN: Duration = Duration::from_secs(15);
+const KEEPALIVE_TRIES: u32 = 4;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -44,7 +51,10 @@ impl Stream {
     /// Wraps a TCP socket: no delay for small messages, and keepalive against half-open connections.
     pub fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
+        set_socket_keepalive(&stream, true)?;
+        set_tcp_keepidle(&stream, KEEPALIVE_AFTER)?;
+        set_tcp_keepintvl(&stream, KEEPALIVE_AGAIN)?;
+        set_tcp_keepcnt(&stream, KEEPALIVE_TRIES)?;
         Ok(Self::Tcp(stream))
     }
 

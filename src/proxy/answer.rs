@@ -11,11 +11,7 @@ use super::{Proxy, connection::ReturnAddress, kernel::Kernel};
 use crate::{
     channel::Channel,
     id::ClientId,
-    jupyter::{
-        header::Header,
-        message::{Body, Envelope},
-        reply::Failure,
-    },
+    jupyter::{header::Header, message::Body, reply::Failure},
     net::Flushes,
     route::Decision,
 };
@@ -54,21 +50,22 @@ impl Proxy {
             }
             Decision::Detached(others) => {
                 info!(session = %client.session, others, "detached");
-                self.reply(client, &address, self.shutdown_reply(false, &address.header));
+                self.tell_shutdown(client, &address, false);
             }
             Decision::Stop(id) => {
-                self.reply(client, &address, self.shutdown_reply(false, &address.header));
+                self.tell_shutdown(client, &address, false);
                 self.stop_kernel(&id, &format!("its last client ({}) asked for it", client.session));
             }
             Decision::Restart(id) => {
-                self.reply(client, &address, self.shutdown_reply(true, &address.header));
                 self.restart_kernel(&id, &address.header);
+                self.tell_shutdown(client, &address, true);
             }
             Decision::RestartRefused(id, others) => {
                 let failure = Failure::new(
                     "RestartRefused",
                     format!(
-                        "kernel {id} has {others} other clients, and only a sole client may restart here"
+                        "kernel {id} has {others} other clients, and here only a sole client may restart: interrupt \
+                         it, ask the others to leave, or set restart = \"anyone\" in the config of the fleet"
                     ),
                 );
                 self.fail(client, msg_type, &address, &failure);
@@ -111,6 +108,13 @@ impl Proxy {
         self.fail(client, &header.msg_type, address, &Failure::new("TooManyRequests", text));
     }
 
+    /// The kernel did not take a request that had been remembered already.
+    pub(super) fn take_back(&self, kernel: &Kernel, client: &ClientId, address: &ReturnAddress) {
+        let Ok(header) = serde_json::from_slice::<Header<'_>>(&address.header) else { return };
+        self.table.lock().answered(&kernel.id, &header.msg_id, client.session.as_str());
+        self.refuse_more(kernel, client, &header, address);
+    }
+
     /// Fails a request as a kernel would: in the cell, and in the reply.
     pub(super) fn fail(&self, client: &ClientId, msg_type: &str, address: &ReturnAddress, failure: &Failure) {
         let parent = &address.header;
@@ -125,9 +129,14 @@ impl Proxy {
 
     /// Answers who the kernel is without asking it, or as soon as it is known.
     fn known_info(&self, kernel: &Kernel, client: &ClientId, address: ReturnAddress) {
-        match self.infos.get(&kernel.runtime_index).map(|info| info.clone()) {
+        let known = || self.infos.get(&kernel.runtime_index).map(|info| info.clone());
+        // Asked again after wondering was refused: it became known just then, or the kernel is gone.
+        let info =
+            known().or_else(|| if kernel.wonder(client, &address) { Some(Bytes::new()) } else { known() });
+        match info {
+            Some(info) if info.is_empty() => {}
             Some(info) => self.tell_info(Some(kernel), client, &address, info),
-            None => kernel.wonder(client.clone(), address),
+            None => self.fail(client, "kernel_info_request", &address, &gone(&kernel.id)),
         }
     }
 
@@ -178,19 +187,12 @@ impl Proxy {
         self.voice.say(InterruptReply::new(), parent)
     }
 
-    fn shutdown_reply(&self, restart: bool, parent: &Bytes) -> Body {
-        self.voice.say(ShutdownReply { restart, status: ReplyStatus::Ok, error: None }, parent)
-    }
-
-    /// Says something on iopub to everyone who hears a kernel.
-    pub(super) fn announce(&self, kernel: &Kernel, bodies: impl IntoIterator<Item = Body>) {
-        let Some(signer) = self.signer(crate::id::ProfileId::DEFAULT) else { return };
-        let mut fanout = kernel.fanout();
-        let envelope: Envelope = fanout.topic();
-        for body in bodies {
-            fanout.publish(&envelope, &signer.sign(body));
-        }
-        fanout.flush();
+    /// The reply to a `shutdown_request`, on its channel and, as kernels do, on iopub; there to the requester alone.
+    fn tell_shutdown(&self, client: &ClientId, address: &ReturnAddress, restart: bool) {
+        let reply = ShutdownReply { restart, status: ReplyStatus::Ok, error: None };
+        let body = self.voice.say(reply, &address.header);
+        self.reply(client, address, body.clone());
+        self.whisper(client, [body]);
     }
 }
 

@@ -12,7 +12,6 @@ use tracing::debug;
 use super::{Proxy, connection::ReturnAddress, kernel::Kernel};
 use crate::{
     channel::Channel,
-    frames::Frames,
     id::{ClientId, ProfileId},
     jupyter::{
         header::{Header, Parent, peek_execution_state},
@@ -22,15 +21,25 @@ use crate::{
     net::{Event, Flushes, Peer, PeerError, PushError},
 };
 
+/// Where messages of a kernel come from: one channel of one of its processes.
+pub(super) struct Source {
+    pub(super) kernel: Arc<Kernel>,
+    pub(super) channel: Channel,
+    pub(super) process: u64,
+    pub(super) life: u64,
+    pub(super) signer: Signer,
+}
+
+impl Source {
+    /// Whether the process has been given up, though it may still talk: its clients wait for the next one.
+    fn is_stale(&self) -> bool {
+        self.kernel.life() != self.life
+    }
+}
+
 impl Proxy {
     /// Carries replies from one signed channel of a kernel until it is closed.
-    pub(super) async fn serve_replies(
-        self: Arc<Self>,
-        kernel: Arc<Kernel>,
-        channel: Channel,
-        mut peer: Peer,
-        signer: Signer,
-    ) {
+    pub(super) async fn serve_replies(self: Arc<Self>, source: Source, mut peer: Peer) {
         let mut batch = Vec::new();
         let mut flushes = Flushes::default();
         let ended = loop {
@@ -38,17 +47,15 @@ impl Proxy {
                 Ok(true) => {}
                 ended => break ended,
             }
-            for event in batch.drain(..) {
-                let Event::Message(frames) = event else { continue };
-                let Some(message) = self.verify(&kernel, channel, &signer, frames) else { continue };
-                match channel {
-                    Channel::Stdin => self.ask_for_input(&kernel, message),
-                    _ => self.deliver(&kernel, message, &mut flushes),
+            for message in batch.drain(..).filter_map(|event| self.verify(&source, event)) {
+                match source.channel {
+                    Channel::Stdin => self.ask_for_input(&source.kernel, message),
+                    _ => self.deliver(&source.kernel, message, &mut flushes),
                 }
             }
             flushes.flush();
         };
-        self.channel_ended(&kernel, channel, ended.map(|_| ()));
+        self.channel_ended(&source, ended);
     }
 
     /// Hands a reply to whoever asked.
@@ -91,24 +98,22 @@ impl Proxy {
     }
 
     /// Publishes what a kernel says on iopub until it is closed.
-    pub(super) async fn serve_iopub(self: Arc<Self>, kernel: Arc<Kernel>, mut peer: Peer, signer: Signer) {
+    pub(super) async fn serve_iopub(self: Arc<Self>, source: Source, mut peer: Peer) {
+        let kernel = &source.kernel;
         let mut batch = Vec::new();
         let ended = loop {
             let owes = kernel.fanout().owes_notices();
             match next_or_notice(&mut peer, &mut batch, owes).await {
                 Some(Ok(true)) => {}
                 Some(ended) => break ended,
-                None => self.give_notices(&kernel),
+                None => self.give_notices(kernel),
             }
-            for event in batch.drain(..) {
-                let Event::Message(frames) = event else { continue };
-                if let Some(message) = self.verify(&kernel, Channel::IoPub, &signer, frames) {
-                    self.publish(&kernel, message);
-                }
+            for message in batch.drain(..).filter_map(|event| self.verify(&source, event)) {
+                self.publish(kernel, message);
             }
             kernel.fanout().flush();
         };
-        self.channel_ended(&kernel, Channel::IoPub, ended.map(|_| ()));
+        self.channel_ended(&source, ended);
     }
 
     fn publish(&self, kernel: &Kernel, message: Verified) {
@@ -154,18 +159,16 @@ impl Proxy {
         }
     }
 
-    pub(super) fn verify(
-        &self,
-        kernel: &Kernel,
-        channel: Channel,
-        signer: &Signer,
-        frames: Frames,
-    ) -> Option<Verified> {
+    fn verify(&self, source: &Source, event: Event) -> Option<Verified> {
+        let Event::Message(frames) = event else { return None };
+        if source.is_stale() {
+            return None;
+        }
         let verified = Unverified::split(frames).map_err(|error| error.to_string());
-        match verified.and_then(|message| signer.verify(message).map_err(|error| error.to_string())) {
+        match verified.and_then(|message| source.signer.verify(message).map_err(|error| error.to_string())) {
             Ok(message) => Some(message),
             Err(reason) => {
-                self.stray(kernel, &format!("on {channel}, {reason}"));
+                self.stray(&source.kernel, &format!("on {}, {reason}", source.channel));
                 None
             }
         }
@@ -177,13 +180,14 @@ impl Proxy {
     }
 
     /// A kernel that closes a channel is dying, or of no use any more: its supervisor finds out which.
-    fn channel_ended(&self, kernel: &Kernel, channel: Channel, ended: Result<(), PeerError>) {
+    fn channel_ended(&self, source: &Source, ended: Result<bool, PeerError>) {
+        let Source { kernel, channel, process, .. } = source;
         let why = match ended {
-            Ok(()) => format!("it closed its {channel} channel"),
+            Ok(_) => format!("it closed its {channel} channel"),
             Err(error) => format!("{channel}: {error}"),
         };
         debug!(kernel = %kernel.id, why, "a kernel's channel ended");
-        kernel.handle.lost(why);
+        kernel.handle.lost(*process, why);
     }
 }
 

@@ -60,6 +60,8 @@ pub(super) struct Subscriber {
     lost: u64,
     /// What the first of them belonged to: frontends show a notice only under the request that it belongs to.
     lost_parent: Bytes,
+    /// The latest status among what was lost: it follows the notice.
+    last_status: Option<(Envelope, Signed)>,
 }
 
 /// Everyone who hears one kernel.
@@ -86,7 +88,8 @@ impl Fanout {
         voice: &Voice,
         signer: &Signer,
     ) {
-        let mut subscriber = Subscriber { connection, topics, lost: 0, lost_parent: Bytes::new() };
+        let mut subscriber =
+            Subscriber { connection, topics, lost: 0, lost_parent: Bytes::new(), last_status: None };
         self.greet(&mut subscriber, voice, signer);
         self.subscribers.push(subscriber);
     }
@@ -145,8 +148,13 @@ impl Fanout {
     ) {
         let topic = self.topic();
         for subscriber in &mut self.subscribers {
-            if subscriber.topics.want(envelope.first()) && subscriber.give_notice(&topic, voice, signer) {
-                let _ = subscriber.connection.outbox.push_urgent(envelope, status);
+            if !subscriber.topics.want(envelope.first()) {
+                continue;
+            }
+            let told = subscriber.give_notice(&topic, voice, signer);
+            if !told || subscriber.connection.outbox.push_urgent(envelope, status) == Err(PushError::Full) {
+                subscriber.lost += 1;
+                subscriber.last_status = Some((envelope.clone(), status.clone()));
             }
         }
     }
@@ -186,6 +194,9 @@ impl Subscriber {
                 return false;
             }
             self.lost = 0;
+            if let Some((envelope, status)) = self.last_status.take() {
+                let _ = self.connection.outbox.push_urgent(&envelope, &status);
+            }
         }
         true
     }

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use thiserror::Error;
 use tracing::{debug, info};
 
@@ -14,7 +15,7 @@ use super::{
     Proxy,
     connection::{Connection, ReturnAddress},
     gate::{Gate, Held},
-    kernel::Kernel,
+    kernel::{Kernel, Pushed},
 };
 use crate::{
     frames::Frames,
@@ -139,11 +140,15 @@ impl Proxy {
         flushes: &mut Flushes,
     ) {
         let Ok(header) = Header::peek(&message) else { return };
+        if self.is_stopping() {
+            // The connection ends in a moment, and nothing may be launched any more.
+            return;
+        }
         let kind = RequestKind::of(&header.msg_type, || peek_restart(&message));
         let address = ReturnAddress {
             connection: connection.clone(),
             envelope: message.envelope().detached(),
-            header: message.body().header().clone(),
+            header: Bytes::copy_from_slice(message.body().header()),
         };
         let request = Request { client, kind };
         let (decision, forward) = self.with_table(|table, now| {
@@ -167,8 +172,9 @@ impl Proxy {
                     awaits_input: false,
                 };
                 // An answer to the kernel has no reply of its own.
+                let size = message.body().size();
                 let tracked = kind == RequestKind::InputReply
-                    || (!kernel.is_overfull(self.limits.held_bytes)
+                    || (!kernel.is_overfull(connection.channel, size, self.limits.held_bytes)
                         && table.track(&kernel.id, &header.msg_id, request));
                 (kernel.life(), tracked, kernel)
             });
@@ -176,7 +182,7 @@ impl Proxy {
         });
         debug!(session = %client.session, msg_type = %header.msg_type, ?kind, "{}", decision);
         match forward {
-            Some((life, true, kernel)) => self.forward(&kernel, life, connection, message, flushes),
+            Some((life, true, kernel)) => self.forward(&kernel, life, client, message, &address, flushes),
             Some((_, false, kernel)) => self.refuse_more(&kernel, client, &header, &address),
             None => self.answer(decision, client, &header.msg_type.clone(), address),
         }
@@ -186,13 +192,16 @@ impl Proxy {
         &self,
         kernel: &Kernel,
         life: u64,
-        connection: &Connection,
+        client: &ClientId,
         message: Verified,
+        address: &ReturnAddress,
         flushes: &mut Flushes,
     ) {
         self.metrics.requests.increment();
-        if let Some(outbox) = kernel.push(connection.channel, message.into_body(), life) {
-            flushes.add(outbox);
+        match kernel.push(address.connection.channel, message.into_body(), life) {
+            Pushed::Queued(outbox) => flushes.add(outbox),
+            Pushed::Held | Pushed::Dropped => {}
+            Pushed::Full => self.take_back(kernel, client, address),
         }
     }
 

@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use parking_lot::Mutex;
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::sleep};
 use tracing::debug;
 
 use super::{Proxy, connection::Connection};
@@ -21,7 +21,10 @@ pub(super) struct Held {
 
 /// One client's gate.
 #[derive(Debug)]
-pub(super) struct Gate(Mutex<State>);
+pub(super) struct Gate {
+    state: Mutex<State>,
+    pressed: Notify,
+}
 
 #[derive(Debug)]
 enum State {
@@ -30,32 +33,43 @@ enum State {
 }
 
 impl Gate {
+    fn new(state: State) -> Self {
+        Self { state: Mutex::new(state), pressed: Notify::new() }
+    }
+
     fn open() -> Self {
-        Self(Mutex::new(State::Open))
+        Self::new(State::Open)
     }
 
     fn closed() -> Self {
-        Self(Mutex::new(State::Closed { held: VecDeque::new(), bytes: 0 }))
+        Self::new(State::Closed { held: VecDeque::new(), bytes: 0 })
     }
 
-    /// Gives the message back if the gate is open, else holds it. Beyond `most` bytes it does not wait any longer.
+    /// Gives the message back if the gate is open, else holds it. When more than `most` bytes are held, the gate opens
+    /// without waiting any longer.
     pub(super) fn pass(&self, message: Held, most: usize) -> Option<Held> {
-        match &mut *self.0.lock() {
-            State::Open => Some(message),
-            State::Closed { bytes, .. } if *bytes > most => Some(message),
+        match &mut *self.state.lock() {
+            State::Open => return Some(message),
             State::Closed { held, bytes } => {
                 *bytes += message.message.body().size();
                 held.push_back(message);
-                None
+                if *bytes <= most {
+                    return None;
+                }
             }
         }
+        self.pressed.notify_one();
+        None
     }
 
     /// What has been held; once nothing is left, the gate is open.
     fn release(&self) -> VecDeque<Held> {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         match &mut *state {
-            State::Closed { held, .. } if !held.is_empty() => std::mem::take(held),
+            State::Closed { held, bytes } if !held.is_empty() => {
+                *bytes = 0;
+                std::mem::take(held)
+            }
             _ => {
                 *state = State::Open;
                 VecDeque::new()
@@ -105,9 +119,12 @@ impl Proxy {
     }
 
     async fn open_gate(self: Arc<Self>, client: ClientId, gate: Arc<Gate>) {
-        let waited = timeout(self.limits.barrier(), self.all_listen(&client)).await;
-        if waited.is_err() {
-            debug!(session = %client.session, "no iopub connection of this client came in time");
+        tokio::select! {
+            () = self.all_listen(&client) => {}
+            () = gate.pressed.notified() => {}
+            () = sleep(self.limits.barrier()) => {
+                debug!(session = %client.session, "no iopub connection of this client came in time");
+            }
         }
         let mut flushes = Flushes::default();
         loop {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
-use tracing::debug;
 
 use super::{Proxy, connection::Connection, fanout::Topics};
 use crate::{
@@ -60,20 +59,22 @@ impl Proxy {
     }
 
     fn subscription(&self, connection: &Connection, topics: &Topics, event: Event) -> Result<(), PeerError> {
-        let count = match event {
-            Event::Message(_) => return Ok(()),
-            Event::Cancel(topic) => topics.remove(&topic),
-            Event::Subscribe(topic) => {
-                let most = if topic.len() > self.limits.topic_bytes { 0 } else { self.limits.subscriptions };
-                topics.add(topic, most).ok_or(PeerError::TooManySubscriptions)?
-            }
-        };
-        debug!(subscriber = connection.id.0, count, "subscriptions changed");
-        let heard = self.with_table(|table, _| {
+        // With the table locked, no kernel can welcome the subscriber at the same time.
+        let (is_first, heard) = self.with_table(|table, _| {
+            let (count, is_first) = match event {
+                Event::Message(_) => return Ok((false, Vec::new())),
+                Event::Cancel(topic) => (topics.remove(&topic), false),
+                Event::Subscribe(topic) => {
+                    let most =
+                        if topic.len() > self.limits.topic_bytes { 0 } else { self.limits.subscriptions };
+                    let count = topics.add(topic, most).ok_or(PeerError::TooManySubscriptions)?;
+                    (count, count == 1)
+                }
+            };
             table.topics_changed(connection.id, count);
-            table.heard_by(connection.id)
-        });
-        if count == 1 {
+            Ok::<_, PeerError>((is_first, table.heard_by(connection.id)))
+        })?;
+        if is_first {
             for kernel in heard.iter().filter_map(|id| self.kernel(id)) {
                 if let Some(signer) = self.signer(connection.profile) {
                     kernel.fanout().subscribed(connection.id, &self.voice, signer);
@@ -125,8 +126,8 @@ impl Proxy {
             let envelope = Envelope::topic("kernel.fleet.status".into());
             for (connection, topics) in listeners {
                 if topics.want(envelope.first()) {
-                    // Whoever cannot take a status now will be told what was lost by its kernel's fanout.
-                    let _ = connection.outbox.push(&envelope, &signed);
+                    // The reserve holds thousands of these; a client that lets them all lie reads nothing at all.
+                    let _ = connection.outbox.push_urgent(&envelope, &signed);
                 }
             }
         }

@@ -22,7 +22,7 @@ use crate::{
         message::{Body, Envelope},
         signature::Signer,
     },
-    net::{EchoOutbox, SignedOutbox},
+    net::{EchoOutbox, PushError, SignedOutbox},
     runtimes::Runtime,
 };
 
@@ -38,11 +38,11 @@ pub(super) struct Kernel {
     pub(super) handle: KernelHandle,
     pub(super) fanout: Mutex<Fanout>,
     link: Mutex<Link>,
-    /// How often its process has ended: what was meant for one process never reaches the next.
+    /// How often it has lost its process: what was meant for one process never reaches the next.
     life: AtomicU64,
     used: AtomicBool,
-    /// Those who asked who the kernel is before it was known.
-    curious: Mutex<Vec<(ClientId, ReturnAddress)>>,
+    /// Those who asked who the kernel is before it was known; `None` once it is, or never will be.
+    curious: Mutex<Option<Vec<(ClientId, ReturnAddress)>>>,
 }
 
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Kernel {
             link: Mutex::new(Link::Down { held: VecDeque::new(), bytes: 0 }),
             life: AtomicU64::new(0),
             used: AtomicBool::new(false),
-            curious: Mutex::default(),
+            curious: Mutex::new(Some(Vec::new())),
         }
     }
 
@@ -94,41 +94,59 @@ impl Kernel {
     }
 
     pub(super) fn is_interrupted_by_message(&self) -> bool {
-        self.runtime.interrupt_mode == InterruptMode::Message && matches!(&*self.link.lock(), Link::Up(_))
+        self.runtime.interrupt_mode == InterruptMode::Message && self.is_up()
     }
 
-    /// Signs a message with the kernel's key and queues it; returns the outbox that is to be flushed. While no process
-    /// answers, the message waits for it. A message that was meant for a process that is gone is dropped: whoever sent
-    /// it has been told.
-    pub(super) fn push(&self, channel: Channel, body: Body, life: u64) -> Option<SignedOutbox> {
+    /// Signs a message with the kernel's key and queues it. While no process answers, the message waits for it. A
+    /// message that was meant for a process that is gone is dropped: whoever sent it has been told.
+    pub(super) fn push(&self, channel: Channel, body: Body, life: u64) -> Pushed {
         let (signer, outbox) = {
             let mut link = self.link.lock();
             if life != self.life() {
-                return None;
+                return Pushed::Dropped;
             }
             match &mut *link {
-                Link::Gone => return None,
+                Link::Gone => return Pushed::Dropped,
                 Link::Down { held, bytes } => {
                     *bytes += body.size();
                     held.push_back((channel, body));
-                    return None;
+                    return Pushed::Held;
                 }
-                Link::Up(outboxes) => (outboxes.signer.clone(), outboxes.of(channel)?.clone()),
+                Link::Up(outboxes) => match outboxes.of(channel) {
+                    Some(outbox) => (outboxes.signer.clone(), outbox.clone()),
+                    None => return Pushed::Dropped,
+                },
             }
         };
         let signed = signer.sign(body);
         match outbox.push(&Envelope::default(), &signed) {
-            Ok(()) => Some(outbox),
-            Err(why) => {
-                self.handle.lost(format!("{channel}: {why}"));
-                None
-            }
+            Ok(()) => Pushed::Queued(outbox),
+            Err(PushError::Full) => Pushed::Full,
+            // Its reader notices too, and tells the supervisor; whoever waits is told when the process is gone.
+            Err(PushError::Closed) => Pushed::Dropped,
         }
     }
 
-    /// Whether so much waits for the kernel that no more can be taken.
-    pub(super) fn is_overfull(&self, most: usize) -> bool {
-        matches!(&*self.link.lock(), Link::Down { bytes, .. } if *bytes > most)
+    /// Asks a process that answers to end; one that is only starting is not asked.
+    pub(super) fn ask_to_end(&self, request: Body) {
+        let link = self.link.lock();
+        if let Link::Up(outboxes) = &*link {
+            // The supervisor insists where the request does not get through.
+            let _ = outboxes.control.send(&Envelope::default(), &outboxes.signer.sign(request));
+        }
+    }
+
+    /// Whether so much waits for the kernel that a message of that many bytes cannot be taken.
+    pub(super) fn is_overfull(&self, channel: Channel, size: usize, most: usize) -> bool {
+        match &*self.link.lock() {
+            Link::Down { bytes, .. } => *bytes > most,
+            Link::Up(outboxes) => outboxes.of(channel).is_some_and(|outbox| !outbox.has_room(size)),
+            Link::Gone => false,
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(&*self.link.lock(), Link::Up(_))
     }
 
     /// A process answers: what waited goes out, before anything that comes later.
@@ -137,8 +155,9 @@ impl Kernel {
         if let Link::Down { held, .. } = &mut *link {
             for (channel, body) in held.drain(..) {
                 if let Some(outbox) = outboxes.of(channel) {
-                    // A fresh connection has room; if it broke already, its reader will tell.
-                    let _ = outbox.send(&Envelope::default(), &outboxes.signer.sign(body));
+                    // If the connection broke already, its reader will tell.
+                    let _ = outbox.push_counted(&Envelope::default(), &outboxes.signer.sign(body));
+                    outbox.flush();
                 }
             }
         }
@@ -149,6 +168,9 @@ impl Kernel {
     pub(super) fn disconnect(&self, for_good: bool) {
         let mut link = self.link.lock();
         self.life.fetch_add(1, Ordering::AcqRel);
+        if !for_good {
+            self.curious.lock().get_or_insert_default();
+        }
         *link = if for_good { Link::Gone } else { Link::Down { held: VecDeque::new(), bytes: 0 } };
     }
 
@@ -156,10 +178,14 @@ impl Kernel {
     pub(super) fn ping(&self, frames: &Frames, asker: EchoOutbox) -> bool {
         let mut link = self.link.lock();
         let Link::Up(outboxes) = &mut *link else { return false };
-        if outboxes.pings.len() < PINGS && outboxes.heartbeat.send(frames).is_ok() {
+        if outboxes.pings.len() >= PINGS {
+            return true;
+        }
+        let sent = outboxes.heartbeat.send(frames).is_ok();
+        if sent {
             outboxes.pings.push_back(asker);
         }
-        true
+        sent
     }
 
     /// Who sent the ping that is echoed now.
@@ -175,14 +201,15 @@ impl Kernel {
         !self.used.load(Ordering::Relaxed) && !self.used.swap(true, Ordering::Relaxed)
     }
 
-    /// Somebody wants to know who the kernel is, as soon as that is known.
-    pub(super) fn wonder(&self, client: ClientId, address: ReturnAddress) {
-        self.curious.lock().push((client, address));
+    /// Somebody wants to know who the kernel is, as soon as that is known. `false`: it is known now, or never will be.
+    pub(super) fn wonder(&self, client: &ClientId, address: &ReturnAddress) -> bool {
+        let mut curious = self.curious.lock();
+        curious.as_mut().map(|curious| curious.push((client.clone(), address.clone()))).is_some()
     }
 
-    /// Those who wanted to know.
+    /// Those who wanted to know; from now on nobody has to wait.
     pub(super) fn take_curious(&self) -> Vec<(ClientId, ReturnAddress)> {
-        std::mem::take(&mut self.curious.lock())
+        self.curious.lock().take().unwrap_or_default()
     }
 
     pub(super) fn fanout(&self) -> MutexGuard<'_, Fanout> {
@@ -193,6 +220,18 @@ impl Kernel {
     pub(super) fn name(&self) -> String {
         format!("kernel {} ({})", self.id, self.runtime.name)
     }
+}
+
+/// What became of a message for a kernel.
+pub(super) enum Pushed {
+    /// It leaves with the next flush of this outbox.
+    Queued(SignedOutbox),
+    /// It waits for the kernel to come up.
+    Held,
+    /// It was meant for a process that is gone.
+    Dropped,
+    /// The kernel does not read what it is sent.
+    Full,
 }
 
 impl Outboxes {

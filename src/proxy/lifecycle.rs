@@ -16,14 +16,15 @@ use tracing::{info, warn};
 
 use super::{
     Proxy,
+    backend::Source,
     connection::ReturnAddress,
     kernel::{Kernel, Outboxes},
 };
 use crate::{
     channel::Channel,
     fleet::{Channels, Downfall, KernelEvent, supervise},
-    id::KernelId,
-    jupyter::{header::username, reply::Failure},
+    id::{KernelId, ProfileId},
+    jupyter::{header::username, message::Body, reply::Failure},
     route::Outstanding,
 };
 
@@ -65,7 +66,10 @@ impl Proxy {
         let mut readers = JoinSet::new();
         while let Some(event) = events.recv().await {
             match event {
-                KernelEvent::Up(channels) => self.kernel_is_up(&kernel, *channels, &mut readers),
+                KernelEvent::Up(process, channels) => {
+                    self.kernel_is_up(&kernel, process, *channels, &mut readers);
+                }
+                KernelEvent::Down(Downfall::Restarted) => readers.shutdown().await,
                 KernelEvent::Down(downfall) => {
                     hear_out(&mut readers).await;
                     self.kernel_is_down(&kernel, &downfall);
@@ -78,7 +82,13 @@ impl Proxy {
         }
     }
 
-    fn kernel_is_up(self: &Arc<Self>, kernel: &Arc<Kernel>, channels: Channels, readers: &mut JoinSet<()>) {
+    fn kernel_is_up(
+        self: &Arc<Self>,
+        kernel: &Arc<Kernel>,
+        process: u64,
+        channels: Channels,
+        readers: &mut JoinSet<()>,
+    ) {
         let Channels { shell, iopub, stdin, control, heartbeat, signer, info } = channels;
         let outboxes = Outboxes {
             signer: signer.clone(),
@@ -89,11 +99,18 @@ impl Proxy {
             pings: std::collections::VecDeque::new(),
         };
         self.infos.insert(kernel.runtime_index, info.clone());
+        let source = |channel| Source {
+            kernel: kernel.clone(),
+            channel,
+            process,
+            life: kernel.life(),
+            signer: signer.clone(),
+        };
         for (channel, peer) in [(Channel::Shell, shell), (Channel::Control, control), (Channel::Stdin, stdin)]
         {
-            readers.spawn(self.clone().serve_replies(kernel.clone(), channel, peer, signer.clone()));
+            readers.spawn(self.clone().serve_replies(source(channel), peer));
         }
-        readers.spawn(self.clone().serve_iopub(kernel.clone(), iopub, signer));
+        readers.spawn(self.clone().serve_iopub(source(Channel::IoPub), iopub));
         readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat));
         if *kernel.fanout().state() != ExecutionState::Idle {
             self.set_state(kernel, ExecutionState::Idle);
@@ -110,25 +127,32 @@ impl Proxy {
     fn kernel_is_down(&self, kernel: &Kernel, downfall: &Downfall) {
         let failure = explain(kernel, downfall, true);
         warn!(kernel = %kernel.id, reason = failure.evalue, "kernel is down");
-        kernel.disconnect(false);
-        let lost = self.with_table(|table, _| table.kernel_is_down(&kernel.id));
+        let lost = self.lose_process(kernel);
         self.fail_all(lost, &failure);
-        if !matches!(downfall, Downfall::Restarted) {
-            self.announce(kernel, [self.voice.error(&failure, &Bytes::new())]);
-        }
+        self.announce(kernel, [self.voice.error(&failure, &Bytes::new())]);
         self.set_state(kernel, ExecutionState::Restarting);
         self.set_state(kernel, ExecutionState::Starting);
+    }
+
+    /// What is routed from now on waits for the next process; returns what the last one has not answered.
+    fn lose_process(&self, kernel: &Kernel) -> Vec<Outstanding<ReturnAddress>> {
+        self.with_table(|table, _| {
+            kernel.disconnect(false);
+            table.kernel_is_down(&kernel.id)
+        })
     }
 
     fn kernel_is_gone(&self, kernel: &Kernel, downfall: &Downfall) {
         let failure = explain(kernel, downfall, false);
         info!(kernel = %kernel.id, reason = failure.evalue, "kernel is gone");
-        kernel.disconnect(true);
         if !matches!(downfall, Downfall::Stopped) {
             self.announce(kernel, [self.voice.error(&failure, &Bytes::new())]);
             self.set_state(kernel, ExecutionState::Dead);
         }
-        let lost = self.with_table(|table, _| table.remove_kernel(&kernel.id));
+        let lost = self.with_table(|table, _| {
+            kernel.disconnect(true);
+            table.remove_kernel(&kernel.id)
+        });
         self.fail_all(lost, &failure);
         for (client, address) in kernel.take_curious() {
             self.fail(&client, "kernel_info_request", &address, &failure);
@@ -152,7 +176,7 @@ impl Proxy {
     pub(super) fn stop_kernel(&self, id: &KernelId, why: &str) {
         if let Some(kernel) = self.kernel(id) {
             info!(kernel = %id, why, "stopping");
-            self.ask_to_end(&kernel, false);
+            kernel.ask_to_end(self.voice.say(ShutdownRequest { restart: false }, &Bytes::new()));
             kernel.handle.stop();
         }
     }
@@ -160,19 +184,35 @@ impl Proxy {
     /// Restarts a kernel in place, and tells its clients who wanted that.
     pub(super) fn restart_kernel(&self, id: &KernelId, header: &Bytes) {
         let Some(kernel) = self.kernel(id) else { return };
+        if !kernel.is_up() {
+            // It is starting: nothing of what it had is left to be thrown away.
+            return;
+        }
         let who = username(header).unwrap_or_else(|| "one of its clients".to_owned());
         info!(kernel = %id, who, "restarting");
         let text = format!("[jupyter-fleet: {} is restarted by {who}]", kernel.name());
-        self.announce(&kernel, [self.voice.notice(&text, &Bytes::new())]);
-        self.ask_to_end(&kernel, true);
+        self.announce(&kernel, [self.voice.notice(&text, header)]);
+        kernel.ask_to_end(self.voice.say(ShutdownRequest { restart: true }, &Bytes::new()));
+        let lost = self.lose_process(&kernel);
         kernel.handle.restart();
+        for request in &lost {
+            // Frontends show a line only under a cell of their own.
+            self.whisper(&request.client, [self.voice.notice(&text, &request.address.header)]);
+        }
+        self.fail_all(lost, &explain(&kernel, &Downfall::Restarted, true));
+        self.set_state(&kernel, ExecutionState::Restarting);
+        self.set_state(&kernel, ExecutionState::Starting);
     }
 
-    fn ask_to_end(&self, kernel: &Kernel, restart: bool) {
-        let request = self.voice.say(ShutdownRequest { restart }, &Bytes::new());
-        if let Some(outbox) = kernel.push(Channel::Control, request, kernel.life()) {
-            outbox.flush();
+    /// Says something on iopub to everyone who hears a kernel.
+    fn announce(&self, kernel: &Kernel, bodies: impl IntoIterator<Item = Body>) {
+        let Some(signer) = self.signer(ProfileId::DEFAULT) else { return };
+        let mut fanout = kernel.fanout();
+        let envelope = fanout.topic();
+        for body in bodies {
+            fanout.publish(&envelope, &signer.sign(body));
         }
+        fanout.flush();
     }
 
     /// Stops all kernels and waits until they are gone, at most until the deadline; `false` if some are left.

@@ -46,7 +46,7 @@ pub enum HandshakeError {
     #[error("the peer sent {0} where READY was due")]
     NotReady(&'static str),
     /// The peer refused us.
-    #[error("the peer refused the connection: {0}")]
+    #[error("the peer refused the connection: {0:?}")]
     Refused(String),
     /// A READY without or with an unknown `Socket-Type`.
     #[error("the peer did not name a socket type that is known here ({0:?})")]
