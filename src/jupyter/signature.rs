@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Sha256, Sha512};
+use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 use super::{
@@ -45,32 +46,26 @@ impl Signer {
     /// Checks the signature, in constant time, over the bytes as they came.
     pub fn verify(&self, message: Unverified) -> Result<Verified, BadSignature> {
         let Unverified { envelope, signature, body } = message;
-        let mut claimed = [0_u8; 64];
-        let claimed = match &self.0 {
-            Algorithm::Unsigned => &[],
-            Algorithm::Sha256(mac) => {
-                let claimed = decode(&signature, claimed.get_mut(..32))?;
-                check(mac.clone(), &body, claimed)?;
-                claimed
-            }
-            Algorithm::Sha512(mac) => {
-                let claimed = decode(&signature, Some(&mut claimed))?;
-                check(Hmac::clone(mac), &body, claimed)?;
-                claimed
-            }
-        };
-        let start = claimed.first_chunk::<16>().copied().unwrap_or_default();
+        let expected = self.digest(&body);
+        if !bool::from(expected.as_bytes().ct_eq(&signature)) {
+            return Err(BadSignature);
+        }
+        let start = expected.as_bytes().first_chunk::<16>().copied().unwrap_or_default();
         Ok(Verified { envelope, body, fingerprint: u128::from_ne_bytes(start) })
     }
 
     /// Signs a message for its receiver.
     pub fn sign(&self, body: Body) -> Signed {
-        let signature = match &self.0 {
-            Algorithm::Unsigned => Bytes::new(),
-            Algorithm::Sha256(mac) => digest(mac.clone(), &body),
-            Algorithm::Sha512(mac) => digest(Hmac::clone(mac), &body),
-        };
+        let signature = Bytes::copy_from_slice(self.digest(&body).as_bytes());
         Signed { signature, body }
+    }
+
+    fn digest(&self, body: &Body) -> Hexadecimal {
+        match &self.0 {
+            Algorithm::Unsigned => Hexadecimal { digits: [0; 128], length: 0 },
+            Algorithm::Sha256(mac) => digest(mac.clone(), body),
+            Algorithm::Sha512(mac) => digest(Hmac::clone(mac), body),
+        }
     }
 
     /// Whether messages carry signatures at all. Without them, a replay cannot be told from a new message.
@@ -85,26 +80,30 @@ impl std::fmt::Debug for Signer {
     }
 }
 
-fn decode<'a>(signature: &[u8], out: Option<&'a mut [u8]>) -> Result<&'a [u8], BadSignature> {
-    let out = out.ok_or(BadSignature)?;
-    hex::decode_to_slice(signature, out).map_err(|_| BadSignature)?;
-    Ok(out)
+/// A digest as it stands on the wire: lower-case digits, as many as the hash has.
+struct Hexadecimal {
+    digits: [u8; 128],
+    length: usize,
 }
 
-fn check<M: Mac>(mut mac: M, body: &Body, claimed: &[u8]) -> Result<(), BadSignature> {
-    feed(&mut mac, body);
-    mac.verify_slice(claimed).map_err(|_| BadSignature)
+impl Hexadecimal {
+    fn as_bytes(&self) -> &[u8] {
+        self.digits.get(..self.length).unwrap_or_default()
+    }
 }
 
-fn digest<M: Mac>(mut mac: M, body: &Body) -> Bytes {
-    feed(&mut mac, body);
-    hex::encode(mac.finalize().into_bytes()).into()
-}
-
-fn feed(mac: &mut impl Mac, body: &Body) {
+fn digest<M: Mac>(mut mac: M, body: &Body) -> Hexadecimal {
     for part in body.signed_parts() {
         mac.update(part);
     }
+    let bytes = mac.finalize().into_bytes();
+    let mut digits = [0; 128];
+    let length = bytes.len() * 2;
+    if let Some(room) = digits.get_mut(..length) {
+        // The room is as long as the digits are many: there is no other way to fail.
+        let _ = hex::encode_to_slice(&bytes, room);
+    }
+    Hexadecimal { digits, length }
 }
 
 #[cfg(test)]

@@ -144,12 +144,10 @@ impl Proxy {
     }
 
     fn heard_status(&self, kernel: &Kernel, message: &Verified, state: &ExecutionState) {
-        let mut table = self.table.lock();
-        table.set_busy(&kernel.id, *state == ExecutionState::Busy);
         if *state == ExecutionState::Idle
             && let Ok(parent) = Parent::peek(message)
         {
-            table.finished(&kernel.id, &parent.msg_id, &parent.session);
+            self.table.lock().finished(&kernel.id, &parent.msg_id, &parent.session);
         }
     }
 

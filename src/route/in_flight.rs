@@ -42,6 +42,13 @@ impl<A> Default for InFlight<A> {
     }
 }
 
+impl<A> Outstanding<A> {
+    /// Whether a reply is due by the messaging spec: a comm's messages have none.
+    pub fn expects_reply(&self) -> bool {
+        self.msg_type.ends_with("_request")
+    }
+}
+
 impl<A> InFlight<A> {
     pub(super) fn add(&mut self, msg_id: &str, request: Outstanding<A>) {
         self.all += 1;

@@ -1,20 +1,21 @@
 //! What is asked of kernels and not answered yet, and by whom.
 
 use super::{KernelState, Outstanding, Table, table::Kernel};
-use crate::{channel::Channel, id::KernelId};
+use crate::id::KernelId;
 
 impl<A> Table<A> {
     /// Remembers a request that is about to be forwarded. `false`: the client has too many of them already.
     #[must_use]
     pub fn track(&mut self, id: &KernelId, msg_id: &str, request: Outstanding<A>) -> bool {
         let Some(kernel) = self.kernels.get_mut(id) else { return false };
-        let outstanding = self.outstanding.get(&request.client).copied().unwrap_or(0);
-        if outstanding >= self.settings.requests_in_flight {
-            return false;
+        let expects_reply = request.expects_reply();
+        let account = (request.client.clone(), expects_reply);
+        let outstanding = self.outstanding.entry(account).or_default();
+        if *outstanding >= self.settings.requests_in_flight {
+            // What expects no reply ends with an idle status, which not every kernel sends: it passes unremembered.
+            return !expects_reply;
         }
-        self.outstanding.insert(request.client.clone(), outstanding + 1);
-        // It will say so itself, but only in a moment, and whoever attaches until then would wait for the cell.
-        kernel.busy |= request.channel == Channel::Shell;
+        *outstanding += 1;
         kernel.in_flight.add(msg_id, request);
         true
     }
@@ -37,7 +38,7 @@ impl<A> Table<A> {
     pub fn finished(&mut self, id: &KernelId, msg_id: &str, session: &str) {
         let Some(kernel) = self.kernels.get_mut(id) else { return };
         let found = kernel.in_flight.find_mut(msg_id, session);
-        if found.is_some_and(|request| !request.msg_type.ends_with("_request")) {
+        if found.is_some_and(|request| !request.expects_reply()) {
             self.answered(id, msg_id, session);
         }
     }
@@ -49,16 +50,19 @@ impl<A> Table<A> {
 
     pub(super) fn settle(&mut self, requests: &[Outstanding<A>]) {
         for request in requests {
-            match self.outstanding.get_mut(&request.client) {
+            let account = (request.client.clone(), request.expects_reply());
+            match self.outstanding.get_mut(&account) {
                 Some(outstanding) if *outstanding > 1 => *outstanding -= 1,
                 _ => {
-                    self.outstanding.remove(&request.client);
+                    self.outstanding.remove(&account);
                 }
             }
         }
     }
 
+    /// Whether a request on shell may have to wait: the kernel's own status comes later than the cell, and tells of
+    /// control and subshells as well.
     pub(super) fn shell_is_blocked(&self, kernel: &Kernel<A>) -> bool {
-        kernel.state != KernelState::Ready || (kernel.busy && kernel.in_flight.on_shell() > 0)
+        kernel.state != KernelState::Ready || kernel.in_flight.on_shell() > 0
     }
 }

@@ -25,7 +25,7 @@ pub struct Table<A> {
     pub(super) settings: Settings,
     pub(super) kernels: BTreeMap<KernelId, Kernel<A>>,
     /// How many requests of each client wait for replies, where any do.
-    pub(super) outstanding: HashMap<ClientId, usize>,
+    pub(super) outstanding: HashMap<(ClientId, bool), usize>,
     pub(super) audience: Audience,
     /// Runtimes whose `kernel_info_reply` is known.
     pub(super) informed: BTreeSet<usize>,
@@ -40,7 +40,6 @@ pub(super) struct Kernel<A> {
     pub(super) pristine: bool,
     pub(super) exclusive: bool,
     pub(super) state: KernelState,
-    pub(super) busy: bool,
     pub(super) clients: BTreeSet<ClientId>,
     pub(super) in_flight: InFlight<A>,
     born: u64,
@@ -76,7 +75,6 @@ impl<A> Table<A> {
             pristine: true,
             exclusive: false,
             state: KernelState::Starting,
-            busy: false,
             clients: BTreeSet::new(),
             in_flight: InFlight::default(),
             born: self.births,
@@ -90,7 +88,6 @@ impl<A> Table<A> {
     pub fn kernel_is_ready(&mut self, id: &KernelId) {
         if let Some(kernel) = self.kernels.get_mut(id) {
             self.informed.insert(kernel.runtime);
-            kernel.busy = false;
             if kernel.state == KernelState::Starting {
                 kernel.state = KernelState::Ready;
             }
@@ -103,7 +100,6 @@ impl<A> Table<A> {
         if kernel.state == KernelState::Ready {
             kernel.state = KernelState::Starting;
         }
-        kernel.busy = false;
         let lost = kernel.in_flight.drain();
         self.settle(&lost);
         lost
@@ -122,13 +118,6 @@ impl<A> Table<A> {
         self.unbind_all(id);
         if let Some(kernel) = self.kernels.get_mut(id) {
             kernel.state = KernelState::Stopping;
-        }
-    }
-
-    /// What the kernel last said of itself on iopub.
-    pub fn set_busy(&mut self, id: &KernelId, busy: bool) {
-        if let Some(kernel) = self.kernels.get_mut(id) {
-            kernel.busy = busy;
         }
     }
 

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 
 use crate::runtime_name::RuntimeName;
 
-use super::runtime::Runtime;
+use super::runtime::{Launch, Runtime};
 
 /// Which runtime is the default where nobody says so, if it is installed.
 const USUAL_DEFAULT: &str = "python3";
@@ -48,11 +48,13 @@ impl Runtimes {
         }
         // Whoever installed a kernelspec `lua` means that one; the built-in kernel stays within reach.
         let mut builtin = Runtime::builtin_lua();
-        if named(&all, builtin.name.as_str()).is_some() {
+        let taken = named(&all, builtin.name.as_str());
+        let reachable = taken.is_some_and(|taken| taken.launch == Launch::BuiltinLua);
+        if taken.is_some() {
             builtin.name = RuntimeName::builtin_lua();
         }
         let builtin = Arc::new(builtin);
-        if named(&all, builtin.name.as_str()).is_none() {
+        if !reachable && named(&all, builtin.name.as_str()).is_none() {
             all.push(Arc::clone(&builtin));
         }
         let default = match default {
@@ -121,7 +123,8 @@ mod tests {
 
     fn runtime(name: &str, display_name: &str) -> Runtime {
         let (name, display_name) = (name.parse().unwrap(), display_name.to_owned());
-        Runtime { name, display_name, ..Runtime::builtin_lua() }
+        let launch = Launch::Argv { argv: vec!["kernel".to_owned()], env: [].into(), cwd: None };
+        Runtime { name, display_name, launch, ..Runtime::builtin_lua() }
     }
 
     fn together(

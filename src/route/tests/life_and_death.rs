@@ -64,7 +64,6 @@ fn what_is_said_of_a_kernel_that_is_gone_changes_nothing() {
     let mut fleet = Fleet::new(settings());
     let gone = kernel(9);
     fleet.table.kernel_is_ready(&gone);
-    fleet.table.set_busy(&gone, true);
     fleet.table.finished(&gone, "1", "a");
     assert_eq!(fleet.table.input_asked(&gone, "1", "a"), None);
     assert_eq!((fleet.table.outstanding(&gone), fleet.table.clients_of(&gone)), (0, vec![]));

@@ -102,13 +102,21 @@ fn a_busy_kernel_does_not_delay_attaching() {
     fleet.track(&id, "a", "1", "execute_request", 7);
     fleet.connect("b", process(2));
     let info = |fleet: &mut Fleet| fleet.decide("b", RequestKind::KernelInfo, "{}");
-    assert_eq!(info(&mut fleet), Decision::KnownInfo(id.clone(), None), "it will be busy in a moment");
-    fleet.table.set_busy(&id, true);
-    assert_eq!(info(&mut fleet), Decision::KnownInfo(id.clone(), None));
+    assert_eq!(info(&mut fleet), Decision::KnownInfo(id.clone(), None), "it is or will be busy");
     fleet.answered(&id, "1", "a");
     assert_eq!(info(&mut fleet), Decision::Forward(id.clone()), "the cell is over");
     fleet.table.kernel_is_down(&id);
     assert_eq!(info(&mut fleet), Decision::KnownInfo(id, None), "it is being relaunched");
+}
+
+#[test]
+fn messages_without_a_reply_take_no_room_from_requests() {
+    let mut fleet = Fleet::new(Settings { requests_in_flight: 1, ..settings() });
+    let id = fleet.join("a", 1, "");
+    assert!(fleet.track(&id, "a", "1", "comm_msg", 1) && fleet.track(&id, "a", "2", "comm_msg", 2));
+    assert!(fleet.track(&id, "a", "3", "execute_request", 3));
+    assert!(!fleet.track(&id, "a", "4", "execute_request", 4));
+    assert_eq!(fleet.table.outstanding(&id), 2, "the second comm message passes unremembered");
 }
 
 #[test]

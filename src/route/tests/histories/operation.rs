@@ -23,7 +23,6 @@ pub(super) enum Operation {
     Finished { kernel: usize, session: usize, msg_id: usize },
     InputAsked { kernel: usize, session: usize, msg_id: usize },
     Ready { kernel: usize },
-    Busy { kernel: usize, busy: bool },
     Down { kernel: usize },
     Remove { kernel: usize },
     Wait { seconds: u64 },
@@ -115,7 +114,6 @@ fn of_kernels() -> impl Strategy<Value = Operation> {
         2 => parent().prop_map(|(kernel, session, msg_id)| Operation::Finished { kernel, session, msg_id }),
         1 => parent().prop_map(|(kernel, session, msg_id)| Operation::InputAsked { kernel, session, msg_id }),
         2 => kernel().prop_map(|kernel| Operation::Ready { kernel }),
-        1 => (kernel(), any::<bool>()).prop_map(|(kernel, busy)| Operation::Busy { kernel, busy }),
         1 => kernel().prop_map(|kernel| Operation::Down { kernel }),
         1 => kernel().prop_map(|kernel| Operation::Remove { kernel }),
     ]

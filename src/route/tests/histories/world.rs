@@ -61,7 +61,6 @@ impl World {
             Operation::Widen { subscriber } => self.widen(subscriber as u64),
             Operation::Decide { client, kind, wish } => return self.decide(client, kind, WISHES[wish]),
             Operation::Ready { kernel: number } => table.kernel_is_ready(&kernel(number)),
-            Operation::Busy { kernel: number, busy } => table.set_busy(&kernel(number), busy),
             Operation::Wait { seconds } => self.fleet.now += Duration::from_secs(seconds),
             _ => self.replies.perform(operation, &mut self.fleet),
         }
