@@ -8,6 +8,7 @@ mod client;
 mod code;
 mod contenders;
 mod kernel;
+mod machine;
 mod measures;
 mod process;
 mod pumps;
@@ -24,8 +25,9 @@ use clap::{Parser, Subcommand};
 use jupyter_fleet::runtimes::read_connection_file;
 
 use contenders::{Contender, Kind};
+use machine::{Machine, Ticks};
 use measures::{Measure, Plan};
-use report::{Machine, Results};
+use report::Results;
 
 /// The least number of rounds that medians are taken over.
 const ROUNDS: u16 = 5;
@@ -39,6 +41,9 @@ struct Arguments {
     /// How many rounds
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u16).range(i64::from(ROUNDS)..))]
     rounds: u16,
+    /// Take only this measure; may be given several times
+    #[arg(long, value_name = "MEASURE")]
+    only: Vec<Measure>,
     /// Keep the results under this name, for --compare
     #[arg(long, value_name = "NAME", value_parser = saved::name)]
     save: Option<String>,
@@ -96,14 +101,16 @@ fn race(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<()> {
     let before = arguments.compare.as_deref().map(saved::load).transpose()?;
     let (plan, rounds) =
         if arguments.quick { (Plan::quick(), 1) } else { (Plan::full(), usize::from(arguments.rounds)) };
+    let measures = if arguments.only.is_empty() { Measure::ALL.to_vec() } else { arguments.only.clone() };
+    let start = Ticks::now()?;
     let mut contenders = Kind::ALL.into_iter().map(Contender::start).collect::<Result<Vec<_>, _>>()?;
     for contender in &mut contenders {
         contender.watch(|contender| measures::check(contender, &plan))?;
     }
-    let mut results = Results::new(Machine::now());
+    let mut results = Results::default();
     for round in 0..rounds {
         writeln!(out, "round {} of {rounds}", round + 1)?;
-        for (index, measure) in Measure::ALL.into_iter().enumerate() {
+        for (index, measure) in measures.iter().enumerate() {
             let first = (round + index) % contenders.len();
             let (later, sooner) = contenders.split_at_mut(first);
             for contender in sooner.iter_mut().chain(later) {
@@ -113,7 +120,7 @@ fn race(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<()> {
         }
     }
     drop(contenders);
-    results.finish();
+    results.finish(Machine::since(&start)?);
     write!(out, "{results}")?;
     if let Some(before) = before {
         write!(out, "{}", results.since(&before))?;

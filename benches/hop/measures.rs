@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use clap::ValueEnum;
 
 use crate::{
     client::{Answer, Request},
@@ -44,7 +45,7 @@ pub struct Sample {
 }
 
 /// The measures, in the order of the tables.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Measure {
     KernelInfo,
     Execute,

@@ -1,29 +1,21 @@
 //! The figures of a run, and how they are shown.
 
-use std::{fmt, fs};
+use std::fmt;
 
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     contenders::Kind,
+    machine::Machine,
     measures::{Sample, percentile},
 };
 
 /// What a run found out.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Results {
-    machine: Machine,
+    machine: Option<Machine>,
     series: Vec<Series>,
-}
-
-/// Where and under which load it ran.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Machine {
-    cpu: String,
-    cores: usize,
-    /// `/proc/loadavg` at the beginning and at the end.
-    load: Vec<String>,
 }
 
 /// One figure of one contender, round by round.
@@ -35,30 +27,7 @@ struct Series {
     rounds: Vec<f64>,
 }
 
-impl Machine {
-    /// This machine, as it is now.
-    pub fn now() -> Self {
-        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        Self {
-            cpu: model.map_or("an unknown CPU", |(_, name)| name).to_owned(),
-            cores: std::thread::available_parallelism().map_or(0, usize::from),
-            load: vec![load()],
-        }
-    }
-}
-
-fn load() -> String {
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    load.split(' ').take(3).collect::<Vec<_>>().join(" ")
-}
-
 impl Results {
-    /// No figures yet.
-    pub fn new(machine: Machine) -> Self {
-        Self { machine, series: Vec::new() }
-    }
-
     /// Adds what was measured in one round.
     pub fn add(&mut self, contender: Kind, samples: Vec<Sample>) {
         let contender = contender.to_string();
@@ -76,8 +45,8 @@ impl Results {
     }
 
     /// The run is over. The contenders of each figure are brought into their order, for they took turns.
-    pub fn finish(&mut self) {
-        self.machine.load.push(load());
+    pub fn finish(&mut self, machine: Machine) {
+        self.machine = Some(machine);
         let figures: Vec<String> = self.figures().into_iter().map(str::to_owned).collect();
         let names = Kind::ALL.map(|kind| kind.to_string());
         self.series.sort_by_cached_key(|series| {
@@ -125,8 +94,9 @@ impl Results {
 
 impl fmt::Display for Results {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine { cpu, cores, load } = &self.machine;
-        writeln!(formatter, "{cpu}, {cores} cores, load average {}", load.join(" -> "))?;
+        if let Some(machine) = &self.machine {
+            writeln!(formatter, "{machine}")?;
+        }
         for figure in self.figures() {
             let direct = self.find(figure, &Kind::Direct.to_string());
             let mut table = empty_table(["", "median", "min", "max", "to direct"]);
