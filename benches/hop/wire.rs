@@ -1,0 +1,157 @@
+//! Jupyter messages on libzmq sockets, as client and kernel compose, sign and read them (messaging spec, "The Wire
+//! Protocol"). Nothing here is shared with what is measured.
+
+use std::io::Write;
+
+use anyhow::{Context, ensure};
+use hmac::{Hmac, KeyInit, Mac};
+use jupyter_fleet::jupyter::connection_file::ConnectionFile;
+use sha2::Sha256;
+
+const DELIMITER: &[u8] = b"<IDS|MSG>";
+
+/// The content of the status that ends a request.
+pub const IDLE: &[u8] = br#"{"execution_state":"idle"}"#;
+
+/// The content of the status that begins one.
+pub const BUSY: &[u8] = br#"{"execution_state":"busy"}"#;
+
+/// The parts of a message that its speaker does not make itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// What goes before the delimiter.
+    pub envelope: &'a [&'a [u8]],
+    pub msg_type: &'a str,
+    /// The parent header, JSON.
+    pub parent: &'a [u8],
+    /// JSON.
+    pub content: &'a [u8],
+    pub buffer: Option<&'a [u8]>,
+}
+
+/// Who makes and signs messages.
+pub struct Speaker {
+    mac: Hmac<Sha256>,
+    session: &'static str,
+    said: u64,
+    header: Vec<u8>,
+}
+
+/// A message that has come, kept in its libzmq frames.
+#[derive(Default)]
+pub struct Incoming {
+    frames: Vec<zmq::Message>,
+    delimiter: usize,
+}
+
+impl Speaker {
+    /// A speaker with the key of a connection file.
+    pub fn new(file: &ConnectionFile, session: &'static str) -> anyhow::Result<Self> {
+        let key = file.key.as_ref().context("a connection file without a key")?;
+        Ok(Self { mac: Hmac::new_from_slice(key.as_bytes())?, session, said: 0, header: Vec::new() })
+    }
+
+    /// Composes, signs and sends a message.
+    pub fn say(&mut self, socket: &zmq::Socket, message: Outgoing<'_>) -> anyhow::Result<()> {
+        self.said += 1;
+        self.header.clear();
+        write!(
+            self.header,
+            r#"{{"msg_id":"{session}_{said}","msg_type":"{msg_type}","session":"{session}","username":"bench","date":"2025-01-01T00:00:00.000000Z","version":"5.4"}}"#,
+            session = self.session,
+            said = self.said,
+            msg_type = message.msg_type,
+        )?;
+        let parts = [&self.header, message.parent, b"{}", message.content];
+        let mut signature = [0; 64];
+        hex::encode_to_slice(self.digest(parts).finalize().into_bytes(), &mut signature)?;
+        for frame in message.envelope.iter().copied().chain([DELIMITER, &signature]) {
+            socket.send(frame, zmq::SNDMORE)?;
+        }
+        let [signed @ .., content] = parts;
+        for frame in signed {
+            socket.send(frame, zmq::SNDMORE)?;
+        }
+        match message.buffer {
+            None => socket.send(content, 0)?,
+            Some(buffer) => {
+                socket.send(content, zmq::SNDMORE)?;
+                socket.send(buffer, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The header of the message that was said last.
+    pub fn header(&self) -> &[u8] {
+        &self.header
+    }
+
+    /// Checks the signature of a message that has come.
+    pub fn verify(&self, message: &Incoming) -> anyhow::Result<()> {
+        let parts = [message.header(), message.parent(), message.part(4), message.content()];
+        let claimed = hex::decode(message.part(1)).context("a signature that is not hexadecimal")?;
+        ensure!(self.digest(parts).verify_slice(&claimed).is_ok(), "a message with a wrong signature came");
+        Ok(())
+    }
+
+    fn digest(&self, parts: [&[u8]; 4]) -> Hmac<Sha256> {
+        let mut mac = self.mac.clone();
+        for part in parts {
+            mac.update(part);
+        }
+        mac
+    }
+}
+
+impl Incoming {
+    /// Waits for the next message, for as long as the socket's receive timeout says.
+    pub fn receive(&mut self, socket: &zmq::Socket) -> Result<(), zmq::Error> {
+        self.frames.clear();
+        self.delimiter = usize::MAX;
+        loop {
+            let frame = socket.recv_msg(0)?;
+            let more = frame.get_more();
+            if self.delimiter == usize::MAX && *frame == *DELIMITER {
+                self.delimiter = self.frames.len();
+            }
+            self.frames.push(frame);
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The frames before the delimiter.
+    pub fn envelope(&self) -> impl Iterator<Item = &[u8]> {
+        self.frames.iter().take(self.delimiter).map(|frame| &**frame)
+    }
+
+    /// JSON, like the next two.
+    pub fn header(&self) -> &[u8] {
+        self.part(2)
+    }
+
+    pub fn parent(&self) -> &[u8] {
+        self.part(3)
+    }
+
+    pub fn content(&self) -> &[u8] {
+        self.part(5)
+    }
+
+    /// The first buffer, if there is one.
+    pub fn buffer(&self) -> &[u8] {
+        self.part(6)
+    }
+
+    /// Whether the header names this session.
+    pub fn is_from(&self, session: &str) -> bool {
+        self.header().windows(session.len()).any(|window| window == session.as_bytes())
+    }
+
+    fn part(&self, behind_delimiter: usize) -> &[u8] {
+        let index = self.delimiter.saturating_add(behind_delimiter);
+        self.frames.get(index).map_or(&[], |frame| frame)
+    }
+}
