@@ -66,7 +66,7 @@ pub enum ExecError {
     #[error("the kernel is idle again but has not replied to the request")]
     NoReply,
     /// The code took longer than was allowed.
-    #[error("the code has not ended within {} s; it was interrupted if it was running", .0.as_secs_f32())]
+    #[error("timed out: the code has not ended within {} s; it was interrupted if it was running", .0.as_secs_f32())]
     TimedOut(Duration),
     /// What the code prints cannot be shown.
     #[error("the output cannot be written: {0}")]

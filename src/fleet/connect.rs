@@ -5,6 +5,7 @@ use std::{path::Path, time::Duration};
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tracing::warn;
 
 use super::provision::Connection;
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
         header::{Header, Parent},
         message::{Envelope, Unverified, Verified},
         reply::Voice,
-        signature::Signer,
+        signature::{BadSignature, Signer},
     },
     limits::Limits,
     net::{DialError, Event, Peer, PeerError, PeerSettings, dial},
@@ -28,6 +29,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How long iopub may stay silent after a reply before the kernel is asked again: its subscription came too late.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// How often it is asked before it is taken as one that says nothing on iopub when it is asked who it is.
+const ASKED: usize = 10;
 
 /// A kernel that answers.
 #[derive(Debug)]
@@ -69,6 +73,9 @@ pub enum ConnectError {
     /// A channel was closed.
     #[error("it closed {0}")]
     Closed(Channel),
+    /// It signs with another key.
+    #[error("it sent on {0} {1}. Its key must be that of its connection file")]
+    Key(Channel, BadSignature),
     /// No answer.
     #[error("waiting for {0}")]
     Silent(&'static str),
@@ -131,7 +138,9 @@ async fn ask(
     deadline: Instant,
 ) -> Result<Bytes, ConnectError> {
     let voice = Voice::new("jupyter-fleet");
+    let mut asked = 0;
     loop {
+        asked += 1;
         let request = voice.say(jupyter_protocol::KernelInfoRequest {}, &Bytes::new());
         let sent = shell.signed_outbox().send(&Envelope::default(), &signer.sign(request));
         sent.map_err(|_| ConnectError::Closed(Channel::Shell))?;
@@ -147,14 +156,15 @@ async fn ask(
         let reply = reply.await.map_err(|_| ConnectError::Silent("its kernel_info_reply on shell"))??;
         let heard = timeout(ASK_AGAIN, first(Channel::IoPub, iopub, signer, |_| true)).await;
         match heard {
+            Err(_) if asked < ASKED && Instant::now() < deadline => {}
+            Err(_) => {
+                warn!("a kernel answers on shell and says nothing on iopub; its first output may be missed");
+                return Ok(Bytes::copy_from_slice(reply.body().content()));
+            }
             Ok(heard) => {
                 heard?;
                 return Ok(Bytes::copy_from_slice(reply.body().content()));
             }
-            Err(_) if Instant::now() >= deadline => {
-                return Err(ConnectError::Silent("its first message on iopub"));
-            }
-            Err(_) => {}
         }
     }
 }
@@ -171,12 +181,13 @@ async fn first(
         if !peer.next(&mut batch).await.map_err(|error| ConnectError::Peer(channel, error))? {
             return Err(ConnectError::Closed(channel));
         }
-        let messages = batch.drain(..).filter_map(|event| match event {
-            Event::Message(frames) => signer.verify(Unverified::split(frames).ok()?).ok(),
-            Event::Subscribe(_) | Event::Cancel(_) => None,
-        });
-        if let Some(found) = messages.into_iter().find(&wanted) {
-            return Ok(found);
+        for event in batch.drain(..) {
+            let Event::Message(frames) = event else { continue };
+            let Ok(message) = Unverified::split(frames) else { continue };
+            let message = signer.verify(message).map_err(|error| ConnectError::Key(channel, error))?;
+            if wanted(&message) {
+                return Ok(message);
+            }
         }
     }
 }

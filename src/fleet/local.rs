@@ -187,7 +187,7 @@ impl Process for LocalProcess {
 fn command(order: &LaunchOrder, file: &Path, port: NonZeroU16) -> io::Result<Command> {
     match &order.runtime.launch {
         Launch::BuiltinLua => {
-            let mut command = Command::new(std::env::current_exe()?);
+            let mut command = Command::new(this_program()?);
             command.arg("lua-kernel").arg("-f").arg(file);
             Ok(command)
         }
@@ -205,6 +205,12 @@ fn command(order: &LaunchOrder, file: &Path, port: NonZeroU16) -> io::Result<Com
             Ok(command)
         }
     }
+}
+
+/// This program, also after an upgrade has put another file in its place.
+fn this_program() -> io::Result<PathBuf> {
+    let path = std::env::current_exe()?;
+    Ok(if path.exists() { path } else { PathBuf::from("/proc/self/exe") })
 }
 
 fn ipc_address(directory: &Path, kernel: &KernelId) -> Address {

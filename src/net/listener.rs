@@ -28,7 +28,7 @@ enum Socket {
 
 /// Why an address could not be bound.
 #[derive(Debug, Error)]
-#[error("cannot listen on {endpoint}: {error}")]
+#[error("cannot listen on {endpoint}: {error}. Choose another address, or stop what listens there")]
 pub struct BindError {
     /// The address.
     pub endpoint: Endpoint,

@@ -1,6 +1,9 @@
 //! Taking connections on the five published channels, each served by a task of its own.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use bytes::Bytes;
 use tracing::{debug, info};
@@ -33,7 +36,7 @@ impl Proxy {
             Ok(admitted) => admitted,
             Err(reason) => {
                 self.metrics.refused_connections.increment();
-                return info!(%channel, %reason, "a connection was refused");
+                return self.tell(channel, Origin::Unknown, "a connection was refused", &reason);
             }
         };
         self.metrics.connections.increment();
@@ -79,8 +82,17 @@ impl Proxy {
             }
             Err(reason) => {
                 self.metrics.refused_connections.increment();
-                info!(%channel, %origin, %reason, "a connection was ended");
+                self.tell(channel, origin, "a connection was ended", &reason);
             }
+        }
+    }
+
+    /// Logs trouble with a peer: the first of its kind for everyone to see, the others for those who look closely.
+    pub(super) fn tell(&self, channel: Channel, origin: Origin, what: &str, reason: &dyn std::fmt::Display) {
+        if self.notices.is_news(&origin, what, Instant::now()) {
+            info!(%channel, %origin, %reason, "{what}");
+        } else {
+            debug!(%channel, %origin, %reason, "{what}");
         }
     }
 }

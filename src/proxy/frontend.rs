@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use thiserror::Error;
-use tracing::{debug, info};
+use tracing::debug;
 
 use super::{
     Proxy,
@@ -78,7 +78,12 @@ impl Proxy {
                         self.count(&reason);
                         bad += 1;
                         if bad == 1 {
-                            info!(channel = %connection.channel, origin = %connection.origin, %reason, "a message was refused");
+                            self.tell(
+                                connection.channel,
+                                connection.origin,
+                                "a message was refused",
+                                &reason,
+                            );
                         }
                         if bad >= self.limits.bad_messages {
                             return Err(PeerError::Misbehaved(bad));

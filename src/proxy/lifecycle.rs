@@ -256,6 +256,7 @@ async fn hear_out(readers: &mut JoinSet<()>) {
 
 fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) -> Failure {
     let name = kernel.name();
+    let log = format!("kernel-{}.log of the fleet's directory", kernel.id);
     let limit =
         kernel.runtime.memory_limit.map(|limit| format!("; its memory limit is {limit}")).unwrap_or_default();
     let next = if comes_back {
@@ -271,14 +272,17 @@ fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) -> Failure {
         Downfall::Died { exit, log_tail } => {
             let output =
                 if log_tail.is_empty() { String::new() } else { format!(". Its last output:\n{log_tail}") };
-            Failure::new("KernelDied", format!("{name} died: {exit}{limit}; {next}{output}"))
+            Failure::new("KernelDied", format!("{name} died: {exit}{limit}; {next} (see {log}){output}"))
         }
         Downfall::Broken(why) => Failure::new(
             "KernelBroken",
             format!("{name} could not be talked to any more ({why}) and was ended; {next}"),
         ),
         Downfall::NeverUp(error) => {
-            Failure::new("KernelLaunchFailed", format!("{name} did not come up: {error}"))
+            let text = format!(
+                "{name} did not come up: {error}\nThe next request tries again. All it said is in {log}"
+            );
+            Failure::new("KernelLaunchFailed", text)
         }
     }
 }

@@ -15,6 +15,7 @@ mod heartbeat;
 mod iopub;
 mod kernel;
 mod lifecycle;
+mod notice;
 mod replay;
 mod stdin;
 
@@ -36,6 +37,7 @@ use self::{
     fanout::Topics,
     gate::Gate,
     kernel::Kernel,
+    notice::Notices,
     replay::Replays,
 };
 use crate::{
@@ -82,6 +84,7 @@ pub struct Proxy {
     /// One signer per profile.
     signers: Vec<Signer>,
     replays: Mutex<Replays>,
+    notices: Notices,
     next_connection: AtomicU64,
     audience_changed: Notify,
     kernels_changed: Notify,
@@ -115,6 +118,7 @@ impl Proxy {
             topics: DashMap::new(),
             infos: DashMap::new(),
             signers: vec![signer],
+            notices: Notices::new(Instant::now()),
             replays: Mutex::new(Replays::new(limits.remembered_signatures)),
             next_connection: AtomicU64::new(0),
             audience_changed: Notify::new(),

@@ -36,8 +36,8 @@ pub(super) struct Audience {
     clients: Attendance,
     subscribers: BTreeMap<ConnectionId, Subscriber>,
     subscribers_at: HashMap<Origin, BTreeSet<ConnectionId>>,
-    /// Subscribers that are matched by user.
-    wide: BTreeSet<ConnectionId>,
+    /// Subscribers that are matched by user, under their user.
+    wide: BTreeSet<(Option<u32>, ConnectionId)>,
     changes: Vec<Change>,
 }
 
@@ -87,7 +87,7 @@ impl Audience {
         self.subscribers.insert(subscriber, entry);
         self.subscribers_at.entry(origin).or_default().insert(subscriber);
         if matches!(origin, Origin::User { .. }) {
-            self.wide.insert(subscriber);
+            self.wide.insert((origin.uid(), subscriber));
         }
         self.refresh(&BTreeSet::from([subscriber]));
     }
@@ -100,9 +100,9 @@ impl Audience {
 
     /// No client of the subscriber's process has shown up for so long that it is matched by user.
     pub(super) fn widen(&mut self, subscriber: ConnectionId) {
-        let may = |entry: &Subscriber| !entry.met && entry.origin.uid().is_some();
-        if self.subscribers.get(&subscriber).is_some_and(may) {
-            self.wide.insert(subscriber);
+        let Some(entry) = self.subscribers.get(&subscriber) else { return };
+        if !entry.met && entry.origin.uid().is_some() {
+            self.wide.insert((entry.origin.uid(), subscriber));
             self.refresh(&BTreeSet::from([subscriber]));
         }
     }
@@ -110,7 +110,7 @@ impl Audience {
     pub(super) fn subscriber_left(&mut self, subscriber: ConnectionId, now: Instant) {
         let Some(entry) = self.subscribers.remove(&subscriber) else { return };
         remove_at(&mut self.subscribers_at, &entry.origin, &subscriber);
-        self.wide.remove(&subscriber);
+        self.wide.remove(&(entry.origin.uid(), subscriber));
         self.changes.extend(entry.hears.into_iter().map(|kernel| Change::Left { subscriber, kernel }));
         self.end_lingering(entry.origin, now);
     }
@@ -137,7 +137,7 @@ impl Audience {
         let owned = |origin: &Origin| self.clients.origins_of(client).any(|own| own.same_owner(origin));
         let hears = |subscriber: &ConnectionId| {
             let Some(entry) = self.subscribers.get(subscriber) else { return false };
-            if self.wide.contains(subscriber) {
+            if self.wide.contains(&(entry.origin.uid(), *subscriber)) {
                 owned(&entry.origin)
             } else {
                 self.clients.is_here(client, &entry.origin)
@@ -174,8 +174,13 @@ impl Audience {
 
     /// All subscribers that may have to do with a client.
     fn around(&self, client: &ClientId) -> BTreeSet<ConnectionId> {
-        let near = self.clients.origins_of(client).filter_map(|origin| self.subscribers_at.get(origin));
-        near.flatten().chain(&self.wide).copied().collect()
+        let near =
+            self.clients.origins_of(client).filter_map(|origin| self.subscribers_at.get(origin)).flatten();
+        let users =
+            self.clients.origins_of(client).filter_map(Origin::uid).map(Some).collect::<BTreeSet<_>>();
+        let every = |uid| (uid, ConnectionId(u64::MIN))..=(uid, ConnectionId(u64::MAX));
+        let wide = users.into_iter().flat_map(|uid| self.wide.range(every(uid)));
+        near.chain(wide.map(|(_, subscriber)| subscriber)).copied().collect()
     }
 
     fn refresh(&mut self, subscribers: &BTreeSet<ConnectionId>) {
@@ -183,7 +188,7 @@ impl Audience {
         let mut known: HashMap<(Origin, bool), BTreeSet<KernelId>> = HashMap::new();
         for subscriber in subscribers {
             let Some(origin) = self.subscribers.get(subscriber).map(|entry| entry.origin) else { continue };
-            let wide = self.wide.contains(subscriber);
+            let wide = self.wide.contains(&(origin.uid(), *subscriber));
             let hears = known.entry((origin, wide)).or_insert_with(|| self.company(&origin, wide));
             let Some(entry) = self.subscribers.get_mut(subscriber) else { continue };
             self.changes.extend(entry.now_hears(*subscriber, hears));
@@ -196,7 +201,7 @@ impl Audience {
             return;
         }
         for subscriber in self.subscribers_at.get(&origin).into_iter().flatten() {
-            self.wide.remove(subscriber);
+            self.wide.remove(&(origin.uid(), *subscriber));
             if let Some(entry) = self.subscribers.get_mut(subscriber) {
                 entry.met = true;
             }
