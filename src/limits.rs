@@ -57,6 +57,8 @@ pub struct Limits {
     pub widen_after_ms: u64,
     /// How long a client without connections still counts as live.
     pub linger_ms: u64,
+    /// How long a client waits for a starting kernel before it is told what is known of its runtime.
+    pub cold_start_ms: u64,
     /// Time for a kernel to come up.
     pub launch_ms: u64,
     /// Time for a kernel to end when asked, before SIGTERM; again before SIGKILL.
@@ -90,6 +92,7 @@ impl Default for Limits {
             barrier_ms: 500,
             widen_after_ms: 2_000,
             linger_ms: 30_000,
+            cold_start_ms: 2_000,
             launch_ms: 55_000,
             stop_ms: 3_000,
         }
@@ -119,6 +122,8 @@ durations! {
     widen_after = widen_after_ms;
     /// See [`Limits::linger_ms`].
     linger = linger_ms;
+    /// See [`Limits::cold_start_ms`].
+    cold_start = cold_start_ms;
     /// See [`Limits::launch_ms`].
     launch = launch_ms;
     /// See [`Limits::stop_ms`].

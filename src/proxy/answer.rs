@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jupyter_protocol::{ExecutionState, InterruptReply, ReplyStatus, ShutdownReply};
 use serde_json::json;
+use tokio::time::sleep;
 use tracing::info;
 
 use super::{Proxy, connection::ReturnAddress, kernel::Kernel};
@@ -127,16 +128,26 @@ impl Proxy {
         self.whisper(client, [status(ExecutionState::Idle)]);
     }
 
-    /// Answers who the kernel is without asking it, or as soon as it is known.
-    fn known_info(&self, kernel: &Kernel, client: &ClientId, address: ReturnAddress) {
+    /// Answers who the kernel is without asking it. While it is starting, that waits a little: most kernels are up soon,
+    /// and a client that believes in a prompt too early mistakes the end of one request for that of the next.
+    fn known_info(self: &Arc<Self>, kernel: &Arc<Kernel>, client: &ClientId, address: ReturnAddress) {
         let known = || self.infos.get(&kernel.runtime_index).map(|info| info.clone());
-        // Asked again after wondering was refused: it became known just then, or the kernel is gone.
-        let info =
-            known().or_else(|| if kernel.wonder(client, &address) { Some(Bytes::new()) } else { known() });
-        match info {
-            Some(info) if info.is_empty() => {}
+        if !kernel.is_up() && kernel.wonder(client, &address) {
+            tokio::spawn(self.clone().satisfy_later(kernel.clone()));
+            return;
+        }
+        match known() {
             Some(info) => self.tell_info(Some(kernel), client, &address, info),
             None => self.fail(client, "kernel_info_request", &address, &gone(&kernel.id)),
+        }
+    }
+
+    /// After a while, tells those who wonder what is known of the runtime; where nothing is, they wait for the kernel.
+    async fn satisfy_later(self: Arc<Self>, kernel: Arc<Kernel>) {
+        sleep(self.limits.cold_start()).await;
+        let Some(info) = self.infos.get(&kernel.runtime_index).map(|info| info.clone()) else { return };
+        for (client, address) in kernel.take_waiting() {
+            self.tell_info(Some(&kernel), &client, &address, info.clone());
         }
     }
 

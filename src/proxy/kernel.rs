@@ -207,6 +207,11 @@ impl Kernel {
         curious.as_mut().map(|curious| curious.push((client.clone(), address.clone()))).is_some()
     }
 
+    /// Those who have waited long enough.
+    pub(super) fn take_waiting(&self) -> Vec<(ClientId, ReturnAddress)> {
+        self.curious.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// Those who wanted to know; from now on nobody has to wait.
     pub(super) fn take_curious(&self) -> Vec<(ClientId, ReturnAddress)> {
         self.curious.lock().take().unwrap_or_default()
