@@ -2,11 +2,14 @@
 //!
 //! One task owns one kernel. What clients say to kernels passes elsewhere, in the walk.
 mod connect;
+mod handle;
 mod local;
+mod log;
 mod provision;
 mod supervisor;
 
 pub use connect::Channels;
+pub use handle::{Downfall, KernelEvent, KernelHandle};
 pub use local::Local;
 pub use provision::{Exit, LaunchError, LaunchOrder, Provisioner};
-pub use supervisor::{Downfall, KernelEvent, KernelHandle, supervise};
+pub use supervisor::supervise;

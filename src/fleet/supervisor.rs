@@ -1,6 +1,6 @@
 //! One task owns one kernel's process, through all its lives; others hold a handle to it.
 
-use std::{collections::VecDeque, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use tokio::{
     sync::mpsc,
@@ -10,7 +10,9 @@ use tracing::{info, warn};
 
 use super::{
     connect::{Channels, ConnectError, connect},
-    provision::{Exit, LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
+    handle::{Downfall, KernelEvent, KernelHandle, Order},
+    log::log_tail,
+    provision::{LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
 };
 use crate::{id::KernelId, limits::Limits, runtimes::Runtime};
 
@@ -26,92 +28,8 @@ const PORT_TRIES: usize = 3;
 /// How long a process whose sockets are closed may take to end, if it is ending.
 const DYING: Duration = Duration::from_millis(300);
 
-/// Lines of a kernel's output that an error shows.
-const LOG_LINES: usize = 10;
-
-/// Bytes at the end of a log among which those lines are looked for.
-const LOG_TAIL: u64 = 8 << 10;
-
 /// Orders and events that may wait.
 const QUEUE: usize = 16;
-
-/// What others hold of a kernel's process.
-#[derive(Clone, Debug)]
-pub struct KernelHandle(mpsc::Sender<Order>);
-
-#[derive(Debug)]
-enum Order {
-    Interrupt,
-    Restart,
-    Stop,
-    Kill,
-    /// The proxy lost a channel of the process with this number, which may still live.
-    Lost(u64, String),
-}
-
-/// What happens to a kernel.
-#[derive(Debug)]
-pub enum KernelEvent {
-    /// It answers. Its processes are numbered.
-    Up(u64, Box<Channels>),
-    /// Its process is gone, and it will be launched again.
-    Down(Downfall),
-    /// It is gone for good.
-    Gone(Downfall),
-}
-
-/// Why a kernel's process is gone.
-#[derive(Debug)]
-pub enum Downfall {
-    /// It was asked to stop.
-    Stopped,
-    /// It was asked to restart.
-    Restarted,
-    /// It died.
-    Died {
-        /// How.
-        exit: Exit,
-        /// The last lines of its output.
-        log_tail: String,
-    },
-    /// A channel was lost although the process lived; it was ended.
-    Broken(String),
-    /// It never came up.
-    NeverUp(LaunchError),
-}
-
-impl KernelHandle {
-    /// Interrupts what the kernel runs, by signal.
-    pub fn interrupt(&self) {
-        self.order(Order::Interrupt);
-    }
-
-    /// Ends the process, which has been asked to end, and launches it again.
-    pub fn restart(&self) {
-        self.order(Order::Restart);
-    }
-
-    /// Ends the process, which has been asked to end: after a while by SIGTERM, then by SIGKILL.
-    pub fn stop(&self) {
-        self.order(Order::Stop);
-    }
-
-    /// Ends the process at once.
-    pub fn kill(&self) {
-        self.order(Order::Kill);
-    }
-
-    /// A channel of the process with this number is lost ([`KernelEvent::Up`] told the number).
-    pub fn lost(&self, process: u64, why: String) {
-        self.order(Order::Lost(process, why));
-    }
-
-    fn order(&self, order: Order) {
-        if let Err(error) = self.0.try_send(order) {
-            warn!(%error, "a kernel's supervisor takes no orders");
-        }
-    }
-}
 
 /// Launches a kernel and watches over it; events come until [`KernelEvent::Gone`].
 pub fn supervise(
@@ -304,21 +222,4 @@ async fn killed(orders: &mut mpsc::Receiver<Order>) {
         }
     }
     std::future::pending().await
-}
-
-/// The last lines of a kernel's output.
-fn log_tail(log: &Path) -> String {
-    use std::io::{Read, Seek, SeekFrom};
-    let read = || -> std::io::Result<String> {
-        let mut file = std::fs::File::open(log)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL)))?;
-        let mut bytes = Vec::new();
-        file.take(LOG_TAIL).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = read().unwrap_or_default();
-    let mut lines: VecDeque<&str> = text.lines().rev().take(LOG_LINES).collect();
-    lines.make_contiguous().reverse();
-    Vec::from(lines).join("\n")
 }

@@ -9,7 +9,7 @@ use jupyter_protocol::{
 };
 use serde_json::{Value, json};
 
-use super::message::Body;
+use super::{connection_file::Ports, message::Body};
 
 /// The version of the messaging protocol that we speak.
 pub const PROTOCOL_VERSION: &str = "5.5";
@@ -104,6 +104,18 @@ impl Voice {
         let content = json!({ "status": "error", "ename": ename, "evalue": evalue, "traceback": traceback });
         self.say_raw(&reply_type(request_type), content, parent)
     }
+}
+
+/// The content of a `connect_reply` (messaging spec, "Connect").
+pub fn connect_content(ports: &Ports) -> Value {
+    json!({
+        "status": "ok",
+        "shell_port": ports.shell,
+        "iopub_port": ports.iopub,
+        "stdin_port": ports.stdin,
+        "control_port": ports.control,
+        "hb_port": ports.heartbeat,
+    })
 }
 
 /// Why a request cannot be served, in the form of an exception, as frontends show it.

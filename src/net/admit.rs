@@ -1,9 +1,7 @@
 //! Letting a connection in: where it comes from, whether there is room for another stranger, and the handshake.
 
 use super::{
-    admission::Admission,
-    origin::Origins,
-    peer::{Peer, PeerError, PeerSettings},
+    admission::Admission, origin::Origins, peer::Peer, peer_error::PeerError, settings::PeerSettings,
     stream::Stream,
 };
 use crate::{id::Origin, limits::Limits, zmtp::Local};

@@ -8,10 +8,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::{
-    peer::{Peer, PeerError, PeerSettings},
-    stream::Stream,
-};
+use super::{peer::Peer, peer_error::PeerError, settings::PeerSettings, stream::Stream};
 use crate::{jupyter::endpoint::Endpoint, zmtp::Local};
 
 /// First and longest pause between two tries. A kernel binds within tens of milliseconds or within seconds.

@@ -10,7 +10,9 @@ mod listener;
 mod origin;
 mod outbox;
 mod peer;
+mod peer_error;
 mod queue;
+mod settings;
 mod stream;
 
 pub use admission::Refused;
@@ -19,5 +21,7 @@ pub use dial::{DialError, dial};
 pub use listener::{BindError, Listener};
 pub use origin::Origins;
 pub use outbox::{EchoOutbox, Flushes, PushError, SignedOutbox};
-pub use peer::{Event, Peer, PeerError, PeerSettings};
+pub use peer::{Event, Peer};
+pub use peer_error::PeerError;
+pub use settings::PeerSettings;
 pub use stream::Stream;

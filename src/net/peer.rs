@@ -1,26 +1,23 @@
 //! One connection, as the task that serves it sees it: batches of events in, an outbox out.
 
-use std::{io, pin::Pin, time::Duration};
+use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
-use thiserror::Error;
 use tokio::{
     io::AsyncReadExt,
     time::{Instant, Sleep, sleep, timeout},
 };
 
 use super::{
-    admission::{Refused, Ticket},
+    admission::Ticket,
     outbox::{EchoOutbox, Outbox, SignedOutbox},
+    peer_error::PeerError,
+    settings::PeerSettings,
     stream::{ReadHalf, Stream},
 };
 use crate::{
     frames::Frames,
-    limits::Limits,
-    zmtp::{
-        CodecError, Command, Decoder, FrameLimits, Handshake, HandshakeError, Item, Local, Remote,
-        SocketType, Step,
-    },
+    zmtp::{Command, Decoder, FrameLimits, Handshake, Item, Local, Remote, SocketType, Step},
 };
 
 /// Bytes asked of the socket at once: little while a connection is quiet, more while it is busy.
@@ -36,89 +33,6 @@ pub enum Event {
     Subscribe(Bytes),
     /// On an XPUB socket: the end of a subscription.
     Cancel(Bytes),
-}
-
-/// What a connection may cost and how long it may be silent.
-#[derive(Clone, Debug)]
-pub struct PeerSettings {
-    /// Limits on messages.
-    pub frames: FrameLimits,
-    /// Limit on bytes that wait to leave.
-    pub outbox_bytes: usize,
-    /// Deadline of the handshake.
-    pub handshake: Duration,
-    /// Silence after which a PING is sent, to peers that know it.
-    pub ping_after: Duration,
-    /// Time that a stranger may take for one message.
-    pub stranger_message: Duration,
-}
-
-/// Why a connection ended other than by the peer closing it between two messages.
-#[derive(Debug, Error)]
-pub enum PeerError {
-    /// The socket failed.
-    #[error("the connection broke: {0}")]
-    Io(#[from] io::Error),
-    /// The peer left in the middle of a message.
-    #[error("the peer closed the connection in the middle of a message")]
-    Torn,
-    /// The handshake failed.
-    #[error(transparent)]
-    Handshake(#[from] HandshakeError),
-    /// The handshake took too long.
-    #[error("the peer did not complete the handshake within {0:?}")]
-    SlowHandshake(Duration),
-    /// The peer's bytes make no sense or exceed a limit.
-    #[error(transparent)]
-    Codec(#[from] CodecError),
-    /// It asks for signs of life and reads none.
-    #[error("the peer sends PINGs and does not read the answers")]
-    Deaf,
-    /// A stranger that does not come to the point.
-    #[error("the peer holds no key yet and has been sending one message for {0:?}")]
-    Slow(Duration),
-    /// Too many messages that were refused.
-    #[error("{0} messages of the peer had to be refused")]
-    Misbehaved(u32),
-    /// More subscriptions, or longer ones, than are allowed.
-    #[error("the peer subscribed to too many or too long topics")]
-    TooManySubscriptions,
-    /// Strangers use too much.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-}
-
-impl PeerSettings {
-    /// The settings for connections that one of our listening sockets of this type accepts: subscriptions and
-    /// heartbeats are small, and their senders never show that they hold a key.
-    pub fn accepting(limits: &Limits, socket: SocketType) -> Self {
-        let mut settings = Self::new(limits);
-        let small = |frame| FrameLimits { frame, message: frame * 2, parts: 4 };
-        match socket {
-            SocketType::XPub => settings.frames = small(limits.topic_bytes + 64),
-            SocketType::Rep => {
-                settings.frames = small(limits.heartbeat_bytes);
-                settings.outbox_bytes = limits.heartbeat_bytes * 16;
-            }
-            _ => {}
-        }
-        settings
-    }
-
-    /// The settings that the configured limits give, for peers that hold a key.
-    pub fn new(limits: &Limits) -> Self {
-        Self {
-            frames: FrameLimits {
-                frame: limits.frame_bytes,
-                message: limits.message_bytes,
-                parts: limits.message_parts,
-            },
-            outbox_bytes: limits.outbox_bytes,
-            handshake: limits.handshake(),
-            ping_after: limits.ping_after(),
-            stranger_message: limits.stranger_message(),
-        }
-    }
 }
 
 /// A connection whose handshake is complete. Dropping it ends the connection, whoever else holds its outbox.

@@ -10,9 +10,12 @@ use tracing::info;
 
 use super::{Proxy, connection::ReturnAddress, kernel::Kernel};
 use crate::{
-    channel::Channel,
     id::ClientId,
-    jupyter::{header::Header, message::Body, reply::Failure},
+    jupyter::{
+        header::Header,
+        message::Body,
+        reply::{Failure, connect_content},
+    },
     net::Flushes,
     route::Decision,
 };
@@ -182,16 +185,7 @@ impl Proxy {
     }
 
     fn connect_reply(&self, parent: &Bytes) -> Body {
-        let ports = self.published.ports();
-        let content = json!({
-            "status": "ok",
-            "shell_port": ports.of(Channel::Shell),
-            "iopub_port": ports.of(Channel::IoPub),
-            "stdin_port": ports.of(Channel::Stdin),
-            "control_port": ports.of(Channel::Control),
-            "hb_port": ports.of(Channel::Heartbeat),
-        });
-        self.voice.say_raw("connect_reply", content, parent)
+        self.voice.say_raw("connect_reply", connect_content(&self.published.ports()), parent)
     }
 
     fn interrupt_reply(&self, parent: &Bytes) -> Body {

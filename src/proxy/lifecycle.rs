@@ -1,23 +1,17 @@
 //! What happens to kernels, and what their clients are told of it: launch, death, restart, end.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use jupyter_protocol::{ExecutionState, ShutdownRequest};
-use tokio::{
-    sync::mpsc,
-    task::JoinSet,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tracing::{info, warn};
 
 use super::{
     Proxy,
     backend::Source,
     connection::ReturnAddress,
+    explain::explain,
     kernel::{Kernel, Outboxes},
 };
 use crate::{
@@ -214,37 +208,6 @@ impl Proxy {
         }
         fanout.flush();
     }
-
-    /// Stops all kernels and waits until they are gone, at most until the deadline; `false` if some are left.
-    pub async fn stop_all(&self, within: Duration) -> bool {
-        self.stopping.store(true, Ordering::Relaxed);
-        let ids: Vec<KernelId> = self.kernels.iter().map(|kernel| kernel.id.clone()).collect();
-        for id in ids {
-            self.stop_kernel(&id, "the fleet is stopped");
-        }
-        self.all_gone(Instant::now() + within).await
-    }
-
-    /// Kills all kernels that are left.
-    pub async fn kill_all(&self, within: Duration) -> bool {
-        for kernel in &self.kernels {
-            kernel.handle.kill();
-        }
-        self.all_gone(Instant::now() + within).await
-    }
-
-    async fn all_gone(&self, deadline: Instant) -> bool {
-        loop {
-            let mut changed = std::pin::pin!(self.kernels_changed.notified());
-            changed.as_mut().enable();
-            if self.kernels.is_empty() {
-                return true;
-            }
-            if timeout_at(deadline, changed).await.is_err() {
-                return self.kernels.is_empty();
-            }
-        }
-    }
 }
 
 /// Lets the readers of a dead kernel's sockets finish what is still in them.
@@ -252,37 +215,4 @@ async fn hear_out(readers: &mut JoinSet<()>) {
     let all = async { while readers.join_next().await.is_some() {} };
     let _ = timeout(LAST_WORDS, all).await;
     readers.shutdown().await;
-}
-
-fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) -> Failure {
-    let name = kernel.name();
-    let log = format!("kernel-{}.log of the fleet's directory", kernel.id);
-    let limit =
-        kernel.runtime.memory_limit.map(|limit| format!("; its memory limit is {limit}")).unwrap_or_default();
-    let next = if comes_back {
-        "it is being restarted, and its variables are lost"
-    } else {
-        "the next request gets a new kernel"
-    };
-    match downfall {
-        Downfall::Stopped => Failure::new("KernelStopped", format!("{name} was stopped; {next}")),
-        Downfall::Restarted => {
-            Failure::new("KernelRestarted", format!("{name} was restarted before this was done"))
-        }
-        Downfall::Died { exit, log_tail } => {
-            let output =
-                if log_tail.is_empty() { String::new() } else { format!(". Its last output:\n{log_tail}") };
-            Failure::new("KernelDied", format!("{name} died: {exit}{limit}; {next} (see {log}){output}"))
-        }
-        Downfall::Broken(why) => Failure::new(
-            "KernelBroken",
-            format!("{name} could not be talked to any more ({why}) and was ended; {next}"),
-        ),
-        Downfall::NeverUp(error) => {
-            let text = format!(
-                "{name} did not come up: {error}\nThe next request tries again. All it said is in {log}"
-            );
-            Failure::new("KernelLaunchFailed", text)
-        }
-    }
 }

@@ -8,6 +8,7 @@ mod accept;
 mod answer;
 mod backend;
 mod connection;
+mod explain;
 mod fanout;
 mod frontend;
 mod gate;
@@ -18,6 +19,7 @@ mod lifecycle;
 mod notice;
 mod replay;
 mod stdin;
+mod stop;
 
 use std::{
     sync::{

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{content::CommOpen, info, kernel::Kernel, request::Request};
-use crate::jupyter::reply::Failure;
+use crate::jupyter::reply::{Failure, connect_content};
 
 /// Answers a request on control, with the status around it.
 pub(super) fn answer(kernel: &Kernel, request: &Request) {
@@ -17,7 +17,7 @@ pub(super) fn answer(kernel: &Kernel, request: &Request) {
 pub(super) fn answer_any(kernel: &Kernel, request: &Request) {
     let content = match request.msg_type.as_str() {
         "kernel_info_request" => info::kernel_info(),
-        "connect_request" => info::connect(&kernel.ports),
+        "connect_request" => connect_content(&kernel.ports),
         "comm_info_request" => json!({ "status": "ok", "comms": {} }),
         "interrupt_request" => {
             kernel.interrupt();

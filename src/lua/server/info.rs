@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    channel::Channel,
-    jupyter::{connection_file::Ports, reply::PROTOCOL_VERSION},
-};
+use crate::jupyter::reply::PROTOCOL_VERSION;
 
 /// The release of Lua that is built in.
 const LUA_VERSION: &str = "5.4.9";
@@ -30,18 +27,6 @@ pub(super) fn kernel_info() -> Value {
         "help_links": [{ "text": "Lua 5.4 reference manual", "url": "https://www.lua.org/manual/5.4/" }],
         "debugger": false,
         "supported_features": [],
-    })
-}
-
-/// The content of a `connect_reply` (messaging spec, "Connect").
-pub(super) fn connect(ports: &Ports) -> Value {
-    json!({
-        "status": "ok",
-        "shell_port": ports.of(Channel::Shell),
-        "iopub_port": ports.of(Channel::IoPub),
-        "stdin_port": ports.of(Channel::Stdin),
-        "control_port": ports.of(Channel::Control),
-        "hb_port": ports.of(Channel::Heartbeat),
     })
 }
 

@@ -1,0 +1,56 @@
+//! What a connection may cost, and how long things may take on it.
+
+use std::time::Duration;
+
+use crate::{
+    limits::Limits,
+    zmtp::{FrameLimits, SocketType},
+};
+
+/// What a connection may cost and how long it may be silent.
+#[derive(Clone, Debug)]
+pub struct PeerSettings {
+    /// Limits on messages.
+    pub frames: FrameLimits,
+    /// Limit on bytes that wait to leave.
+    pub outbox_bytes: usize,
+    /// Deadline of the handshake.
+    pub handshake: Duration,
+    /// Silence after which a PING is sent, to peers that know it.
+    pub ping_after: Duration,
+    /// Time that a stranger may take for one message.
+    pub stranger_message: Duration,
+}
+
+impl PeerSettings {
+    /// The settings for connections that one of our listening sockets of this type accepts: subscriptions and
+    /// heartbeats are small, and their senders never show that they hold a key.
+    pub fn accepting(limits: &Limits, socket: SocketType) -> Self {
+        let mut settings = Self::new(limits);
+        let small = |frame| FrameLimits { frame, message: frame * 2, parts: 4 };
+        match socket {
+            SocketType::XPub => settings.frames = small(limits.topic_bytes + 64),
+            SocketType::Rep => {
+                settings.frames = small(limits.heartbeat_bytes);
+                settings.outbox_bytes = limits.heartbeat_bytes * 16;
+            }
+            _ => {}
+        }
+        settings
+    }
+
+    /// The settings that the configured limits give, for peers that hold a key.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            frames: FrameLimits {
+                frame: limits.frame_bytes,
+                message: limits.message_bytes,
+                parts: limits.message_parts,
+            },
+            outbox_bytes: limits.outbox_bytes,
+            handshake: limits.handshake(),
+            ping_after: limits.ping_after(),
+            stranger_message: limits.stranger_message(),
+        }
+    }
+}

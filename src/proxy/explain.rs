@@ -1,0 +1,38 @@
+//! What happened to a kernel, in words for its clients.
+
+use super::kernel::Kernel;
+use crate::{fleet::Downfall, jupyter::reply::Failure};
+
+/// Why a kernel's process is gone, as the error of whatever it had still to answer.
+pub(super) fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) -> Failure {
+    let name = kernel.name();
+    let log = format!("kernel-{}.log of the fleet's directory", kernel.id);
+    let limit =
+        kernel.runtime.memory_limit.map(|limit| format!("; its memory limit is {limit}")).unwrap_or_default();
+    let next = if comes_back {
+        "it is being restarted, and its variables are lost"
+    } else {
+        "the next request gets a new kernel"
+    };
+    match downfall {
+        Downfall::Stopped => Failure::new("KernelStopped", format!("{name} was stopped; {next}")),
+        Downfall::Restarted => {
+            Failure::new("KernelRestarted", format!("{name} was restarted before this was done"))
+        }
+        Downfall::Died { exit, log_tail } => {
+            let output =
+                if log_tail.is_empty() { String::new() } else { format!(". Its last output:\n{log_tail}") };
+            Failure::new("KernelDied", format!("{name} died: {exit}{limit}; {next} (see {log}){output}"))
+        }
+        Downfall::Broken(why) => Failure::new(
+            "KernelBroken",
+            format!("{name} could not be talked to any more ({why}) and was ended; {next}"),
+        ),
+        Downfall::NeverUp(error) => {
+            let text = format!(
+                "{name} did not come up: {error}\nThe next request tries again. All it said is in {log}"
+            );
+            Failure::new("KernelLaunchFailed", text)
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The end of all kernels.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
+
+use super::Proxy;
+use crate::id::KernelId;
+
+impl Proxy {
+    /// Stops all kernels and waits until they are gone, at most until the deadline; `false` if some are left.
+    pub async fn stop_all(&self, within: Duration) -> bool {
+        self.stopping.store(true, Ordering::Relaxed);
+        let ids: Vec<KernelId> = self.kernels.iter().map(|kernel| kernel.id.clone()).collect();
+        for id in ids {
+            self.stop_kernel(&id, "the fleet is stopped");
+        }
+        self.all_gone(Instant::now() + within).await
+    }
+
+    /// Kills all kernels that are left.
+    pub async fn kill_all(&self, within: Duration) -> bool {
+        for kernel in &self.kernels {
+            kernel.handle.kill();
+        }
+        self.all_gone(Instant::now() + within).await
+    }
+
+    async fn all_gone(&self, deadline: Instant) -> bool {
+        loop {
+            let mut changed = std::pin::pin!(self.kernels_changed.notified());
+            changed.as_mut().enable();
+            if self.kernels.is_empty() {
+                return true;
+            }
+            if timeout_at(deadline, changed).await.is_err() {
+                return self.kernels.is_empty();
+            }
+        }
+    }
+}
