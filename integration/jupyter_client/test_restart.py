@@ -97,4 +97,9 @@ def test_a_kernel_can_be_stopped_while_it_restarts(own_fleet, gate, connect_own)
     assert execute(client, "1").status == "ok"
     restart(client)
     detach(client)
-    wait_until(lambda: not own_fleet.kernel_processes(), 15, "the kernel's processes to be gone")
+
+    def is_gone():
+        files = set(own_fleet.home.runtime_dir.rglob("kernel-*.json")) - {own_fleet.published_file}
+        return not files and not own_fleet.kernel_processes()
+
+    wait_until(is_gone, 15, "the kernel and its connection file to be gone")
