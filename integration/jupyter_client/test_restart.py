@@ -36,7 +36,7 @@ def heard_until_idle(client, msg_ids):
     """The contents on iopub by the request that they belong to, until each of these is idle."""
     heard, idle, deadline = {msg_id: [] for msg_id in msg_ids}, set(), Deadline(30)
     while idle != msg_ids:
-        message = next_message(client, "iopub", deadline, lambda: f"idle of {msg_ids - idle}")
+        message = next_message(client, "iopub", deadline, lambda: f"idle of all of {msg_ids}")
         msg_id = message["parent_header"].get("msg_id")
         if msg_id in msg_ids:
             heard[msg_id].append(message["content"])
