@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from burst import burst_code
 
 from harness.clients import execute, is_status, next_message, reply_to
 from harness.deadline import Deadline
@@ -15,14 +16,6 @@ CROWD = Path(__file__).with_name("crowd.py")
 PROCESSES, CLIENTS_EACH = 4, 50
 CROWD_SECONDS = 100
 BURST = 100_000
-# A plain ipykernel drops what exceeds its own high-water mark; without one, a loss is the proxy's.
-BURST_CODE = f"""
-kernel = get_ipython().kernel
-kernel.iopub_thread.schedule(lambda: setattr(kernel.iopub_thread.socket, "sndhwm", 0))
-parent = kernel.get_parent("shell")
-for number in range({BURST}):
-    kernel.session.send(kernel.iopub_socket, "stream", {{"name": "stdout", "text": f"{{number}}\\n"}}, parent=parent, ident=b"stream")
-"""
 GIANT_BYTES = 50_000_000
 GIANT_CODE = f"""
 import hashlib, random
@@ -68,7 +61,7 @@ def test_two_hundred_fresh_clients_print_at_once(fleet, group, runtime):
 
 def test_a_burst_of_stream_messages_arrives_whole_and_in_order(connect, group):
     client = connect(group=group)
-    msg_id = client.execute(BURST_CODE)
+    msg_id = client.execute(burst_code(BURST))
     deadline = Deadline(100)
     numbers, states = [], []
     while "idle" not in states:
@@ -111,8 +104,7 @@ def test_two_sharers_of_a_kernel_both_hear_a_burst_whole(connect_process, group)
     second.ready()
     assert second.execute("1")["status"] == "ok"
     expected = "".join(f"{number}\n" for number in range(5000))
-    burst = BURST_CODE.replace(str(BURST), "5000")
-    assert first.execute(burst)["stdout"] == expected
+    assert first.execute(burst_code(5000))["stdout"] == expected
     texts = [json.loads(message) for message in second.everything_heard()]
     streams = [message["content"]["text"] for message in texts if message["header"]["msg_type"] == "stream"]
     assert "".join(streams) == expected
