@@ -105,8 +105,8 @@ impl Supervisor {
             match order {
                 Some(Order::Interrupt) => launched.process.signal(Signal::Interrupt),
                 Some(Order::Restart) => {
-                    self.end(&mut *launched.process).await;
-                    return Downfall::Restarted;
+                    let stopped = self.end(&mut *launched.process).await;
+                    return if stopped { Downfall::Stopped } else { Downfall::Restarted };
                 }
                 Some(Order::Lost(process, _)) if process != self.process => {}
                 // The sockets of a dying process close before it can be waited for.
@@ -117,8 +117,8 @@ impl Supervisor {
                     }
                     Err(_) => {
                         launched.process.signal(Signal::Terminate);
-                        self.end(&mut *launched.process).await;
-                        return Downfall::Broken(why);
+                        let stopped = self.end(&mut *launched.process).await;
+                        return if stopped { Downfall::Stopped } else { Downfall::Broken(why) };
                     }
                 },
                 Some(Order::Stop) | None => {
@@ -189,19 +189,25 @@ impl Supervisor {
     }
 
     /// Waits for an end that has been asked for; then SIGTERM, then SIGKILL, to the whole group. An order to kill ends
-    /// the waiting.
-    async fn end(&mut self, process: &mut dyn Process) {
+    /// the waiting. Returns whether the kernel was told meanwhile to stop for good.
+    async fn end(&mut self, process: &mut dyn Process) -> bool {
         let patience = self.limits.stop();
+        let mut stopped = false;
         for signal in [Signal::Terminate, Signal::Kill] {
             tokio::select! {
                 _ = process.wait() => break,
                 () = tokio::time::sleep(patience) => process.signal(signal),
-                () = killed(&mut self.orders) => process.signal(Signal::Kill),
+                () = killed(&mut self.orders, &mut stopped) => process.signal(Signal::Kill),
             }
         }
         process.wait().await;
         // What the kernel started, and left behind.
         process.signal(Signal::Kill);
+        // An order may have come in the moment in which the process ended.
+        while let Ok(order) = self.orders.try_recv() {
+            stopped |= matches!(order, Order::Stop | Order::Kill);
+        }
+        stopped
     }
 }
 
@@ -214,9 +220,10 @@ async fn cancelled(orders: &mut mpsc::Receiver<Order>) {
     }
 }
 
-/// Ends when the kernel is to be killed; it is being ended, so no other order changes anything.
-async fn killed(orders: &mut mpsc::Receiver<Order>) {
+/// Ends when the kernel, which is being ended, is to be killed; notes whether it is to stop for good.
+async fn killed(orders: &mut mpsc::Receiver<Order>, stopped: &mut bool) {
     while let Some(order) = orders.recv().await {
+        *stopped |= matches!(order, Order::Stop | Order::Kill);
         if matches!(order, Order::Kill) {
             return;
         }

@@ -193,11 +193,14 @@ impl Proxy {
     }
 
     /// The reply to a `shutdown_request`, on its channel and, as kernels do, on iopub; there to the requester alone.
+    /// They are two messages: clients refuse a signature that has come before.
     fn tell_shutdown(&self, client: &ClientId, address: &ReturnAddress, restart: bool) {
-        let reply = ShutdownReply { restart, status: ReplyStatus::Ok, error: None };
-        let body = self.voice.say(reply, &address.header);
-        self.reply(client, address, body.clone());
-        self.whisper(client, [body]);
+        let reply = || {
+            let reply = ShutdownReply { restart, status: ReplyStatus::Ok, error: None };
+            self.voice.say(reply, &address.header)
+        };
+        self.reply(client, address, reply());
+        self.whisper(client, [reply()]);
     }
 }
 
