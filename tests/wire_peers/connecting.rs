@@ -1,10 +1,10 @@
 //! We connect as DEALER, SUB and REQ; others bind as ROUTER, PUB and REP.
 
 use bytes::Bytes;
-use jupyter_fleet::{frames::Frames, jupyter::message::Envelope, net::Peer, zmtp::SocketType};
+use jupyter_fleet::{frames::Frames, jupyter::message::Envelope, zmtp::SocketType};
 
 use crate::{
-    ours::{PATIENCE, assert_same, connect, frames, message, sample},
+    ours::{PATIENCE, assert_same, connect, frames, message, sample, while_serving},
     theirs::{Kind, LIBRARIES, Library, Theirs},
 };
 
@@ -31,7 +31,7 @@ async fn our_dealer_and_a_router() {
         let mut dealer = connect(&endpoint, SocketType::Dealer).await;
         let sent = sample();
         dealer.signed_outbox().send(&Envelope::default(), &sent).unwrap();
-        let (came, ()) = tokio::join!(router.receive(), drain(&mut dealer));
+        let came = while_serving(&mut dealer, router.receive()).await;
         let with_identity = frames(&Envelope::topic(Bytes::from_static(b"ours")), &sent);
         assert!(came == with_identity, "{library:?}: our identity, then every frame as it was sent");
         let ((), came) = tokio::join!(router.send(came), message(&mut dealer));
@@ -83,11 +83,4 @@ async fn our_req_and_a_rep() {
         rep.send(came).await;
         assert_eq!(message(&mut req).await, ping, "{library:?}");
     }
-}
-
-/// Lets a message that is longer than the socket's buffer leave.
-async fn drain(peer: &mut Peer) {
-    let mut batch = Vec::new();
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), peer.next(&mut batch)).await;
-    assert!(batch.is_empty());
 }

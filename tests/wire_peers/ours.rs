@@ -100,3 +100,18 @@ pub fn assert_same(came: Frames, sent: &Signed) {
     let verified = signer().verify(Unverified::split(came).unwrap()).unwrap();
     assert_eq!(verified.body(), sent.body());
 }
+
+/// What another socket receives while our connection is served: a message longer than the socket's buffer leaves only so.
+pub async fn while_serving<T>(peer: &mut Peer, receives: impl Future<Output = T>) -> T {
+    let mut batch = Vec::new();
+    let serve = async {
+        while peer.next(&mut batch).await.expect("no error") {
+            assert!(batch.is_empty(), "nothing was to come: {batch:?}");
+        }
+        panic!("the connection ended");
+    };
+    tokio::select! {
+        received = receives => received,
+        () = serve => unreachable!("it panics"),
+    }
+}
