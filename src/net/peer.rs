@@ -163,7 +163,7 @@ impl Peer {
                     continue;
                 }
             }
-            if self.read().await? == 0 {
+            if self.read().await? == Some(0) {
                 return if self.decoder.is_inside(&self.buffer) { Err(PeerError::Torn) } else { Ok(false) };
             }
         }
@@ -204,7 +204,8 @@ impl Peer {
         }
     }
 
-    async fn read(&mut self) -> Result<usize, PeerError> {
+    /// Reads what is there; `None` if it was nothing after all. Waiting is for [`Self::next`], which has more to wait for.
+    async fn read(&mut self) -> Result<Option<usize>, PeerError> {
         let inside = self.decoder.is_inside(&self.buffer);
         // Never more than doubles what has arrived, however much the peer announces.
         let most = self.buffer.len().max(self.read_size);
@@ -213,13 +214,17 @@ impl Peer {
             ticket.holds(self.decoder.held() + self.buffer.len() + room)?;
         }
         self.buffer.reserve(room);
-        let read = self.read.read_buf(&mut self.buffer).await?;
+        let read = tokio::select! {
+            biased;
+            read = self.read.read_buf(&mut self.buffer) => read?,
+            () = std::future::ready(()) => return Ok(None),
+        };
         self.read_size = if read >= self.read_size { LARGE_READ.min(self.read_size * 4) } else { SMALL_READ };
         self.heard = Instant::now();
         if !inside {
             self.began = self.heard;
         }
-        Ok(read)
+        Ok(Some(read))
     }
 
     /// The alarm rang: a stranger's message must be whole by now, and a silent peer is asked for a sign of life.
