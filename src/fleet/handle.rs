@@ -6,6 +6,7 @@ use tracing::warn;
 use super::{
     connect::Channels,
     provision::{Exit, LaunchError},
+    record::ProcessRecord,
 };
 
 /// What others hold of a kernel's process.
@@ -26,6 +27,8 @@ pub(super) enum Order {
 /// What happens to a kernel.
 #[derive(Debug)]
 pub enum KernelEvent {
+    /// A process has been started for it, and does not answer yet.
+    Launched(ProcessRecord),
     /// It answers. Its processes are numbered.
     Up(u64, Box<Channels>),
     /// Its process is gone, and it will be launched again.

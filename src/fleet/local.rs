@@ -15,8 +15,9 @@ use parking_lot::Mutex;
 use rustix::process::{Pid, Resource, Rlimit, kill_process_group};
 use tokio::process::{Child, Command};
 
-use super::provision::{
-    Boxed, Connection, Exit, LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal,
+use super::{
+    provision::{Boxed, Connection, Exit, LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
+    record::{ProcessIdentity, ProcessRecord, seconds_since_epoch},
 };
 use crate::{
     id::KernelId,
@@ -86,7 +87,11 @@ impl Local {
             // Ours was raised; programs that use select() break above 1,024.
             let _ = rustix::process::prlimit(Some(pid), Resource::Nofile, limit);
         }
-        Ok(Launched { process: Box::new(LocalProcess { child, group }), connection, argv, log })
+        let pid = group.map_or(0, |group| group.as_raw_nonzero().get());
+        let identity = ProcessIdentity::of(pid).unwrap_or(ProcessIdentity { pid, start_time: 0 });
+        let started_at = seconds_since_epoch();
+        let record = ProcessRecord { identity, argv, connection_file: file, log, started_at };
+        Ok(Launched { process: Box::new(LocalProcess { child, group }), connection, record })
     }
 
     /// Key and ports for a kernel that takes them. A path too long for a Unix socket makes it TCP.

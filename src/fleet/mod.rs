@@ -6,10 +6,12 @@ mod handle;
 mod local;
 mod log;
 mod provision;
+mod record;
 mod supervisor;
 
 pub use connect::Channels;
 pub use handle::{Downfall, KernelEvent, KernelHandle};
 pub use local::Local;
 pub use provision::{Exit, LaunchError, LaunchOrder, Provisioner};
+pub use record::{ProcessIdentity, ProcessRecord, seconds_since_epoch};
 pub use supervisor::supervise;

@@ -4,7 +4,9 @@ use std::{fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duratio
 
 use thiserror::Error;
 
+use super::record::ProcessRecord;
 use crate::{
+    byte_size::ByteSize,
     id::KernelId,
     jupyter::connection_file::ConnectionFile,
     runtimes::{FileError, Runtime},
@@ -28,6 +30,8 @@ pub struct LaunchOrder {
     pub kernel: KernelId,
     /// From what.
     pub runtime: Arc<Runtime>,
+    /// The most memory that it may use: what the client asked for, else the runtime's own limit.
+    pub memory_limit: Option<ByteSize>,
 }
 
 /// A process that has been started.
@@ -37,10 +41,8 @@ pub struct Launched {
     pub process: Box<dyn Process>,
     /// How to connect to it.
     pub connection: Connection,
-    /// What was started, for messages about it.
-    pub argv: Vec<String>,
-    /// Where its output goes.
-    pub log: PathBuf,
+    /// What was started, where, when.
+    pub record: ProcessRecord,
 }
 
 /// How to connect to a kernel.

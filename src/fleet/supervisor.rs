@@ -13,8 +13,9 @@ use super::{
     handle::{Downfall, KernelEvent, KernelHandle, Order},
     log::log_tail,
     provision::{LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
+    record::ProcessRecord,
 };
-use crate::{id::KernelId, limits::Limits, runtimes::Runtime};
+use crate::limits::Limits;
 
 /// Deaths in a row after which a kernel stays dead.
 const RESTARTS_IN_A_ROW: u32 = 5;
@@ -34,13 +35,11 @@ const QUEUE: usize = 16;
 /// Launches a kernel and watches over it; events come until [`KernelEvent::Gone`].
 pub fn supervise(
     provisioner: Arc<dyn Provisioner>,
-    kernel: KernelId,
-    runtime: Arc<Runtime>,
+    order: LaunchOrder,
     limits: Arc<Limits>,
 ) -> (KernelHandle, mpsc::Receiver<KernelEvent>) {
     let (handle, orders) = mpsc::channel(QUEUE);
     let (events, seen) = mpsc::channel(QUEUE);
-    let order = LaunchOrder { kernel, runtime };
     tokio::spawn(Supervisor { provisioner, order, limits, orders, events, process: 0 }.run());
     (KernelHandle(handle), seen)
 }
@@ -98,7 +97,7 @@ impl Supervisor {
             let order = tokio::select! {
                 exit = launched.process.wait() => {
                     launched.process.signal(Signal::Kill);
-                    return Downfall::Died { exit, log_tail: log_tail(&launched.log) };
+                    return Downfall::Died { exit, log_tail: log_tail(&launched.record.log) };
                 }
                 order = self.orders.recv() => order,
             };
@@ -113,7 +112,7 @@ impl Supervisor {
                 Some(Order::Lost(_, why)) => match timeout(DYING, launched.process.wait()).await {
                     Ok(exit) => {
                         launched.process.signal(Signal::Kill);
-                        return Downfall::Died { exit, log_tail: log_tail(&launched.log) };
+                        return Downfall::Died { exit, log_tail: log_tail(&launched.record.log) };
                     }
                     Err(_) => {
                         launched.process.signal(Signal::Terminate);
@@ -139,6 +138,7 @@ impl Supervisor {
         let mut tries = 1;
         loop {
             let launched = self.provisioner.launch(&self.order).await?;
+            self.tell(KernelEvent::Launched(launched.record.clone())).await;
             match self.wait_until_up(launched).await {
                 Err(LaunchError::Exited { log_tail, .. })
                     if tries < PORT_TRIES
@@ -155,7 +155,7 @@ impl Supervisor {
     async fn wait_until_up(&mut self, mut launched: Launched) -> Result<(Launched, Channels), LaunchError> {
         let waited = self.limits.launch();
         let deadline = Instant::now() + waited;
-        let Launched { process, connection, argv, log } = &mut launched;
+        let Launched { process, connection, record: ProcessRecord { argv, log, .. } } = &mut launched;
         let error = tokio::select! {
             biased;
             exit = process.wait() => {

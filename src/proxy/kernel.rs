@@ -14,7 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{connection::ReturnAddress, fanout::Fanout};
 use crate::{
     channel::Channel,
-    fleet::KernelHandle,
+    fleet::{KernelHandle, ProcessRecord},
     frames::Frames,
     id::{ClientId, KernelId, Origin},
     jupyter::{
@@ -38,6 +38,7 @@ pub(super) struct Kernel {
     pub(super) handle: KernelHandle,
     pub(super) fanout: Mutex<Fanout>,
     link: Mutex<Link>,
+    process: Mutex<Option<ProcessRecord>>,
     /// How often it has lost its process: what was meant for one process never reaches the next.
     life: AtomicU64,
     used: AtomicBool,
@@ -82,10 +83,21 @@ impl Kernel {
             runtime,
             handle,
             link: Mutex::new(Link::Down { held: VecDeque::new(), bytes: 0 }),
+            process: Mutex::new(None),
             life: AtomicU64::new(0),
             used: AtomicBool::new(false),
             curious: Mutex::new(Some(Vec::new())),
         }
+    }
+
+    /// A process has been started for it.
+    pub(super) fn is_launched(&self, process: ProcessRecord) {
+        *self.process.lock() = Some(process);
+    }
+
+    /// Its latest process.
+    pub(super) fn process(&self) -> Option<ProcessRecord> {
+        self.process.lock().clone()
     }
 
     /// Which of its processes messages are meant for now.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     channel::Channel,
-    fleet::{Channels, Downfall, KernelEvent, supervise},
+    fleet::{Channels, Downfall, KernelEvent, LaunchOrder, supervise},
     id::{KernelId, ProfileId},
     jupyter::{header::username, message::Body, reply::Failure},
     route::Outstanding,
@@ -31,8 +31,9 @@ impl Proxy {
     pub(super) fn launch(self: &Arc<Self>, id: &KernelId, runtime_index: usize) {
         let Some(runtime) = self.runtimes.get(runtime_index).cloned() else { return };
         info!(kernel = %id, runtime = %runtime.name, "launching");
-        let (handle, events) =
-            supervise(self.provisioner.clone(), id.clone(), runtime.clone(), self.limits.clone());
+        let order =
+            LaunchOrder { kernel: id.clone(), runtime: runtime.clone(), memory_limit: runtime.memory_limit };
+        let (handle, events) = supervise(self.provisioner.clone(), order, self.limits.clone());
         let kernel = Arc::new(Kernel::new(id.clone(), runtime_index, runtime, handle));
         self.kernels.insert(id.clone(), kernel.clone());
         tokio::spawn(self.clone().follow(kernel, events));
@@ -60,6 +61,7 @@ impl Proxy {
         let mut readers = JoinSet::new();
         while let Some(event) = events.recv().await {
             match event {
+                KernelEvent::Launched(process) => kernel.is_launched(process),
                 KernelEvent::Up(process, channels) => {
                     self.kernel_is_up(&kernel, process, *channels, &mut readers);
                 }
