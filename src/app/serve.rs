@@ -88,6 +88,7 @@ async fn run(
         provisioner: Arc::new(Local::new(state, hidden, raise_open_files())),
         limits: limits.clone(),
         restart: config.restart,
+        bounds: config.bounds,
     });
     let mut doors = JoinSet::new();
     for (channel, listener) in listeners {
@@ -95,6 +96,7 @@ async fn run(
     }
     write_connection_file(&settings.connection_file, &published)?;
     proxy.fill_pools();
+    doors.spawn(proxy.clone().cull_idle_kernels());
     let told = tell(out, &published, &settings.connection_file, &directories.runtime);
     if told.is_ok() {
         shutdown.asked().await;

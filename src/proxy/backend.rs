@@ -129,6 +129,7 @@ impl Proxy {
         if let Some(state) = &state {
             self.heard_status(kernel, &message, state);
         }
+        kernel.speaks();
         self.metrics.published.increment();
         let Some(signer) = self.signer(ProfileId::DEFAULT) else { return };
         let (envelope, body) = message.into_parts();

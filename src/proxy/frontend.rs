@@ -158,8 +158,8 @@ impl Proxy {
         let request = Request { client, kind };
         let (decision, forward) = self.with_table(|table, now| {
             let decision = table.decide(&request, || wishes(&message), KernelId::random, now);
-            if let Decision::Launch(id, runtime) | Decision::KnownInfo(id, Some(runtime)) = &decision {
-                self.launch(id, *runtime);
+            if let Decision::Launch(id, launch) | Decision::KnownInfo(id, Some(launch)) = &decision {
+                self.launch(id, launch);
             }
             let to = match &decision {
                 Decision::Forward(id) | Decision::Launch(id, _) => self.kernel(id),

@@ -2,12 +2,13 @@
 //!
 //! `frontend` is the way from a client to a kernel, `backend` the way back; `iopub` and `heartbeat` are the two
 //! channels that know no sessions. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
-//! kernels. Decisions are made in `route`, processes are watched in `fleet`; neither happens here.
+//! kernels, `cull` ends those that nobody needs. Decisions are made in `route`, processes are watched in `fleet`; neither happens here.
 
 mod accept;
 mod answer;
 mod backend;
 mod connection;
+mod cull;
 mod explain;
 mod fanout;
 mod frontend;
@@ -49,7 +50,7 @@ use crate::{
     limits::Limits,
     metrics::Metrics,
     net::Gatehouse,
-    route::{Offer, RestartRight, Settings, Table},
+    route::{Bounds, Offer, RestartRight, Settings, Table},
     runtimes::Runtime,
 };
 
@@ -70,6 +71,8 @@ pub struct Parts {
     pub limits: Arc<Limits>,
     /// Who may restart a shared kernel.
     pub restart: RestartRight,
+    /// How large the fleet may grow.
+    pub bounds: Bounds,
 }
 
 /// The state that all connections share. No lock in here is ever held across an await.
@@ -96,6 +99,7 @@ pub struct Proxy {
     metrics: Metrics,
     published: ConnectionFile,
     runtimes: Vec<Arc<Runtime>>,
+    default_runtime: usize,
     provisioner: Arc<dyn Provisioner>,
     limits: Arc<Limits>,
 }
@@ -103,7 +107,8 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy without clients and kernels.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { published, signer, runtimes, default_runtime, provisioner, limits, restart } = parts;
+        let Parts { published, signer, runtimes, default_runtime, provisioner, limits, restart, bounds } =
+            parts;
         let table = Table::new(Settings {
             runtimes: runtimes.iter().map(|runtime| offer(runtime)).collect(),
             default: default_runtime,
@@ -111,6 +116,8 @@ impl Proxy {
             requests_in_flight: limits.requests_in_flight,
             remembered_clients: limits.remembered_clients,
             restart,
+            bounds,
+            abandoned_after: limits.abandoned_after(),
         });
         Arc::new(Self {
             table: Mutex::new(table),
@@ -131,6 +138,7 @@ impl Proxy {
             metrics: Metrics::default(),
             published,
             runtimes,
+            default_runtime,
             provisioner,
             limits,
         })
@@ -176,5 +184,6 @@ fn offer(runtime: &Runtime) -> Offer {
         memory_limit: runtime.memory_limit,
         debugger: runtime.debugger,
         max_clients: runtime.max_clients,
+        cull_after: runtime.cull_after,
     }
 }

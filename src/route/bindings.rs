@@ -47,6 +47,7 @@ impl<A> Table<A> {
             kernel.group.clone_from(&requirements.group);
         }
         kernel.clients.insert(client.clone());
+        kernel.idle.interrupt();
         self.audience.bind(client, Some(id.clone()));
         self.forget_oldest(id);
     }

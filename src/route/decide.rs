@@ -2,7 +2,9 @@
 
 use std::{fmt, time::Instant};
 
-use super::{KernelState, Placement, Refusal, Requirements, RequirementsError, RestartRight, Table, place};
+use super::{
+    KernelState, Launch, Placement, Refusal, Requirements, RequirementsError, RestartRight, Table, place,
+};
 use crate::id::{ClientId, KernelId};
 
 /// A verified message on shell, control or stdin, as far as routing looks at it.
@@ -39,11 +41,11 @@ pub enum RequestKind {
 pub enum Decision {
     /// It goes to this kernel.
     Forward(KernelId),
-    /// A kernel with this id is launched from the runtime with this index, and the request goes to it.
-    Launch(KernelId, usize),
+    /// A kernel with this id is launched, and the request goes to it.
+    Launch(KernelId, Launch),
     /// A `kernel_info_request` to a kernel that would not answer at once: what is known of it is told, or else the
-    /// request goes to it. A kernel of the runtime with this index is launched under this id where that is given.
-    KnownInfo(KernelId, Option<usize>),
+    /// request goes to it. It is launched under this id where a launch is given.
+    KnownInfo(KernelId, Option<Launch>),
     /// A `kernel_info_request` of a client that has not decided yet: what is known of this runtime is told.
     RuntimeInfo(usize),
     /// The published ports are told.
@@ -141,13 +143,16 @@ impl<A> Table<A> {
                 self.bind(request.client, &kernel, &requirements);
                 self.decide_bound(kernel, request, now)
             }
-            Placement::Spawn(runtime) => {
+            Placement::Spawn { runtime, memory_limit } => {
                 let kernel = fresh();
-                self.launch(&kernel, runtime);
+                let launch = match self.admit(&kernel, runtime, memory_limit, &requirements) {
+                    Ok(launch) => launch,
+                    Err(refusal) => return Decision::Refused(refusal),
+                };
                 self.bind(request.client, &kernel, &requirements);
                 match request.kind {
-                    RequestKind::KernelInfo => Decision::KnownInfo(kernel, Some(runtime)),
-                    _ => Decision::Launch(kernel, runtime),
+                    RequestKind::KernelInfo => Decision::KnownInfo(kernel, Some(launch)),
+                    _ => Decision::Launch(kernel, launch),
                 }
             }
         }
@@ -209,7 +214,10 @@ impl<A> Table<A> {
             return Decision::KnownInfo(kernel.clone(), None);
         }
         let kernel = fresh();
-        self.launch(&kernel, default);
-        Decision::KnownInfo(kernel, Some(default))
+        let memory_limit = self.settings.runtimes.get(default).and_then(|offer| offer.memory_limit);
+        match self.admit(&kernel, default, memory_limit, &Requirements::default()) {
+            Ok(launch) => Decision::KnownInfo(kernel, Some(launch)),
+            Err(refusal) => Decision::Refused(refusal),
+        }
     }
 }

@@ -91,6 +91,11 @@ impl<A> InFlight<A> {
         self.all
     }
 
+    /// Whether a reply is due.
+    pub(super) fn owes_a_reply(&self) -> bool {
+        self.requests.values().flatten().any(Outstanding::expects_reply)
+    }
+
     /// Requests on shell, which a running cell delays.
     pub(super) fn on_shell(&self) -> usize {
         self.shell

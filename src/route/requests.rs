@@ -8,6 +8,7 @@ impl<A> Table<A> {
     #[must_use]
     pub fn track(&mut self, id: &KernelId, msg_id: &str, request: Outstanding<A>) -> bool {
         let Some(kernel) = self.kernels.get_mut(id) else { return false };
+        kernel.idle.interrupt();
         let expects_reply = request.expects_reply();
         let account = (request.client.clone(), expects_reply);
         let outstanding = self.outstanding.entry(account).or_default();
@@ -22,7 +23,9 @@ impl<A> Table<A> {
 
     /// The request that a reply answers; it is no longer outstanding.
     pub fn answered(&mut self, id: &KernelId, msg_id: &str, session: &str) -> Option<Outstanding<A>> {
-        let request = self.kernels.get_mut(id)?.in_flight.take(msg_id, session)?;
+        let kernel = self.kernels.get_mut(id)?;
+        kernel.idle.interrupt();
+        let request = kernel.in_flight.take(msg_id, session)?;
         self.settle(std::slice::from_ref(&request));
         Some(request)
     }

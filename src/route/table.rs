@@ -5,7 +5,9 @@ use std::{
     time::Instant,
 };
 
-use super::{Candidate, Change, Offer, Outstanding, Settings, audience::Audience, in_flight::InFlight};
+use super::{
+    Candidate, Change, Offer, Outstanding, Settings, audience::Audience, cull::Idle, in_flight::InFlight,
+};
 use crate::id::{ClientId, ConnectionId, KernelId, Origin};
 
 /// Where a kernel is in its life.
@@ -42,7 +44,8 @@ pub(super) struct Kernel<A> {
     pub(super) state: KernelState,
     pub(super) clients: BTreeSet<ClientId>,
     pub(super) in_flight: InFlight<A>,
-    born: u64,
+    pub(super) idle: Idle,
+    pub(super) born: u64,
 }
 
 impl<A> Table<A> {
@@ -77,6 +80,7 @@ impl<A> Table<A> {
             state: KernelState::Starting,
             clients: BTreeSet::new(),
             in_flight: InFlight::default(),
+            idle: Idle::default(),
             born: self.births,
         };
         self.births += 1;
@@ -123,7 +127,8 @@ impl<A> Table<A> {
 
     /// Kernels of a runtime that nobody has had yet.
     pub fn pristine_kernels(&self, runtime: usize) -> usize {
-        self.kernels.values().filter(|kernel| kernel.pristine && kernel.runtime == runtime).count()
+        let ready = |kernel: &&Kernel<A>| kernel.pristine && kernel.state != KernelState::Stopping;
+        self.kernels.values().filter(ready).filter(|kernel| kernel.runtime == runtime).count()
     }
 
     /// The youngest of the kernels that connections of this origin belong to.

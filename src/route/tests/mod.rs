@@ -1,7 +1,9 @@
 //! The rules of routing, one file per topic. All go through [`Fleet`], a table with a clock and ids of its own.
 
+mod admission;
 mod audience;
 mod barrier;
+mod culling;
 mod deciding;
 mod histories;
 mod life_and_death;
@@ -27,6 +29,7 @@ const PYTHON: usize = 0;
 const LUA: usize = 1;
 
 const LINGER: Duration = Duration::from_secs(30);
+const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -41,6 +44,7 @@ fn offer(runtime: &str, language: &str) -> Offer {
         memory_limit: None,
         debugger: false,
         max_clients: None,
+        cull_after: None,
     }
 }
 
@@ -61,7 +65,14 @@ fn settings() -> Settings {
         requests_in_flight: 3,
         remembered_clients: 100,
         restart: RestartRight::Anyone,
+        bounds: Bounds::default(),
+        abandoned_after: ABANDONED_AFTER,
     }
+}
+
+/// What becomes of a client that asks for nothing but this runtime, and gets a kernel of its own.
+fn launch(runtime: usize) -> Launch {
+    Launch { runtime, memory_limit: settings().runtimes[runtime].memory_limit, displaced: Vec::new() }
 }
 
 fn client(session: &str) -> ClientId {
