@@ -104,7 +104,7 @@ impl Proxy {
         flushes: &mut Flushes,
     ) -> Result<(), Refused> {
         let unverified = Unverified::split(frames)?;
-        let signer = self.signer(connection.profile).ok_or(BadSignature)?;
+        let signer = &connection.profile.signer;
         let message = signer.verify(unverified)?;
         if signer.is_signing() && !self.replays.lock().is_new(message.fingerprint()) {
             return Err(Refused::Replayed);
@@ -127,7 +127,7 @@ impl Proxy {
     ) -> &'a (ClientId, Arc<Gate>) {
         let found = known.iter().position(|(client, _)| client.session.as_str() == session);
         let index = found.unwrap_or_else(|| {
-            let client = ClientId { profile: connection.profile, session: SessionId::from(session) };
+            let client = ClientId { profile: connection.profile.id, session: SessionId::from(session) };
             let gate = self.client_arrived(connection, &client);
             known.push((client, gate));
             known.len() - 1
@@ -155,7 +155,7 @@ impl Proxy {
             envelope: message.envelope().detached(),
             header: Bytes::copy_from_slice(message.body().header()),
         };
-        let request = Request { client, kind };
+        let request = Request { client, kind, defaults: &connection.profile.defaults };
         let (decision, forward) = self.with_table(|table, now| {
             let decision = table.decide(&request, || wishes(&message), KernelId::random, now);
             if let Decision::Launch(id, launch) | Decision::KnownInfo(id, Some(launch)) = &decision {

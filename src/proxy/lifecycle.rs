@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::{
     Proxy,
     backend::Source,
+    broadcast::Broadcast,
     connection::ReturnAddress,
     explain::explain,
     kernel::{Kernel, Outboxes},
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     channel::Channel,
     fleet::{Channels, Downfall, KernelEvent, LaunchOrder, supervise},
-    id::{KernelId, ProfileId},
+    id::KernelId,
     jupyter::{header::username, message::Body, reply::Failure},
     route::{Launch, Outstanding},
 };
@@ -159,6 +160,7 @@ impl Proxy {
             self.fail(&client, "kernel_info_request", &address, &failure);
         }
         self.kernels.remove(&kernel.id);
+        self.close_door(&kernel.id);
         self.kernels_changed.notify_waiters();
         if kernel.was_used() {
             // There may be room again. (What gave way to others, or never came up, would only do so again.)
@@ -211,11 +213,10 @@ impl Proxy {
 
     /// Says something on iopub to everyone who hears a kernel.
     pub(super) fn announce(&self, kernel: &Kernel, bodies: impl IntoIterator<Item = Body>) {
-        let Some(signer) = self.signer(ProfileId::DEFAULT) else { return };
         let mut fanout = kernel.fanout();
         let envelope = fanout.topic();
         for body in bodies {
-            fanout.publish(&envelope, &signer.sign(body));
+            fanout.publish(&envelope, &mut Broadcast::new(body));
         }
         fanout.flush();
     }

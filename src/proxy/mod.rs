@@ -2,13 +2,16 @@
 //!
 //! `frontend` is the way from a client to a kernel, `backend` the way back; `iopub` and `heartbeat` are the two
 //! channels that know no sessions. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
-//! kernels, `cull` ends those that nobody needs. Decisions are made in `route`, processes are watched in `fleet`; neither happens here.
+//! kernels, `cull` ends those that nobody needs, and
+//! `door` gives one a connection file of its own. Decisions are made in `route`, processes are watched in `fleet`; neither happens here.
 
 mod accept;
 mod answer;
 mod backend;
+mod broadcast;
 mod connection;
 mod cull;
+mod door;
 mod explain;
 mod fanout;
 mod frontend;
@@ -18,6 +21,7 @@ mod iopub;
 mod kernel;
 mod lifecycle;
 mod notice;
+mod profile;
 mod replay;
 mod stdin;
 mod stop;
@@ -35,12 +39,15 @@ use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
+pub use self::door::DoorError;
 use self::{
     connection::{Connection, ReturnAddress},
+    door::Door,
     fanout::Topics,
     gate::Gate,
     kernel::Kernel,
     notice::Notices,
+    profile::Profile,
     replay::Replays,
 };
 use crate::{
@@ -50,7 +57,7 @@ use crate::{
     limits::Limits,
     metrics::Metrics,
     net::Gatehouse,
-    route::{Bounds, Offer, RestartRight, Settings, Table},
+    route::{Bounds, Offer, Requirements, RestartRight, Settings, Table},
     runtimes::Runtime,
 };
 
@@ -75,7 +82,7 @@ pub struct Parts {
     pub bounds: Bounds,
 }
 
-/// The state that all connections share. No lock in here is ever held across an await.
+/// The state that all connections share. No lock on data in here is ever held across an await.
 #[derive(Debug)]
 pub struct Proxy {
     table: Mutex<Table<ReturnAddress>>,
@@ -86,8 +93,10 @@ pub struct Proxy {
     topics: DashMap<ConnectionId, Arc<Topics>>,
     /// The content of each runtime's `kernel_info_reply`, once a kernel of it was up.
     infos: DashMap<usize, Bytes>,
-    /// One signer per profile.
-    signers: Vec<Signer>,
+    /// The doors of kernels that have one.
+    doors: DashMap<KernelId, Door>,
+    /// Held while a door is opened, which takes a while.
+    opening: tokio::sync::Mutex<()>,
     replays: Mutex<Replays>,
     notices: Notices,
     next_connection: AtomicU64,
@@ -97,7 +106,7 @@ pub struct Proxy {
     voice: Voice,
     gatehouse: Gatehouse,
     metrics: Metrics,
-    published: ConnectionFile,
+    published: Arc<Profile>,
     runtimes: Vec<Arc<Runtime>>,
     default_runtime: usize,
     provisioner: Arc<dyn Provisioner>,
@@ -126,7 +135,8 @@ impl Proxy {
             gates: DashMap::new(),
             topics: DashMap::new(),
             infos: DashMap::new(),
-            signers: vec![signer],
+            doors: DashMap::new(),
+            opening: tokio::sync::Mutex::default(),
             notices: Notices::new(Instant::now()),
             replays: Mutex::new(Replays::new(limits.remembered_signatures)),
             next_connection: AtomicU64::new(0),
@@ -136,7 +146,12 @@ impl Proxy {
             voice: Voice::new("jupyter-fleet"),
             gatehouse: Gatehouse::new(&limits),
             metrics: Metrics::default(),
-            published,
+            published: Arc::new(Profile {
+                id: ProfileId::DEFAULT,
+                signer,
+                file: published,
+                defaults: Requirements::default(),
+            }),
             runtimes,
             default_runtime,
             provisioner,
@@ -147,10 +162,6 @@ impl Proxy {
     /// What happened how often.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
-    }
-
-    fn signer(&self, profile: ProfileId) -> Option<&Signer> {
-        self.signers.get(usize::try_from(profile.0).ok()?)
     }
 
     fn kernel(&self, id: &KernelId) -> Option<Arc<Kernel>> {

@@ -3,7 +3,8 @@
 use std::{fmt, time::Instant};
 
 use super::{
-    KernelState, Launch, Placement, Refusal, Requirements, RequirementsError, RestartRight, Table, place,
+    KernelState, Launch, Placement, Refusal, Requirements, RequirementsError, RestartRight, Settings, Table,
+    place,
 };
 use crate::id::{ClientId, KernelId};
 
@@ -14,6 +15,8 @@ pub struct Request<'a> {
     pub client: &'a ClientId,
     /// What it is.
     pub kind: RequestKind,
+    /// What holds where the client asks for nothing else: its connection file leads to one kernel, or anywhere.
+    pub defaults: &'a Requirements,
 }
 
 /// The kinds of messages that routing tells apart.
@@ -132,12 +135,12 @@ impl<A> Table<A> {
         }
         let requirements = match wishes() {
             Err(error) => return Decision::Misunderstood(error),
-            Ok(None) if request.kind == RequestKind::KernelInfo => return self.default_info(fresh),
-            Ok(wishes) => wishes.unwrap_or_default(),
+            Ok(None) if request.kind == RequestKind::KernelInfo && request.defaults.is_nothing() => {
+                return self.default_info(fresh);
+            }
+            Ok(wishes) => wishes.unwrap_or_default().over(request.defaults),
         };
-        let placement =
-            place(&requirements, &self.candidates(now), &self.settings.runtimes, self.settings.default);
-        match placement {
+        match self.place(&requirements, request.defaults.kernel.as_ref(), now) {
             Placement::Refused(refusal) => Decision::Refused(refusal),
             Placement::Existing(kernel) => {
                 self.bind(request.client, &kernel, &requirements);
@@ -156,6 +159,21 @@ impl<A> Table<A> {
                 }
             }
         }
+    }
+
+    /// Whoever comes by a kernel's own door gets that kernel or none, even if it was one client's alone: whoever opened
+    /// the door meant this very kernel, and gave its key to nobody else.
+    fn place(&self, requirements: &Requirements, door: Option<&KernelId>, now: Instant) -> Placement {
+        let Settings { runtimes, default, .. } = &self.settings;
+        let mut candidates = self.candidates(now);
+        if let Some(door) = door {
+            if requirements.kernel.as_ref() != Some(door) {
+                return Placement::Refused(Refusal::leads_elsewhere(requirements, door, runtimes));
+            }
+            candidates.retain(|candidate| candidate.kernel == door);
+            candidates.iter_mut().for_each(|candidate| candidate.exclusive = false);
+        }
+        place(requirements, &candidates, runtimes, *default)
     }
 
     fn decide_bound(&mut self, kernel: KernelId, request: &Request<'_>, now: Instant) -> Decision {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Candidate, NoRoom, Offer, Requirements, Unmet};
+use crate::id::KernelId;
 
 /// Runtimes or kernels that a refusal lists, at most.
 pub(super) const LISTED: usize = 12;
@@ -32,15 +33,19 @@ impl Refusal {
         candidates: &[Candidate<'_>],
         runtimes: &[Offer],
     ) -> Self {
-        Self::NoMatch(NoMatch {
-            asked: asked.to_string(),
-            missing: missing(requirements, candidates, runtimes),
-            runtimes: runtimes
-                .iter()
-                .map(|offer| format!("{} ({})", offer.runtime, offer.language))
-                .collect(),
-        })
+        let missing = missing(requirements, candidates, runtimes);
+        Self::NoMatch(NoMatch { asked: asked.to_string(), missing, runtimes: names(runtimes) })
     }
+
+    /// Another kernel was asked for than the one that the client's connection file leads to.
+    pub(super) fn leads_elsewhere(asked: &Requirements, door: &KernelId, runtimes: &[Offer]) -> Self {
+        let missing = vec![format!("this connection file leads to kernel {door} and to no other")];
+        Self::NoMatch(NoMatch { asked: asked.to_string(), missing, runtimes: names(runtimes) })
+    }
+}
+
+fn names(runtimes: &[Offer]) -> Vec<String> {
+    runtimes.iter().map(|offer| format!("{} ({})", offer.runtime, offer.language)).collect()
 }
 
 fn missing(requirements: &Requirements, candidates: &[Candidate<'_>], runtimes: &[Offer]) -> Vec<String> {

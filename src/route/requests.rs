@@ -1,7 +1,7 @@
 //! What is asked of kernels and not answered yet, and by whom.
 
 use super::{KernelState, Outstanding, Table, table::Kernel};
-use crate::id::KernelId;
+use crate::id::{ClientId, KernelId};
 
 impl<A> Table<A> {
     /// Remembers a request that is about to be forwarded. `false`: the client has too many of them already.
@@ -28,6 +28,14 @@ impl<A> Table<A> {
         let request = kernel.in_flight.take(msg_id, session)?;
         self.settle(std::slice::from_ref(&request));
         Some(request)
+    }
+
+    /// Takes a request of the client's back, which the kernel never got.
+    pub fn withdraw(&mut self, id: &KernelId, msg_id: &str, client: &ClientId) {
+        let kernel = self.kernels.get_mut(id);
+        if let Some(request) = kernel.and_then(|kernel| kernel.in_flight.withdraw(msg_id, client)) {
+            self.settle(std::slice::from_ref(&request));
+        }
     }
 
     /// The request during which the kernel asks for input; from now on its client's `input_reply` is awaited.

@@ -6,9 +6,10 @@ use std::{
 };
 
 use super::{
-    Candidate, Change, Offer, Outstanding, Settings, audience::Audience, cull::Idle, in_flight::InFlight,
+    Candidate, Change, Offer, Outstanding, Settings, attendance::Place, audience::Audience, cull::Idle,
+    in_flight::InFlight,
 };
-use crate::id::{ClientId, ConnectionId, KernelId, Origin};
+use crate::id::{ClientId, ConnectionId, KernelId, Origin, ProfileId};
 
 /// Where a kernel is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -131,9 +132,9 @@ impl<A> Table<A> {
         self.kernels.values().filter(ready).filter(|kernel| kernel.runtime == runtime).count()
     }
 
-    /// The youngest of the kernels that connections of this origin belong to.
-    pub fn kernel_at(&self, origin: &Origin) -> Option<KernelId> {
-        let kernels = self.audience.kernels_at(origin).into_iter();
+    /// The youngest of the kernels that connections of this origin belong to, by this connection file.
+    pub fn kernel_at(&self, profile: ProfileId, origin: Origin) -> Option<KernelId> {
+        let kernels = self.audience.kernels_at(&Place { profile, origin }).into_iter();
         kernels.max_by_key(|id| self.kernels.get(id).map(|kernel| kernel.born))
     }
 
@@ -160,8 +161,8 @@ impl<A> Table<A> {
     // Subscribers.
 
     /// An iopub connection has been accepted.
-    pub fn subscriber_arrived(&mut self, subscriber: ConnectionId, origin: Origin) {
-        self.audience.subscriber_arrived(subscriber, origin);
+    pub fn subscriber_arrived(&mut self, subscriber: ConnectionId, profile: ProfileId, origin: Origin) {
+        self.audience.subscriber_arrived(subscriber, Place { profile, origin });
     }
 
     /// How many subscriptions it has now.

@@ -5,6 +5,7 @@ mod audience;
 mod barrier;
 mod culling;
 mod deciding;
+mod doors;
 mod histories;
 mod life_and_death;
 mod matching;
@@ -75,8 +76,13 @@ fn launch(runtime: usize) -> Launch {
     Launch { runtime, memory_limit: settings().runtimes[runtime].memory_limit, displaced: Vec::new() }
 }
 
+/// The profile of a kernel's own connection file.
+const DOOR: ProfileId = ProfileId(7);
+
+/// A session whose name begins with `door` has come by a kernel's own connection file.
 fn client(session: &str) -> ClientId {
-    ClientId { profile: ProfileId::DEFAULT, session: SessionId::from(session) }
+    let profile = if session.starts_with("door") { DOOR } else { ProfileId::DEFAULT };
+    ClientId { profile, session: SessionId::from(session) }
 }
 
 fn process(pid: i32) -> Origin {
@@ -108,7 +114,11 @@ impl Fleet {
     }
 
     fn subscribe(&mut self, subscriber: u64, origin: Origin) {
-        self.table.subscriber_arrived(ConnectionId(subscriber), origin);
+        self.subscribe_by(ProfileId::DEFAULT, subscriber, origin);
+    }
+
+    fn subscribe_by(&mut self, profile: ProfileId, subscriber: u64, origin: Origin) {
+        self.table.subscriber_arrived(ConnectionId(subscriber), profile, origin);
         self.table.topics_changed(ConnectionId(subscriber), 1);
     }
 
@@ -118,12 +128,23 @@ impl Fleet {
 
     /// Decides a request with this value of `fleet` in its metadata; `""` is none.
     fn decide(&mut self, session: &str, kind: RequestKind, fleet: &str) -> Decision {
+        self.decide_over(&Requirements::default(), session, kind, fleet)
+    }
+
+    /// The same where the client's connection file leads somewhere.
+    fn decide_over(
+        &mut self,
+        defaults: &Requirements,
+        session: &str,
+        kind: RequestKind,
+        fleet: &str,
+    ) -> Decision {
         let wishes = || match fleet {
             "" => Ok(None),
             json => Requirements::parse(json).map(Some),
         };
         let (fresh, client) = (kernel(self.launched), client(session));
-        let request = Request { client: &client, kind };
+        let request = Request { client: &client, kind, defaults };
         let decision = self.table.decide(&request, wishes, || fresh, self.now);
         if matches!(&decision, Decision::Launch(..) | Decision::KnownInfo(_, Some(_))) {
             self.launched += 1;
