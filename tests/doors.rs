@@ -1,0 +1,175 @@
+//! Doors of kernels: on the transport of the published file, the same after a restart, closed with their kernel.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may fail loudly")]
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jupyter_fleet::{
+    channel::Channel,
+    fleet::Local,
+    id::KernelId,
+    jupyter::{
+        connection_file::{Address, ConnectionFile},
+        endpoint::Endpoint,
+        scheme::SecretKey,
+        signature::Signer,
+    },
+    limits::Limits,
+    net::bind_channels,
+    proxy::{DoorError, Parts, Proxy},
+    route::{Bounds, RestartRight},
+    runtimes::{Launch, Runtime, write_connection_file},
+};
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_jupyter-fleet");
+const DEADLINE: Duration = Duration::from_secs(30);
+
+type AddressOf = fn(&Path) -> Address;
+
+fn tcp(_: &Path) -> Address {
+    Address::Tcp([127, 0, 0, 1].into())
+}
+
+fn ipc(state: &Path) -> Address {
+    Address::Ipc(state.join("published").to_string_lossy().into_owned())
+}
+
+/// A fleet with one Lua kernel, in reserve. Nobody listens at its published file.
+struct Fleet<'a> {
+    proxy: Arc<Proxy>,
+    state: &'a Path,
+    kernel: KernelId,
+}
+
+impl<'a> Fleet<'a> {
+    async fn start(address: AddressOf, state: &'a Path) -> Self {
+        let (_, ports) = bind_channels(&address(state), None).await.unwrap();
+        let published = ConnectionFile::new(address(state), ports, SecretKey::new("published")).unwrap();
+        let argv = [BINARY, "lua-kernel", "-f", "{connection_file}"].map(str::to_owned).to_vec();
+        let launch = Launch::Argv { argv, env: BTreeMap::new(), cwd: None };
+        let proxy = Proxy::new(Parts {
+            signer: Signer::new(published.signature_scheme, published.key.as_ref()),
+            published,
+            runtimes: vec![Arc::new(Runtime { launch, ..Runtime::builtin_lua() })],
+            default_runtime: 0,
+            provisioner: Arc::new(Local::new(state.to_owned(), None, None)),
+            limits: Arc::new(Limits::default()),
+            restart: RestartRight::Anyone,
+            bounds: Bounds::default(),
+        });
+        proxy.fill_pools();
+        let kernel = until("a kernel", || kernel_in(state)).await;
+        Self { proxy, state, kernel }
+    }
+
+    async fn stop(self) {
+        assert!(self.proxy.stop_all(DEADLINE).await, "the kernel does not end");
+    }
+
+    /// What a cell prints that a client runs by this connection file.
+    async fn run(&self, file: &ConnectionFile, code: &str) -> String {
+        let path = self.state.join("door.json");
+        write_connection_file(&path, file).unwrap();
+        let mut exec = Command::new(BINARY);
+        exec.arg("exec").arg("--existing").arg(path).args(["--timeout", "20", "-c", code]);
+        let output = tokio::task::spawn_blocking(move || exec.output()).await.unwrap().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+fn kernel_in(state: &Path) -> Option<KernelId> {
+    let entries = std::fs::read_dir(state).unwrap().filter_map(Result::ok);
+    let mut names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.find_map(|name| Some(KernelId::from(name.strip_prefix("kernel-")?.strip_suffix(".json")?)))
+}
+
+async fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(begun.elapsed() < DEADLINE, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Whether nobody listens at any of the file's addresses.
+fn is_closed(file: &ConnectionFile) -> bool {
+    Channel::ALL.into_iter().all(|channel| match file.endpoint(channel) {
+        Endpoint::Tcp(address) => std::net::TcpStream::connect(address).is_err(),
+        Endpoint::Ipc(path) => std::os::unix::net::UnixStream::connect(path).is_err(),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_door_is_on_the_transport_of_the_published_file_and_leads_to_its_kernel() {
+    for address in [tcp, ipc] {
+        let state = TempDir::new().unwrap();
+        let fleet = Fleet::start(address, state.path()).await;
+        let door = fleet.proxy.open_door(&fleet.kernel).await.unwrap();
+        let same_kind = matches!(
+            (door.address(), address(state.path())),
+            (Address::Tcp(_), Address::Tcp(_)) | (Address::Ipc(_), Address::Ipc(_))
+        );
+        assert!(same_kind, "{:?}", door.address());
+        assert_eq!(door.kernel_name.as_deref(), Some("lua"));
+        assert_eq!(fleet.run(&door, "print('inside')").await, "inside\n");
+        assert_eq!(fleet.proxy.open_door(&fleet.kernel).await.unwrap(), door);
+        assert_eq!(fleet.proxy.doors(), [(fleet.kernel.clone(), door)]);
+        fleet.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_open_a_door_at_the_same_time_get_the_same() {
+    let state = TempDir::new().unwrap();
+    let fleet = Fleet::start(ipc, state.path()).await;
+    let open = || fleet.proxy.open_door(&fleet.kernel);
+    let (one, two) = tokio::join!(open(), open());
+    let door = one.unwrap();
+    assert_eq!(two.unwrap(), door);
+    assert_eq!(fleet.run(&door, "print(1)").await, "1\n");
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_door_is_closed_with_its_kernel_and_can_be_opened_again_as_it_was() {
+    for address in [tcp, ipc] {
+        let state = TempDir::new().unwrap();
+        let fleet = Fleet::start(address, state.path()).await;
+        let door = fleet.proxy.open_door(&fleet.kernel).await.unwrap();
+        assert!(!is_closed(&door));
+        let proxy = fleet.proxy.clone();
+        fleet.stop().await;
+        assert_eq!(proxy.doors(), []);
+        until("the door to be closed", || is_closed(&door).then_some(())).await;
+
+        let fleet = Fleet::start(address, state.path()).await;
+        fleet.proxy.reopen_door(&fleet.kernel, door.clone()).await.unwrap();
+        assert_eq!(fleet.proxy.doors(), [(fleet.kernel.clone(), door.clone())]);
+        assert_eq!(fleet.run(&door, "print('again')").await, "again\n");
+        fleet.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_kernel_has_no_door() {
+    let state = TempDir::new().unwrap();
+    let fleet = Fleet::start(tcp, state.path()).await;
+    for unknown in ["00000000", "kernel"] {
+        let error = fleet.proxy.open_door(&KernelId::from(unknown)).await.unwrap_err();
+        assert!(matches!(&error, DoorError::NoSuchKernel(id) if id.as_str() == unknown), "{error}");
+    }
+    let door = fleet.proxy.open_door(&fleet.kernel).await.unwrap();
+    let taken = fleet.proxy.reopen_door(&KernelId::from("00000000"), door).await.unwrap_err();
+    assert!(matches!(&taken, DoorError::Bind(_)), "{taken}");
+    fleet.stop().await;
+}
