@@ -36,3 +36,46 @@ impl Broadcast {
         self.signed.get(index).map(|(_, signed)| signed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        jupyter::{
+            connection_file::{Address, ConnectionFile, Ports},
+            message::Unverified,
+            reply::Voice,
+            scheme::SecretKey,
+            signature::Signer,
+        },
+        route::Requirements,
+    };
+
+    fn profile(id: u64, key: &str) -> Profile {
+        let [shell, iopub, stdin, control, heartbeat] = [NonZeroU16::MIN; 5];
+        let ports = Ports { shell, iopub, stdin, control, heartbeat };
+        let address = Address::Tcp([127, 0, 0, 1].into());
+        let file = ConnectionFile::new(address, ports, SecretKey::new(key)).unwrap();
+        let signer = Signer::new(file.signature_scheme, file.key.as_ref());
+        Profile { id: ProfileId(id), signer, file, defaults: Requirements::default() }
+    }
+
+    #[test]
+    fn each_connection_file_gets_the_message_signed_with_its_key_and_only_once() {
+        let body = Voice::new("fleet").notice("hello", &Bytes::new());
+        let profiles = [profile(0, "published"), profile(1, "a door"), profile(2, "another")];
+        let mut broadcast = Broadcast::new(body.clone());
+        for profile in profiles.iter().chain(&profiles) {
+            let signed = broadcast.signed_for(profile).unwrap();
+            let arrived = Unverified::split(signed.frames().cloned().collect()).unwrap();
+            assert_eq!(profile.signer.verify(arrived.clone()).unwrap().body(), &body);
+            let others = profiles.iter().filter(|other| other.id != profile.id);
+            assert!(others.into_iter().all(|other| other.signer.verify(arrived.clone()).is_err()));
+        }
+        assert_eq!(broadcast.signed.len(), profiles.len());
+    }
+}

@@ -61,3 +61,14 @@ fn whole_seconds(span: Duration) -> humantime::FormattedDuration {
     let milliseconds = Duration::from_millis(span.subsec_millis().into());
     humantime::format_duration(if seconds.is_zero() { milliseconds } else { seconds })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_as_exactly_as_people_care() {
+        let told = |milliseconds| whole_seconds(Duration::from_millis(milliseconds)).to_string();
+        assert_eq!([7_200_900, 90_400, 1_999, 200].map(told), ["2h", "1m 30s", "1s", "200ms"]);
+    }
+}

@@ -31,8 +31,9 @@ impl Proxy {
     pub(super) fn launch(self: &Arc<Self>, id: &KernelId, launch: &Launch) {
         let Launch { runtime: runtime_index, memory_limit, ref displaced } = *launch;
         let Some(runtime) = self.runtimes.get(runtime_index).cloned() else { return };
-        for reserve in displaced {
-            self.stop_kernel(reserve, &format!("it was in reserve, and kernel {id} needs its room"));
+        for reserve in displaced.iter().filter_map(|reserve| self.kernel(reserve)) {
+            info!(kernel = %reserve.id, "killing it: nobody has had it yet, and kernel {id} needs its room now");
+            reserve.handle.kill();
         }
         info!(kernel = %id, runtime = %runtime.name, "launching");
         let order = LaunchOrder { kernel: id.clone(), runtime: runtime.clone(), memory_limit };
