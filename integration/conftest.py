@@ -125,6 +125,24 @@ def connector(fleet):
 
 
 @pytest.fixture
+def fleet_of(launch):
+    """Starts a fleet with this config; returns it with a function that opens clients on it."""
+    running = []
+
+    def start(config):
+        fleet = started(launch(config=config))
+        running.append(fleet)
+        its = next(fleet)
+        clients = connector(its)
+        running.append(clients)
+        return its, next(clients)
+
+    yield start
+    for fixture in reversed(running):
+        assert next(fixture, None) is None
+
+
+@pytest.fixture
 def connect_process(fleet):
     """Opens clients in processes of their own."""
     remote_clients = []

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from conftest import connector, started
 from harness.clients import READY_SECONDS, detach, execute, finish, next_message
 from harness.deadline import Deadline, wait_until
 
@@ -18,24 +17,6 @@ pool = 0
 """
 # The first client of a kernel leaves its name there.
 FIRST = 'first = first or "{}"\nreturn first'
-
-
-@pytest.fixture
-def fleet_of(launch):
-    """Starts a fleet with this config; returns it with a function that opens clients on it."""
-    running = []
-
-    def start(config):
-        fleet = started(launch(config=config))
-        running.append(fleet)
-        its = next(fleet)
-        clients = connector(its)
-        running.append(clients)
-        return its, next(clients)
-
-    yield start
-    for fixture in reversed(running):
-        assert next(fixture, None) is None
 
 
 def refusal(client):
@@ -111,6 +92,8 @@ def test_one_kernel_of_the_default_runtime_is_kept_warm(fleet_of):
     assert first_of(connect(), "me") == "me"
     wait_until(lambda: len(fleet.kernel_processes()) == 2, 20, "another one, after the first was used")
     assert warm in {process.pid for process in fleet.kernel_processes()}
+    assert first_of(connect(), "you") == "me", "the warm one is not for those who may share"
+    assert first_of(connect(group="other"), "you") == "you"
 
 
 def test_a_warm_kernel_gives_way_to_a_client_that_needs_another(fleet_of, binary):

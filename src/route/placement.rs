@@ -62,8 +62,8 @@ impl Candidate<'_> {
     }
 }
 
-/// The least loaded of the kernels that match, else the first runtime that can satisfy (the default one first), else
-/// a refusal that says why.
+/// The least loaded of the kernels that match, else one of those in reserve, else the first runtime that can satisfy
+/// (the default one first), else a refusal that says why.
 pub fn place(
     requirements: &Requirements,
     candidates: &[Candidate<'_>],
@@ -76,7 +76,10 @@ pub fn place(
         requirements.runtime = runtimes.get(default).map(|offer| offer.runtime.to_string());
     }
     let matching = candidates.iter().filter(|candidate| candidate.unmet(&requirements).is_empty());
-    if let Some(best) = matching.min_by_key(|candidate| (candidate.clients, candidate.load, candidate.born)) {
+    // One in reserve is like one that is launched: those who need the same share what is there already.
+    let load =
+        |candidate: &&Candidate<'_>| (candidate.pristine, candidate.clients, candidate.load, candidate.born);
+    if let Some(best) = matching.min_by_key(load) {
         return Placement::Existing(best.kernel.clone());
     }
     let default_first = runtimes.get(default).map(|offer| (default, offer));

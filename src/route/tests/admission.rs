@@ -54,6 +54,19 @@ fn a_kernel_in_reserve_keeps_its_runtimes_limit() {
 }
 
 #[test]
+fn a_kernel_in_reserve_is_for_those_whom_no_other_serves() {
+    let mut fleet = Fleet::new(settings());
+    let gpu = 2;
+    let first = reserve(&mut fleet, gpu);
+    assert_eq!(fleet.join("a", 1, r#"{"runtime": "gpu"}"#), first);
+    let second = reserve(&mut fleet, gpu);
+    assert_eq!(fleet.join("b", 2, r#"{"runtime": "gpu"}"#), first, "whoever needs the same shares it");
+    assert_eq!(fleet.join("c", 3, r#"{"runtime": "gpu"}"#), second, "the first has its two clients");
+    let third = reserve(&mut fleet, gpu);
+    assert_eq!(fleet.join("d", 4, r#"{"runtime": "gpu", "group": "team-a"}"#), third);
+}
+
+#[test]
 fn at_most_so_many_kernels_live_and_the_refusal_says_which() {
     let mut fleet = bounded(2, None);
     fleet.join("a", 1, "");
