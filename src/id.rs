@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct KernelId(Arc<str>);
 
 /// The `session` of a message header: one per Jupyter client.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionId(Arc<str>);
 
 /// The `msg_id` of a message header, chosen by whoever sent it.
@@ -17,7 +17,7 @@ pub struct SessionId(Arc<str>);
 pub struct MsgId(Arc<str>);
 
 /// Which key verified a client: an index into the table of profiles. The published file is [`ProfileId::DEFAULT`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct ProfileId(pub u32);
 
 impl ProfileId {
@@ -26,7 +26,7 @@ impl ProfileId {
 }
 
 /// A client: one session, under the key that verified it.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct ClientId {
     /// The key that verified the client's messages.
     pub profile: ProfileId,
@@ -38,8 +38,14 @@ pub struct ClientId {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ConnectionId(pub u64);
 
+impl ConnectionId {
+    /// A connection to an earlier `serve`, which ended with it.
+    pub const BEFORE: Self = Self(0);
+}
+
 /// Where a connection comes from; what decides which kernels an iopub subscriber hears.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// A process of this machine.
     Process {

@@ -42,7 +42,7 @@ pub(super) struct Kernel<A> {
     pub(super) state: KernelState,
     pub(super) clients: BTreeSet<ClientId>,
     pub(super) in_flight: InFlight<A>,
-    born: u64,
+    pub(super) born: u64,
 }
 
 impl<A> Table<A> {
