@@ -1,9 +1,13 @@
 //! What happens to kernels, and what their clients are told of it: launch, death, restart, end.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use jupyter_protocol::{ExecutionState, ShutdownRequest};
+use jupyter_protocol::{ExecutionState, KernelInfoRequest, ShutdownRequest};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tracing::{info, warn};
 
@@ -12,7 +16,7 @@ use super::{
     backend::Source,
     connection::ReturnAddress,
     explain::explain,
-    kernel::{Kernel, Outboxes},
+    kernel::{Kernel, Known, Outboxes},
 };
 use crate::{
     channel::Channel,
@@ -33,7 +37,7 @@ impl Proxy {
         info!(kernel = %id, runtime = %runtime.name, "launching");
         let order =
             LaunchOrder { kernel: id.clone(), runtime: runtime.clone(), memory_limit: runtime.memory_limit };
-        let (handle, events) = supervise(self.provisioner.clone(), order, self.limits.clone());
+        let (handle, events) = supervise(self.provisioner.clone(), order, None, self.limits.clone());
         let kernel = Arc::new(Kernel::new(id.clone(), runtime_index, runtime, handle));
         self.kernels.insert(id.clone(), kernel.clone());
         tokio::spawn(self.clone().follow(kernel, events));
@@ -57,11 +61,18 @@ impl Proxy {
         }
     }
 
-    async fn follow(self: Arc<Self>, kernel: Arc<Kernel>, mut events: mpsc::Receiver<KernelEvent>) {
+    pub(super) async fn follow(
+        self: Arc<Self>,
+        kernel: Arc<Kernel>,
+        mut events: mpsc::Receiver<KernelEvent>,
+    ) {
         let mut readers = JoinSet::new();
         while let Some(event) = events.recv().await {
             match event {
-                KernelEvent::Launched(process) => kernel.is_launched(process),
+                KernelEvent::Launched(process) => {
+                    kernel.is_launched(process);
+                    self.registry_changed.notify_one();
+                }
                 KernelEvent::Up(process, channels) => {
                     self.kernel_is_up(&kernel, process, *channels, &mut readers);
                 }
@@ -85,38 +96,51 @@ impl Proxy {
         channels: Channels,
         readers: &mut JoinSet<()>,
     ) {
-        let Channels { shell, iopub, stdin, control, heartbeat, signer, info } = channels;
+        let Channels { shell, iopub, stdin, control, heartbeat, signer, info, identity, ports, past } =
+            channels;
         let outboxes = Outboxes {
             signer: signer.clone(),
             shell: shell.signed_outbox(),
             control: control.signed_outbox(),
             stdin: stdin.signed_outbox(),
             heartbeat: heartbeat.echo_outbox(),
-            pings: std::collections::VecDeque::new(),
+            known: Known { info: info.clone(), identity, port: ports.map(|ports| ports.shell.get()) },
+            pings: VecDeque::new(),
+            echoed: Instant::now(),
         };
         self.infos.insert(kernel.runtime_index, info.clone());
-        let source = |channel| Source {
+        let source = |channel, is_past| Source {
             kernel: kernel.clone(),
             channel,
             process,
             life: kernel.life(),
             signer: signer.clone(),
+            is_past,
         };
-        for (channel, peer) in [(Channel::Shell, shell), (Channel::Control, control), (Channel::Stdin, stdin)]
+        let present = [(Channel::Shell, shell), (Channel::Control, control), (Channel::Stdin, stdin)];
+        let present = present.map(|(channel, peer)| (source(channel, false), peer));
+        for (source, peer) in
+            past.into_iter().map(|(channel, peer)| (source(channel, true), peer)).chain(present)
         {
-            readers.spawn(self.clone().serve_replies(source(channel), peer));
+            readers.spawn(self.clone().serve_replies(source, peer));
         }
-        readers.spawn(self.clone().serve_iopub(source(Channel::IoPub), iopub));
+        readers.spawn(self.clone().serve_iopub(source(Channel::IoPub, false), iopub));
         readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat));
-        if *kernel.fanout().state() != ExecutionState::Idle {
-            self.set_state(kernel, ExecutionState::Idle);
+        let owes = self.table.lock().outstanding_where(&kernel.id, ReturnAddress::is_from_before) > 0;
+        let state = if owes { ExecutionState::Busy } else { ExecutionState::Idle };
+        if *kernel.fanout().state() != state {
+            self.set_state(kernel, state);
         }
         kernel.connect(outboxes);
+        if owes {
+            kernel.ask_who_it_is(self.voice.say(KernelInfoRequest {}, &Bytes::new()));
+        }
         self.with_table(|table, _| table.kernel_is_ready(&kernel.id));
         for (client, address) in kernel.take_curious() {
             self.tell_info(Some(kernel), &client, &address, info.clone());
         }
         self.kernels_changed.notify_waiters();
+        self.registry_changed.notify_one();
     }
 
     /// The process is gone and comes back: everyone who waited is told why in vain.
@@ -155,6 +179,7 @@ impl Proxy {
         }
         self.kernels.remove(&kernel.id);
         self.kernels_changed.notify_waiters();
+        self.registry_changed.notify_one();
     }
 
     fn fail_all(&self, lost: Vec<Outstanding<ReturnAddress>>, failure: &Failure) {

@@ -16,8 +16,12 @@ mod heartbeat;
 mod iopub;
 mod kernel;
 mod lifecycle;
+mod liveness;
 mod notice;
+mod remember;
 mod replay;
+mod resume;
+mod returning;
 mod stdin;
 mod stop;
 
@@ -41,6 +45,7 @@ use self::{
     kernel::Kernel,
     notice::Notices,
     replay::Replays,
+    returning::Returning,
 };
 use crate::{
     fleet::Provisioner,
@@ -51,6 +56,7 @@ use crate::{
     net::Gatehouse,
     route::{Offer, RestartRight, Settings, Table},
     runtimes::Runtime,
+    state::Journal,
 };
 
 /// What a proxy is made of.
@@ -70,6 +76,8 @@ pub struct Parts {
     pub limits: Arc<Limits>,
     /// Who may restart a shared kernel.
     pub restart: RestartRight,
+    /// Where requests that wait are noted.
+    pub journal: Journal,
 }
 
 /// The state that all connections share. No lock in here is ever held across an await.
@@ -90,6 +98,10 @@ pub struct Proxy {
     next_connection: AtomicU64,
     audience_changed: Notify,
     kernels_changed: Notify,
+    registry_changed: Notify,
+    registry_turn: Mutex<()>,
+    journal: Journal,
+    returning: Returning,
     stopping: AtomicBool,
     voice: Voice,
     gatehouse: Gatehouse,
@@ -103,7 +115,8 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy without clients and kernels.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { published, signer, runtimes, default_runtime, provisioner, limits, restart } = parts;
+        let Parts { published, signer, runtimes, default_runtime, provisioner, limits, restart, journal } =
+            parts;
         let table = Table::new(Settings {
             runtimes: runtimes.iter().map(|runtime| offer(runtime)).collect(),
             default: default_runtime,
@@ -122,9 +135,13 @@ impl Proxy {
             signers: vec![signer],
             notices: Notices::new(Instant::now()),
             replays: Mutex::new(Replays::new(limits.remembered_signatures)),
-            next_connection: AtomicU64::new(0),
+            next_connection: AtomicU64::new(ConnectionId::BEFORE.0 + 1),
             audience_changed: Notify::new(),
             kernels_changed: Notify::new(),
+            registry_changed: Notify::new(),
+            registry_turn: Mutex::new(()),
+            journal,
+            returning: Returning::new(Instant::now()),
             stopping: AtomicBool::new(false),
             voice: Voice::new("jupyter-fleet"),
             gatehouse: Gatehouse::new(&limits),
@@ -155,7 +172,11 @@ impl Proxy {
         change: impl FnOnce(&mut MutexGuard<'_, Table<ReturnAddress>>, Instant) -> T,
     ) -> T {
         let mut table = self.table.lock();
+        let before = table.revision();
         let result = change(&mut table, Instant::now());
+        if table.revision() != before {
+            self.registry_changed.notify_one();
+        }
         for change in table.take_changes() {
             self.change_audience(change);
         }

@@ -87,6 +87,11 @@ impl<A> InFlight<A> {
         all.into_iter().flat_map(|(_, same)| same).collect()
     }
 
+    /// How many are such.
+    pub(super) fn count(&self, such: impl Fn(&Outstanding<A>) -> bool) -> usize {
+        self.requests.values().flatten().filter(|request| such(request)).count()
+    }
+
     /// Takes out those that are such.
     pub(super) fn take_such(&mut self, such: impl Fn(&Outstanding<A>) -> bool) -> Vec<Outstanding<A>> {
         let mut taken = Vec::new();

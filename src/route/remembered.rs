@@ -38,6 +38,11 @@ pub struct RememberedClient {
 }
 
 impl<A> Table<A> {
+    /// A number that is raised with each change of what is to be remembered.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// The kernels, oldest first, each with the index of its runtime.
     pub fn remembered_kernels(&self) -> Vec<(usize, RememberedKernel)> {
         let mut kernels: Vec<_> = self.kernels.iter().collect();
@@ -84,6 +89,11 @@ impl<A> Table<A> {
         let Some(kernel) = self.kernels.get_mut(&remembered.kernel) else { return };
         kernel.clients.insert(remembered.client.clone());
         self.audience.recall_client(remembered, now + self.settings.linger);
+    }
+
+    /// How many of a kernel's outstanding requests have such a return address.
+    pub fn outstanding_where(&self, id: &KernelId, such: impl Fn(&A) -> bool) -> usize {
+        self.kernels.get(id).map_or(0, |kernel| kernel.in_flight.count(|request| such(&request.address)))
     }
 
     /// Takes those of a kernel's outstanding requests out whose return address is such.

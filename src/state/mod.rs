@@ -10,4 +10,4 @@ mod registry;
 
 pub use directory::{StateDirectory, StateError};
 pub use journal::{Asked, Entry, Journal};
-pub use registry::{KernelRecord, Registry};
+pub use registry::{BindingRecord, KernelRecord, Registry};

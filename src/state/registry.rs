@@ -12,6 +12,7 @@ use tracing::{error, warn};
 
 use crate::{
     fleet::{ProcessIdentity, ProcessRecord, seconds_since_epoch},
+    id::KernelId,
     route::{RememberedClient, RememberedKernel},
     runtimes::{FileError, Runtime, write_private},
 };
@@ -64,9 +65,19 @@ pub struct BindingRecord {
     pub identity: Option<String>,
 }
 
-impl Default for Registry {
-    fn default() -> Self {
-        Self { version: VERSION, serve: None, kernels: Vec::new(), bindings: Vec::new() }
+impl KernelRecord {
+    /// A kernel that lives, and of which nothing else is known.
+    pub fn found(remembered: RememberedKernel, process: ProcessRecord, config: Arc<Runtime>) -> Self {
+        Self {
+            remembered,
+            process: Some(process),
+            port: None,
+            status: "starting".to_owned(),
+            clients: Vec::new(),
+            identity: None,
+            kernel_info: None,
+            config,
+        }
     }
 }
 
@@ -79,13 +90,13 @@ impl Registry {
 
     /// Reads the file of the last `serve`. One that cannot be read is set aside, and said to be: what lives is found
     /// without it, but whose it was is lost.
-    pub fn load(path: &Path) -> Self {
+    pub fn load(path: &Path) -> Option<Self> {
         let text = match fs::read(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
                 set_aside(path, &error);
-                return Self::default();
+                return None;
             }
         };
         let read = serde_json::from_slice::<Self>(&text).map_err(|error| error.to_string());
@@ -93,10 +104,14 @@ impl Registry {
             VERSION => Ok(registry),
             other => Err(format!("it has version {other}, and this program knows {VERSION}")),
         });
-        read.unwrap_or_else(|reason| {
-            set_aside(path, &reason);
-            Self::default()
-        })
+        read.inspect_err(|reason| set_aside(path, reason)).ok()
+    }
+
+    /// Whether this is the process of a kernel, as far as the registry knows.
+    pub fn knows(&self, kernel: &KernelId, pid: i32) -> bool {
+        let of = |record: &&KernelRecord| record.remembered.id == *kernel;
+        let process = self.kernels.iter().find(of).and_then(|record| record.process.as_ref());
+        process.is_some_and(|process| process.identity.pid == pid)
     }
 
     /// Writes the file, whole and synced.
@@ -133,7 +148,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::id::{ClientId, KernelId, Origin, ProfileId, SessionId};
+    use crate::id::{ClientId, Origin, ProfileId, SessionId};
 
     fn registry() -> Registry {
         let id = KernelId::from("1a2b3c4d");
@@ -166,9 +181,9 @@ mod tests {
     fn what_is_written_is_read() {
         let home = tempfile::TempDir::new().unwrap();
         let path = home.path().join("registry.json");
-        assert_eq!(Registry::load(&path), Registry::default());
+        assert_eq!(Registry::load(&path), None);
         registry().save(&path).unwrap();
-        assert_eq!(Registry::load(&path), registry());
+        assert_eq!(Registry::load(&path), Some(registry()));
         let json: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         assert_eq!(json["kernels"][0]["id"], "1a2b3c4d");
         assert_eq!(json["kernels"][0]["config"]["language"], "lua");
@@ -198,7 +213,7 @@ mod tests {
             bytes.truncate(cut.min(bytes.len() - 3));
             bytes.push(byte);
             fs::write(&path, &bytes).unwrap();
-            prop_assert_eq!(Registry::load(&path), Registry::default());
+            prop_assert_eq!(Registry::load(&path), None);
             let kept: Vec<_> = fs::read_dir(home.path()).unwrap().collect();
             prop_assert_eq!(kept.len(), 1, "the old file, under another name");
             prop_assert_eq!(fs::read(kept[0].as_ref().unwrap().path()).unwrap(), bytes);
