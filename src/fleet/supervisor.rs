@@ -6,7 +6,7 @@ use tokio::{
     sync::mpsc,
     time::{Duration, Instant, timeout},
 };
-use tracing::{info, warn};
+use tracing::{Instrument, info, info_span, warn};
 
 use super::{
     connect::{Acquaintance, Channels, ConnectError, connect},
@@ -54,7 +54,9 @@ pub fn supervise(
 ) -> (KernelHandle, mpsc::Receiver<KernelEvent>) {
     let (handle, orders) = mpsc::channel(QUEUE);
     let (events, seen) = mpsc::channel(QUEUE);
-    tokio::spawn(Supervisor { provisioner, order, earlier, limits, orders, events, process: 0 }.run());
+    let span = info_span!(parent: None, "kernel", id = %order.kernel, runtime = %order.runtime.name);
+    let supervisor = Supervisor { provisioner, order, earlier, limits, orders, events, process: 0 };
+    tokio::spawn(supervisor.run().instrument(span));
     (KernelHandle(handle), seen)
 }
 
@@ -112,7 +114,7 @@ impl Supervisor {
             Err(LaunchError::Cancelled) => return Downfall::Stopped,
             Err(error) => return Downfall::NeverUp(error),
         };
-        info!(kernel = %self.order.kernel, pid = launched.process.pid(), "kernel is up");
+        info!(pid = launched.process.pid(), "kernel is up");
         self.process += 1;
         self.tell(KernelEvent::Up(self.process, Box::new(channels))).await;
         loop {
@@ -166,7 +168,7 @@ impl Supervisor {
                     if tries < PORT_TRIES
                         && log_tail.to_ascii_lowercase().contains("address already in use") =>
                 {
-                    warn!(kernel = %self.order.kernel, "a port of the kernel was taken; launching it with others");
+                    warn!("a port of the kernel was taken; launching it with others");
                     tries += 1;
                 }
                 done => return done,

@@ -6,7 +6,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use tracing::{debug, info};
+use tracing::{
+    Instrument, Span, debug,
+    field::{self, Empty},
+    info, info_span,
+};
 
 use super::{Proxy, connection::Connection};
 use crate::{
@@ -21,7 +25,8 @@ impl Proxy {
     pub async fn accept(self: Arc<Self>, channel: Channel, listener: Listener) {
         loop {
             let stream = listener.accept().await;
-            tokio::spawn(self.clone().attend(channel, stream));
+            let span = info_span!(parent: None, "client", %channel, origin = Empty, session = Empty);
+            tokio::spawn(self.clone().attend(channel, stream).instrument(span));
         }
     }
 
@@ -40,7 +45,8 @@ impl Proxy {
             }
         };
         self.metrics.connections.increment();
-        debug!(%channel, %origin, "connected");
+        Span::current().record("origin", field::display(origin));
+        debug!("connected");
         let ended = match channel {
             Channel::Shell | Channel::Control | Channel::Stdin => {
                 let connection = self.register(channel, origin, &peer);
@@ -75,10 +81,10 @@ impl Proxy {
 
     fn log_end(&self, channel: Channel, origin: Origin, ended: Result<(), PeerError>) {
         match ended {
-            Ok(()) => debug!(%channel, %origin, "disconnected"),
+            Ok(()) => debug!("disconnected"),
             // A client that is killed resets its connections: nothing to worry anyone with.
             Err(reason @ (PeerError::Io(_) | PeerError::Torn)) => {
-                debug!(%channel, %origin, %reason, "disconnected")
+                debug!(%reason, "disconnected")
             }
             Err(reason) => {
                 self.metrics.refused_connections.increment();

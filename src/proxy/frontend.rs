@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use thiserror::Error;
-use tracing::debug;
+use tracing::{Span, debug};
 
 use super::{
     Proxy,
@@ -136,6 +136,7 @@ impl Proxy {
         let found = known.iter().position(|(client, _)| client.session.as_str() == session);
         let index = found.unwrap_or_else(|| {
             let client = ClientId { profile: connection.profile, session: SessionId::from(session) };
+            Span::current().record("session", session);
             let gate = self.client_arrived(connection, &client);
             known.push((client, gate));
             known.len() - 1

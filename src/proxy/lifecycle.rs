@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use jupyter_protocol::{ExecutionState, KernelInfoRequest, ShutdownRequest};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
-use tracing::{info, warn};
+use tracing::{Instrument, info, info_span, warn};
 
 use super::{
     Proxy,
@@ -40,7 +40,8 @@ impl Proxy {
         let (handle, events) = supervise(self.provisioner.clone(), order, None, self.limits.clone());
         let kernel = Arc::new(Kernel::new(id.clone(), runtime_index, runtime, handle));
         self.kernels.insert(id.clone(), kernel.clone());
-        tokio::spawn(self.clone().follow(kernel, events));
+        let span = info_span!(parent: None, "kernel", %id, runtime = %kernel.runtime.name);
+        tokio::spawn(self.clone().follow(kernel, events).instrument(span));
     }
 
     /// Launches kernels until each runtime has as many in reserve as its `pool` says.
@@ -122,10 +123,10 @@ impl Proxy {
         for (source, peer) in
             past.into_iter().map(|(channel, peer)| (source(channel, true), peer)).chain(present)
         {
-            readers.spawn(self.clone().serve_replies(source, peer));
+            readers.spawn(self.clone().serve_replies(source, peer).in_current_span());
         }
-        readers.spawn(self.clone().serve_iopub(source(Channel::IoPub, false), iopub));
-        readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat));
+        readers.spawn(self.clone().serve_iopub(source(Channel::IoPub, false), iopub).in_current_span());
+        readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat).in_current_span());
         let owes = self.table.lock().outstanding_where(&kernel.id, ReturnAddress::is_from_before) > 0;
         let state = if owes { ExecutionState::Busy } else { ExecutionState::Idle };
         if *kernel.fanout().state() != state {
@@ -146,7 +147,7 @@ impl Proxy {
     /// The process is gone and comes back: everyone who waited is told why in vain.
     fn kernel_is_down(&self, kernel: &Kernel, downfall: &Downfall) {
         let failure = explain(kernel, downfall, true);
-        warn!(kernel = %kernel.id, reason = failure.evalue, "kernel is down");
+        warn!(reason = failure.evalue, "kernel is down");
         let lost = self.lose_process(kernel);
         self.fail_all(lost, &failure);
         self.announce(kernel, [self.voice.error(&failure, &Bytes::new())]);
@@ -164,7 +165,7 @@ impl Proxy {
 
     fn kernel_is_gone(&self, kernel: &Kernel, downfall: &Downfall) {
         let failure = explain(kernel, downfall, false);
-        info!(kernel = %kernel.id, reason = failure.evalue, "kernel is gone");
+        info!(reason = failure.evalue, "kernel is gone");
         if !matches!(downfall, Downfall::Stopped) {
             self.announce(kernel, [self.voice.error(&failure, &Bytes::new())]);
             self.set_state(kernel, ExecutionState::Dead);

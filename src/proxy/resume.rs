@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use tracing::{info, warn};
+use tracing::{Instrument, info, info_span, warn};
 
 use super::{
     Proxy,
@@ -76,7 +76,8 @@ impl Proxy {
             self.kernels.insert(remembered.id.clone(), kernel.clone());
             table.recall_kernel(remembered, runtime_index)
         });
-        tokio::spawn(self.clone().follow(kernel, events));
+        let span = info_span!(parent: None, "kernel", id = %remembered.id, runtime = %kernel.runtime.name);
+        tokio::spawn(self.clone().follow(kernel, events).instrument(span));
     }
 
     /// A request that was not answered: its kernel may still answer it; what reached none is failed.
