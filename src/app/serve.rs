@@ -32,7 +32,7 @@ use crate::{
     shutdown::Shutdown,
     state::StateDirectory,
 };
-use past::Past;
+use past::Found;
 
 /// The fleet's own directory in Jupyter's runtime directory. Its name must not match `*fleet*`: clients that are told
 /// `--existing fleet` take the newest match, and this is not the published file.
@@ -70,18 +70,19 @@ async fn run(
     let (listeners, published) = publish::bind(&settings, &state).await?;
     let limits = Arc::new(config.limits);
     let hidden = settings.key.map(|key| key.variable);
-    let past = Past::find(&state, runtimes)?;
+    let Found { past, retired, journal } = past::find(&state, runtimes)?;
     let proxy = Proxy::new(Parts {
         signer: Signer::new(published.signature_scheme, published.key.as_ref()),
         published: published.clone(),
         default_runtime: position(runtimes),
-        runtimes: runtimes.iter().cloned().chain(past.retired).collect(),
+        runtimes: runtimes.iter().cloned().chain(retired).collect(),
         provisioner: Arc::new(Local::new(state.path().to_owned(), hidden, raise_open_files())),
         limits: limits.clone(),
         restart: config.restart,
-        journal: past.journal,
+        journal,
+        bounds: config.bounds,
     });
-    proxy.resume(past.registry, past.owed);
+    proxy.resume(past).await;
     let mut doors = JoinSet::new();
     for (channel, listener) in listeners {
         doors.spawn(proxy.clone().accept(channel, listener));
@@ -91,6 +92,7 @@ async fn run(
     state.remember_published(&published)?;
     write_connection_file(&settings.connection_file, &published)?;
     proxy.fill_pools();
+    doors.spawn(proxy.clone().cull_idle_kernels());
     let told = tell(out, &published, &settings.connection_file, &directories.runtime);
     if told.is_ok() {
         shutdown.asked().await;

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use jupyter_protocol::ExecutionState;
 use tracing::debug;
 
-use super::{Proxy, connection::ReturnAddress, kernel::Kernel, returning::Due};
+use super::{
+    Proxy, broadcast::Broadcast, connection::ReturnAddress, fanout::Profiles, kernel::Kernel, returning::Due,
+};
 use crate::{
     channel::Channel,
-    id::{ClientId, ProfileId},
+    id::ClientId,
     jupyter::{
         header::{Header, Parent, peek_execution_state},
         message::{Body, Unverified, Verified},
@@ -82,8 +84,7 @@ impl Proxy {
 
     /// Signs a message for a client and queues it at its return address, or where the client is now.
     pub(super) fn send(&self, client: &ClientId, address: &ReturnAddress, body: Body, flushes: &mut Flushes) {
-        let Some(signer) = self.signer(client.profile) else { return };
-        let signed = signer.sign(body);
+        let signed = address.connection.profile.signer.sign(body);
         let mut connection = address.connection.clone();
         let mut pushed = connection.outbox.push(&address.envelope, &signed);
         if pushed == Err(PushError::Closed)
@@ -122,15 +123,16 @@ impl Proxy {
                 Some(ended) => break ended,
                 None => self.give_notices(kernel),
             }
+            let profiles = kernel.fanout().profiles();
             for message in batch.drain(..).filter_map(|event| self.verify(&source, event)) {
-                self.publish(kernel, message);
+                self.publish(kernel, message, &profiles);
             }
             kernel.fanout().flush();
         };
         self.channel_ended(&source, ended);
     }
 
-    fn publish(&self, kernel: &Kernel, message: Verified) {
+    fn publish(&self, kernel: &Kernel, message: Verified, profiles: &Profiles) {
         let Ok(header) = Header::peek(&message) else {
             return self.stray(kernel, "an iopub message without a header");
         };
@@ -143,16 +145,20 @@ impl Proxy {
         if let Some(state) = &state {
             self.heard_status(kernel, &message, state);
         }
+        kernel.speaks();
         self.metrics.published.increment();
-        let Some(signer) = self.signer(ProfileId::DEFAULT) else { return };
         let (envelope, body) = message.into_parts();
-        let signed = signer.sign(body);
+        let mut message = Broadcast::new(body);
+        for profile in profiles {
+            // Before the fanout is locked: a large message takes its time. Whoever joins meanwhile is seen to below.
+            message.signed_for(profile);
+        }
         let mut fanout = kernel.fanout();
         if let Some(state) = state {
             fanout.set_state(state);
-            return fanout.publish_status(&envelope, &signed, &self.voice, signer);
+            return fanout.publish_status(&envelope, &mut message, &self.voice);
         }
-        for _ in 0..fanout.publish(&envelope, &signed) {
+        for _ in 0..fanout.publish(&envelope, &mut message) {
             self.metrics.lost.increment();
         }
     }
@@ -166,9 +172,7 @@ impl Proxy {
     }
 
     fn give_notices(&self, kernel: &Kernel) {
-        if let Some(signer) = self.signer(ProfileId::DEFAULT) {
-            kernel.fanout().give_notices(&self.voice, signer);
-        }
+        kernel.fanout().give_notices(&self.voice);
     }
 
     fn verify(&self, source: &Source, event: Event) -> Option<Verified> {

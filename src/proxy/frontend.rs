@@ -111,7 +111,7 @@ impl Proxy {
         flushes: &mut Flushes,
     ) -> Result<(), Refused> {
         let unverified = Unverified::split(frames)?;
-        let signer = self.signer(connection.profile).ok_or(BadSignature)?;
+        let signer = &connection.profile.signer;
         let message = signer.verify(unverified)?;
         if signer.is_signing() && !self.replays.lock().is_new(message.fingerprint()) {
             return Err(Refused::Replayed);
@@ -135,7 +135,7 @@ impl Proxy {
     ) -> &'a (ClientId, Arc<Gate>) {
         let found = known.iter().position(|(client, _)| client.session.as_str() == session);
         let index = found.unwrap_or_else(|| {
-            let client = ClientId { profile: connection.profile, session: SessionId::from(session) };
+            let client = ClientId { profile: connection.profile.id, session: SessionId::from(session) };
             Span::current().record("session", session);
             let gate = self.client_arrived(connection, &client);
             known.push((client, gate));
@@ -189,11 +189,11 @@ impl Proxy {
             header: Bytes::copy_from_slice(message.body().header()),
             entry,
         };
-        let request = Request { client, kind };
+        let request = Request { client, kind, defaults: &connection.profile.defaults };
         let (decision, forward) = self.with_table(|table, now| {
             let decision = table.decide(&request, || wishes(&message), KernelId::random, now);
-            if let Decision::Launch(id, runtime) | Decision::KnownInfo(id, Some(runtime)) = &decision {
-                self.launch(id, *runtime);
+            if let Decision::Launch(id, launch) | Decision::KnownInfo(id, Some(launch)) = &decision {
+                self.launch(id, launch);
             }
             let to = match &decision {
                 Decision::Forward(id) | Decision::Launch(id, _) => self.kernel(id),

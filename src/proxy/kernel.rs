@@ -10,10 +10,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use jupyter_protocol::ExecutionState;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{connection::ReturnAddress, fanout::Fanout};
 use crate::{
+    byte_size::ByteSize,
     channel::Channel,
     fleet::{KernelHandle, ProcessRecord},
     frames::Frames,
@@ -36,6 +38,8 @@ pub(super) struct Kernel {
     pub(super) id: KernelId,
     pub(super) runtime_index: usize,
     pub(super) runtime: Arc<Runtime>,
+    /// The most memory that it may use.
+    pub(super) memory_limit: Option<ByteSize>,
     pub(super) handle: KernelHandle,
     pub(super) fanout: Mutex<Fanout>,
     link: Mutex<Link>,
@@ -45,6 +49,8 @@ pub(super) struct Kernel {
     used: AtomicBool,
     /// It has not echoed a ping for too long.
     unresponsive: AtomicBool,
+    /// It has said something on iopub since it was last asked whether it is active.
+    spoke: AtomicBool,
     /// Those who asked who the kernel is before it was known; `None` once it is, or never will be.
     curious: Mutex<Option<Vec<(ClientId, ReturnAddress)>>>,
 }
@@ -100,6 +106,7 @@ impl Kernel {
         id: KernelId,
         runtime_index: usize,
         runtime: Arc<Runtime>,
+        memory_limit: Option<ByteSize>,
         handle: KernelHandle,
     ) -> Self {
         Self {
@@ -107,12 +114,14 @@ impl Kernel {
             id,
             runtime_index,
             runtime,
+            memory_limit,
             handle,
             link: Mutex::new(Link::Down { held: VecDeque::new(), bytes: 0 }),
             process: Mutex::new(None),
             life: AtomicU64::new(0),
             used: AtomicBool::new(false),
             unresponsive: AtomicBool::new(false),
+            spoke: AtomicBool::new(false),
             curious: Mutex::new(Some(Vec::new())),
         }
     }
@@ -279,6 +288,21 @@ impl Kernel {
     /// Whether this is the first time that somebody got something done by this kernel.
     pub(super) fn first_use(&self) -> bool {
         !self.used.load(Ordering::Relaxed) && !self.used.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether somebody got something done by it.
+    pub(super) fn was_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// It says something on iopub.
+    pub(super) fn speaks(&self) {
+        self.spoke.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it runs something, or has said anything since this was last asked.
+    pub(super) fn is_active(&self) -> bool {
+        self.spoke.swap(false, Ordering::Relaxed) || *self.fanout().state() == ExecutionState::Busy
     }
 
     /// Somebody wants to know who the kernel is, as soon as that is known. `false`: it is known now, or never will be.

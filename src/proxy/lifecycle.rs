@@ -14,6 +14,7 @@ use tracing::{Instrument, info, info_span, warn};
 use super::{
     Proxy,
     backend::Source,
+    broadcast::Broadcast,
     connection::ReturnAddress,
     explain::explain,
     kernel::{Kernel, Known, Outboxes},
@@ -21,42 +22,47 @@ use super::{
 use crate::{
     channel::Channel,
     fleet::{Channels, Downfall, KernelEvent, LaunchOrder, supervise},
-    id::{KernelId, ProfileId},
+    id::KernelId,
     jupyter::{header::username, message::Body, reply::Failure},
-    route::Outstanding,
+    route::{Launch, Outstanding},
 };
 
 /// How long what a dead kernel had sent is still read.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
 impl Proxy {
-    /// Launches a kernel of the runtime with this index. Called with the table locked: whoever is routed to the kernel
-    /// finds it here.
-    pub(super) fn launch(self: &Arc<Self>, id: &KernelId, runtime_index: usize) {
+    /// Launches a kernel. Called with the table locked: whoever is routed to the kernel finds it here.
+    pub(super) fn launch(self: &Arc<Self>, id: &KernelId, launch: &Launch) {
+        let Launch { runtime: runtime_index, memory_limit, ref displaced } = *launch;
         let Some(runtime) = self.runtimes.get(runtime_index).cloned() else { return };
+        for reserve in displaced {
+            self.stop_kernel(reserve, &format!("it was in reserve, and kernel {id} needs its room"));
+        }
         info!(kernel = %id, runtime = %runtime.name, "launching");
-        let order =
-            LaunchOrder { kernel: id.clone(), runtime: runtime.clone(), memory_limit: runtime.memory_limit };
+        let order = LaunchOrder { kernel: id.clone(), runtime: runtime.clone(), memory_limit };
         let (handle, events) = supervise(self.provisioner.clone(), order, None, self.limits.clone());
-        let kernel = Arc::new(Kernel::new(id.clone(), runtime_index, runtime, handle));
+        let kernel = Arc::new(Kernel::new(id.clone(), runtime_index, runtime, memory_limit, handle));
         self.kernels.insert(id.clone(), kernel.clone());
         let span = info_span!(parent: None, "kernel", %id, runtime = %kernel.runtime.name);
         tokio::spawn(self.clone().follow(kernel, events).instrument(span));
     }
 
-    /// Launches kernels until each runtime has as many in reserve as its `pool` says.
+    /// Launches kernels until each runtime has as many in reserve as its `pool` says, or the fleet's bounds are reached.
     pub fn fill_pools(self: &Arc<Self>) {
         if self.is_stopping() {
             return;
         }
-        let runtimes = self.runtimes.iter().enumerate();
-        for (index, runtime) in runtimes.filter(|(_, runtime)| runtime.pool > 0) {
+        for (index, runtime) in self.runtimes.iter().enumerate() {
+            let pool = runtime.pool_size(index == self.default_runtime);
             self.with_table(|table, _| {
-                for _ in table.pristine_kernels(index)..runtime.pool {
-                    let id = KernelId::random();
-                    if table.launch(&id, index).is_some() {
-                        self.launch(&id, index);
+                for _ in table.pristine_kernels(index)..pool {
+                    if !table.has_room_for(index) {
+                        return;
                     }
+                    let id = KernelId::random();
+                    let memory_limit = runtime.memory_limit;
+                    table.launch(&id, index);
+                    self.launch(&id, &Launch { runtime: index, memory_limit, displaced: Vec::new() });
                 }
             });
         }
@@ -163,7 +169,7 @@ impl Proxy {
         })
     }
 
-    fn kernel_is_gone(&self, kernel: &Kernel, downfall: &Downfall) {
+    fn kernel_is_gone(self: &Arc<Self>, kernel: &Kernel, downfall: &Downfall) {
         let failure = explain(kernel, downfall, false);
         info!(reason = failure.evalue, "kernel is gone");
         if !matches!(downfall, Downfall::Stopped) {
@@ -179,8 +185,13 @@ impl Proxy {
             self.fail(&client, "kernel_info_request", &address, &failure);
         }
         self.kernels.remove(&kernel.id);
+        self.close_door(&kernel.id);
         self.kernels_changed.notify_waiters();
         self.registry_changed.notify_one();
+        if kernel.was_used() {
+            // There may be room again. (What gave way to others, or never came up, would only do so again.)
+            self.fill_pools();
+        }
     }
 
     fn fail_all(&self, lost: Vec<Outstanding<ReturnAddress>>, failure: &Failure) {
@@ -227,12 +238,11 @@ impl Proxy {
     }
 
     /// Says something on iopub to everyone who hears a kernel.
-    fn announce(&self, kernel: &Kernel, bodies: impl IntoIterator<Item = Body>) {
-        let Some(signer) = self.signer(ProfileId::DEFAULT) else { return };
+    pub(super) fn announce(&self, kernel: &Kernel, bodies: impl IntoIterator<Item = Body>) {
         let mut fanout = kernel.fanout();
         let envelope = fanout.topic();
         for body in bodies {
-            fanout.publish(&envelope, &signer.sign(body));
+            fanout.publish(&envelope, &mut Broadcast::new(body));
         }
         fanout.flush();
     }

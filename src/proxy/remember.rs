@@ -1,6 +1,7 @@
 //! Writing down what the next `serve` must know, whenever it changes.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -9,9 +10,11 @@ use tracing::error;
 
 use super::{Proxy, kernel::Kernel};
 use crate::{
-    id::ClientId,
+    id::{ClientId, KernelId},
+    jupyter::connection_file::ConnectionFile,
     route::{RememberedClient, RememberedKernel},
-    state::{BindingRecord, KernelRecord, Registry},
+    runtimes::write_connection_file,
+    state::{BindingRecord, KernelRecord, Registry, door_file},
 };
 
 impl Proxy {
@@ -31,10 +34,26 @@ impl Proxy {
     /// Writes the registry as things are now.
     pub fn write_registry(&self, path: &Path) {
         // Whoever writes last has looked last.
-        let _turn = self.registry_turn.lock();
+        let mut doors = self.registry_turn.lock();
+        self.write_doors(path, &mut doors);
         if let Err(error) = self.registry().save(path) {
             error!(%error, "what the fleet knows is not on disk: a serve after this one will not find its kernels");
         }
+    }
+
+    /// Doors have keys, which have no place in a file that is there to be shown.
+    fn write_doors(&self, registry: &Path, on_disk: &mut BTreeSet<KernelId>) {
+        let open: BTreeMap<KernelId, ConnectionFile> = self.doors().into_iter().collect();
+        for (kernel, file) in open.iter().filter(|(kernel, _)| !on_disk.contains(*kernel)) {
+            if let Err(error) = write_connection_file(&door_file(registry, kernel), file) {
+                error!(%error, "the clients of a kernel's door will have to connect anew after a restart");
+            }
+        }
+        for closed in on_disk.iter().filter(|kernel| !open.contains_key(*kernel)) {
+            // It may never have been written.
+            let _ = std::fs::remove_file(door_file(registry, closed));
+        }
+        *on_disk = open.into_keys().collect();
     }
 
     fn registry(&self) -> Registry {

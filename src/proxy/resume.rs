@@ -14,14 +14,26 @@ use super::{
 use crate::{
     fleet::{Acquaintance, Earlier, LaunchOrder, supervise},
     id::KernelId,
-    jupyter::{message::Envelope, reply::Failure},
+    jupyter::{connection_file::ConnectionFile, message::Envelope, reply::Failure},
     route::Outstanding,
     state::{Asked, BindingRecord, Entry, KernelRecord, Registry},
 };
 
+/// What an earlier `serve` left.
+#[derive(Debug)]
+pub struct Past {
+    /// Its kernels and clients.
+    pub registry: Registry,
+    /// Its kernels' doors.
+    pub doors: Vec<(KernelId, ConnectionFile)>,
+    /// Requests that it has not answered.
+    pub owed: Vec<(Entry, Asked)>,
+}
+
 impl Proxy {
     /// Takes up what an earlier `serve` left. Before the first connection is accepted.
-    pub fn resume(self: &Arc<Self>, registry: Registry, owed: Vec<(Entry, Asked)>) {
+    pub async fn resume(self: &Arc<Self>, past: Past) {
+        let Past { registry, doors, owed } = past;
         let bound: HashSet<_> = registry.bindings.iter().map(|binding| &binding.remembered.client).collect();
         let owing: HashSet<&KernelId> = registry
             .bindings
@@ -37,6 +49,12 @@ impl Proxy {
         );
         for record in &registry.kernels {
             self.take_over(record, owing.contains(&record.remembered.id));
+        }
+        for (kernel, file) in doors {
+            self.registry_turn.lock().insert(kernel.clone());
+            if let Err(error) = self.reopen_door(&kernel, file).await {
+                warn!(%kernel, %error, "a kernel's door cannot be opened again: its clients have to connect anew");
+            }
         }
         for BindingRecord { remembered, identity } in &registry.bindings {
             self.with_table(|table, now| table.recall_client(remembered, now));
@@ -71,7 +89,13 @@ impl Proxy {
         };
         let earlier = Some(Earlier { record: process, known });
         let (handle, events) = supervise(self.provisioner.clone(), order, earlier, self.limits.clone());
-        let kernel = Arc::new(Kernel::new(remembered.id.clone(), runtime_index, runtime, handle));
+        let kernel = Arc::new(Kernel::new(
+            remembered.id.clone(),
+            runtime_index,
+            runtime,
+            remembered.memory_limit,
+            handle,
+        ));
         self.with_table(|table, _| {
             self.kernels.insert(remembered.id.clone(), kernel.clone());
             table.recall_kernel(remembered, runtime_index)
@@ -89,9 +113,10 @@ impl Proxy {
             return self.journal.answered(entry);
         }
         self.returning.expect(identity.clone(), client.clone(), origin);
+        let Some(profile) = self.profile(client.profile) else { return self.journal.answered(entry) };
         let frames = envelope.iter().filter_map(|frame| hex::decode(frame).ok()).map(Bytes::from);
         let address = ReturnAddress {
-            connection: connection_before(channel, client.profile, origin, identity),
+            connection: connection_before(channel, profile, origin, identity),
             envelope: Envelope::new(frames),
             header: header.into(),
             entry,

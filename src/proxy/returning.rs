@@ -19,9 +19,10 @@ use super::{
     Proxy,
     connection::{Connection, ReturnAddress},
     kernel::same_peer,
+    profile::Profile,
 };
 use crate::{
-    id::{ClientId, ConnectionId, Origin, ProfileId},
+    id::{ClientId, ConnectionId, Origin},
     jupyter::{message::Body, reply::Failure},
     net::Flushes,
 };
@@ -76,7 +77,7 @@ impl Returning {
         let expected = self.expected.get(&connection.identity)?;
         let same =
             same_peer((&expected.origin, &connection.identity), (&connection.origin, &connection.identity));
-        (same && expected.client.profile == connection.profile).then(|| expected.client.clone())
+        (same && expected.client.profile == connection.profile.id).then(|| expected.client.clone())
     }
 
     fn owe(&self, client: &ClientId, debt: Debt) {
@@ -141,7 +142,7 @@ impl Proxy {
 /// is found by it.
 pub(super) fn connection_before(
     channel: crate::channel::Channel,
-    profile: ProfileId,
+    profile: Arc<Profile>,
     origin: Origin,
     identity: Bytes,
 ) -> Arc<Connection> {

@@ -49,6 +49,7 @@ impl<A> Table<A> {
         }
         kernel.clients.insert(client.clone());
         self.revision += 1;
+        kernel.idle.interrupt();
         self.audience.bind(client, Some(id.clone()));
         self.forget_oldest(id);
     }

@@ -5,8 +5,11 @@ use std::{
     time::Instant,
 };
 
-use super::{Candidate, Change, Offer, Outstanding, Settings, audience::Audience, in_flight::InFlight};
-use crate::id::{ClientId, ConnectionId, KernelId, Origin};
+use super::{
+    Candidate, Change, Offer, Outstanding, Settings, attendance::Place, audience::Audience, cull::Idle,
+    in_flight::InFlight,
+};
+use crate::id::{ClientId, ConnectionId, KernelId, Origin, ProfileId};
 
 /// Where a kernel is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +47,7 @@ pub(super) struct Kernel<A> {
     pub(super) state: KernelState,
     pub(super) clients: BTreeSet<ClientId>,
     pub(super) in_flight: InFlight<A>,
+    pub(super) idle: Idle,
     pub(super) born: u64,
 }
 
@@ -80,6 +84,7 @@ impl<A> Table<A> {
             state: KernelState::Starting,
             clients: BTreeSet::new(),
             in_flight: InFlight::default(),
+            idle: Idle::default(),
             born: self.births,
         };
         self.births += 1;
@@ -128,12 +133,13 @@ impl<A> Table<A> {
 
     /// Kernels of a runtime that nobody has had yet.
     pub fn pristine_kernels(&self, runtime: usize) -> usize {
-        self.kernels.values().filter(|kernel| kernel.pristine && kernel.runtime == runtime).count()
+        let ready = |kernel: &&Kernel<A>| kernel.pristine && kernel.state != KernelState::Stopping;
+        self.kernels.values().filter(ready).filter(|kernel| kernel.runtime == runtime).count()
     }
 
-    /// The youngest of the kernels that connections of this origin belong to.
-    pub fn kernel_at(&self, origin: &Origin) -> Option<KernelId> {
-        let kernels = self.audience.kernels_at(origin).into_iter();
+    /// The youngest of the kernels that connections of this origin belong to, by this connection file.
+    pub fn kernel_at(&self, profile: ProfileId, origin: Origin) -> Option<KernelId> {
+        let kernels = self.audience.kernels_at(&Place { profile, origin }).into_iter();
         kernels.max_by_key(|id| self.kernels.get(id).map(|kernel| kernel.born))
     }
 
@@ -160,8 +166,8 @@ impl<A> Table<A> {
     // Subscribers.
 
     /// An iopub connection has been accepted.
-    pub fn subscriber_arrived(&mut self, subscriber: ConnectionId, origin: Origin) {
-        self.audience.subscriber_arrived(subscriber, origin);
+    pub fn subscriber_arrived(&mut self, subscriber: ConnectionId, profile: ProfileId, origin: Origin) {
+        self.audience.subscriber_arrived(subscriber, Place { profile, origin });
     }
 
     /// How many subscriptions it has now.

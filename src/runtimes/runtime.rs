@@ -4,6 +4,7 @@ use std::{
     fmt,
     num::{NonZeroU16, NonZeroUsize},
     path::PathBuf,
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -37,10 +38,12 @@ pub struct Runtime {
     pub transport: Transport,
     /// Who chooses a kernel's key and ports.
     pub connection: ConnectionMode,
-    /// How many kernels are kept warm, ready for the next client.
-    pub pool: usize,
+    /// How many kernels are kept warm, ready for the next client; `None` is one of the default runtime, else none.
+    pub pool: Option<usize>,
     /// The most clients that share a kernel; `None` is no bound.
     pub max_clients: Option<NonZeroUsize>,
+    /// After which idle time a kernel is stopped; `None` is never.
+    pub cull_after: Option<Duration>,
     /// Whether the kernel has a debugger.
     pub debugger: bool,
     /// Where the runtime was found.
@@ -113,8 +116,9 @@ impl Runtime {
             interrupt_mode: InterruptMode::Message,
             transport: Transport::Ipc,
             connection: ConnectionMode::Given,
-            pool: 0,
+            pool: None,
             max_clients: None,
+            cull_after: None,
             debugger: false,
             source: RuntimeSource::BuiltIn,
         }
@@ -126,6 +130,13 @@ impl Runtime {
 /// ipc keeps other users of the machine out, but few kernels know it: ipykernel does.
 pub fn usual_transport(argv: &[String]) -> Transport {
     if argv.iter().any(|argument| argument.contains("ipykernel")) { Transport::Ipc } else { Transport::Tcp }
+}
+
+impl Runtime {
+    /// How many of its kernels are kept warm.
+    pub fn pool_size(&self, is_default: bool) -> usize {
+        self.pool.unwrap_or(usize::from(is_default))
+    }
 }
 
 impl CommandValues<'_> {

@@ -10,6 +10,7 @@ use std::{
 use thiserror::Error;
 
 use crate::{
+    id::KernelId,
     jupyter::connection_file::ConnectionFile,
     runtimes::{FileError, create_private_directory, read_connection_file, write_connection_file},
 };
@@ -94,6 +95,11 @@ impl StateDirectory {
         self.path.join("requests.log")
     }
 
+    /// The connection file of a kernel's door, if it had one.
+    pub fn door(&self, kernel: &KernelId) -> Option<ConnectionFile> {
+        read_connection_file(&door_file(&self.registry(), kernel)).ok()
+    }
+
     /// What was published last: clients know these ports and this key.
     pub fn published(&self) -> Option<ConnectionFile> {
         let file = self.path.join("published.json");
@@ -111,6 +117,11 @@ impl StateDirectory {
     pub fn remember_published(&self, published: &ConnectionFile) -> Result<(), FileError> {
         write_connection_file(&self.path.join("published.json"), published)
     }
+}
+
+/// Where the connection file of a kernel's door is, beside the registry.
+pub fn door_file(registry: &Path, kernel: &KernelId) -> PathBuf {
+    registry.with_file_name(format!("door-{kernel}.json"))
 }
 
 #[cfg(test)]

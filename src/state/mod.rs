@@ -8,6 +8,6 @@ mod directory;
 mod journal;
 mod registry;
 
-pub use directory::{StateDirectory, StateError};
+pub use directory::{StateDirectory, StateError, door_file};
 pub use journal::{Asked, Entry, Journal};
 pub use registry::{BindingRecord, KernelRecord, Registry};

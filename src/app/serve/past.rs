@@ -7,43 +7,42 @@ use tracing::{info, warn};
 
 use crate::{
     fleet::{Belonging, ProcessRecord, belongings, kill_all, seconds_since_epoch},
+    proxy::Past,
     route::RememberedKernel,
     runtimes::{Runtime, Runtimes},
-    state::{Asked, Entry, Journal, KernelRecord, Registry, StateDirectory},
+    state::{Journal, KernelRecord, Registry, StateDirectory},
 };
 
-/// What the last `serve` left.
-pub(super) struct Past {
-    /// Its kernels and clients.
-    pub(super) registry: Registry,
+/// What was found.
+pub(super) struct Found {
+    /// What the last `serve` left.
+    pub(super) past: Past,
     /// Runtimes of its kernels that are not to be had any more.
     pub(super) retired: Vec<Arc<Runtime>>,
     /// The journal, to go on with.
     pub(super) journal: Journal,
-    /// Requests that it has not answered.
-    pub(super) owed: Vec<(Entry, Asked)>,
 }
 
-impl Past {
-    /// Reads the directory. Living kernels that it does not tell of are ended if it is whole; if it is lost, they are
-    /// taken up, each for those who ask for it by its id, since nobody knows whose they were.
-    pub(super) fn find(state: &StateDirectory, runtimes: &Runtimes) -> anyhow::Result<Self> {
-        let read = Registry::load(&state.registry());
-        let living = belongings(state.path());
-        let registry = match read {
-            Some(registry) => {
-                let known = |one: &Belonging| registry.knows(&one.kernel, one.leader);
-                kill_all(&living.into_iter().filter(|one| !known(one)).collect::<Vec<_>>());
-                registry
-            }
-            None => rebuild(state, runtimes, &living),
-        };
-        let path = state.journal();
-        let (journal, owed) =
-            Journal::open(&path).with_context(|| format!("cannot use the journal {}", path.display()))?;
-        let retired = retired(&registry, runtimes);
-        Ok(Self { registry, retired, journal, owed })
-    }
+/// Reads the directory. Living kernels that it does not tell of are ended if it is whole; if it is lost, they are taken
+/// up, each for those who ask for it by its id, since nobody knows whose they were.
+pub(super) fn find(state: &StateDirectory, runtimes: &Runtimes) -> anyhow::Result<Found> {
+    let read = Registry::load(&state.registry());
+    let living = belongings(state.path());
+    let registry = match read {
+        Some(registry) => {
+            let known = |one: &Belonging| registry.knows(&one.kernel, one.leader);
+            kill_all(&living.into_iter().filter(|one| !known(one)).collect::<Vec<_>>());
+            registry
+        }
+        None => rebuild(state, runtimes, &living),
+    };
+    let path = state.journal();
+    let (journal, owed) =
+        Journal::open(&path).with_context(|| format!("cannot use the journal {}", path.display()))?;
+    let retired = retired(&registry, runtimes);
+    let ids = registry.kernels.iter().map(|kernel| kernel.remembered.id.clone());
+    let doors = ids.filter_map(|id| Some((id.clone(), state.door(&id)?))).collect();
+    Ok(Found { past: Past { registry, doors, owed }, retired, journal })
 }
 
 fn rebuild(state: &StateDirectory, runtimes: &Runtimes, living: &[Belonging]) -> Registry {
