@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct KernelId(Arc<str>);
 
 /// The `session` of a message header: one per Jupyter client.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionId(Arc<str>);
 
 /// The `msg_id` of a message header, chosen by whoever sent it.
@@ -18,7 +18,7 @@ pub struct MsgId(Arc<str>);
 
 /// Which connection file a client used: its key, and the ports that go with it. The published one is
 /// [`ProfileId::DEFAULT`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct ProfileId(pub u64);
 
 impl ProfileId {
@@ -33,7 +33,7 @@ impl ProfileId {
 }
 
 /// A client: one session, by way of one connection file.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct ClientId {
     /// The connection file whose key verified the client's messages.
     pub profile: ProfileId,
@@ -45,8 +45,14 @@ pub struct ClientId {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ConnectionId(pub u64);
 
+impl ConnectionId {
+    /// A connection to an earlier `serve`, which ended with it.
+    pub const BEFORE: Self = Self(0);
+}
+
 /// Where a connection comes from; what decides which kernels an iopub subscriber hears.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// A process of this machine.
     Process {

@@ -59,6 +59,8 @@ pub struct Limits {
     pub linger_ms: u64,
     /// How long a client waits for a starting kernel before it is told what is known of its runtime.
     pub cold_start_ms: u64,
+    /// Longest log of a kernel; as much of its end again is kept when it is shortened.
+    pub log_bytes: u64,
     /// How long an isolated kernel outlives its client: nobody else can ever use it. A laptop that was closed in the
     /// evening is opened the next morning.
     pub abandoned_after_ms: u64,
@@ -96,6 +98,7 @@ impl Default for Limits {
             widen_after_ms: 2_000,
             linger_ms: 30_000,
             cold_start_ms: 2_000,
+            log_bytes: 10 << 20,
             abandoned_after_ms: 24 * 60 * 60 * 1000,
             launch_ms: 55_000,
             stop_ms: 3_000,

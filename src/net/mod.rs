@@ -18,7 +18,7 @@ mod stream;
 
 pub use admission::Refused;
 pub use admit::Gatehouse;
-pub use channels::bind_channels;
+pub use channels::{bind_again, bind_channels};
 pub use dial::{DialError, dial};
 pub use listener::{BindError, Listener};
 pub use origin::Origins;

@@ -6,7 +6,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use tracing::{debug, info};
+use tracing::{
+    Instrument, Span, debug,
+    field::{self, Empty},
+    info, info_span,
+};
 
 use super::{Proxy, connection::Connection, profile::Profile};
 use crate::{
@@ -33,7 +37,8 @@ impl Proxy {
     ) {
         loop {
             let stream = listener.accept().await;
-            tokio::spawn(self.clone().attend(profile.clone(), channel, stream));
+            let span = info_span!(parent: None, "client", %channel, origin = Empty, session = Empty);
+            tokio::spawn(self.clone().attend(profile.clone(), channel, stream).instrument(span));
         }
     }
 
@@ -52,7 +57,8 @@ impl Proxy {
             }
         };
         self.metrics.connections.increment();
-        debug!(%channel, %origin, "connected");
+        Span::current().record("origin", field::display(origin));
+        debug!("connected");
         let ended = match channel {
             Channel::Shell | Channel::Control | Channel::Stdin => {
                 let connection = self.register(profile, channel, origin, &peer);
@@ -93,10 +99,10 @@ impl Proxy {
 
     fn log_end(&self, channel: Channel, origin: Origin, ended: Result<(), PeerError>) {
         match ended {
-            Ok(()) => debug!(%channel, %origin, "disconnected"),
+            Ok(()) => debug!("disconnected"),
             // A client that is killed resets its connections: nothing to worry anyone with.
             Err(reason @ (PeerError::Io(_) | PeerError::Torn)) => {
-                debug!(%channel, %origin, %reason, "disconnected")
+                debug!(%reason, "disconnected")
             }
             Err(reason) => {
                 self.metrics.refused_connections.increment();

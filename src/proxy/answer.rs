@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::sleep;
 use tracing::info;
 
-use super::{Proxy, connection::ReturnAddress, kernel::Kernel};
+use super::{Proxy, connection::ReturnAddress, kernel::Kernel, returning::Due};
 use crate::{
     id::ClientId,
     jupyter::{
@@ -121,6 +121,9 @@ impl Proxy {
 
     /// Fails a request as a kernel would: in the cell, and in the reply.
     pub(super) fn fail(&self, client: &ClientId, msg_type: &str, address: &ReturnAddress, failure: &Failure) {
+        if self.is_owed(client, address, || Due::Failure(msg_type.to_owned(), failure.clone())) {
+            return;
+        }
         let parent = &address.header;
         let status = |state| self.voice.status(state, parent);
         let shown = (msg_type == "execute_request").then(|| self.voice.error(failure, parent));
@@ -182,6 +185,7 @@ impl Proxy {
         let mut flushes = Flushes::default();
         self.send(client, address, body, &mut flushes);
         flushes.flush();
+        self.journal.write();
     }
 
     /// The ports of the connection file that the client came by.

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use jupyter_protocol::ExecutionState;
 use tracing::debug;
 
-use super::{Proxy, broadcast::Broadcast, connection::ReturnAddress, fanout::Profiles, kernel::Kernel};
+use super::{
+    Proxy, broadcast::Broadcast, connection::ReturnAddress, fanout::Profiles, kernel::Kernel, returning::Due,
+};
 use crate::{
     channel::Channel,
     id::ClientId,
@@ -28,6 +30,8 @@ pub(super) struct Source {
     pub(super) process: u64,
     pub(super) life: u64,
     pub(super) signer: Signer,
+    /// It is a connection with the routing id of an earlier `serve`, whose end means nothing.
+    pub(super) is_past: bool,
 }
 
 impl Source {
@@ -54,8 +58,11 @@ impl Proxy {
                 }
             }
             flushes.flush();
+            self.journal.write();
         };
-        self.channel_ended(&source, ended);
+        if !source.is_past {
+            self.channel_ended(&source, ended);
+        }
     }
 
     /// Hands a reply to whoever asked.
@@ -64,6 +71,9 @@ impl Proxy {
             return self.stray(kernel, "a reply without a parent");
         };
         let asked = self.table.lock().answered(&kernel.id, &parent.msg_id, &parent.session);
+        if parent.session == self.voice.session() {
+            return self.past_is_over(kernel);
+        }
         let Some(asked) = asked else { return self.stray(kernel, "a reply that nobody waits for") };
         self.metrics.replies.increment();
         self.send(&asked.client, &asked.address, message.into_body(), flushes);
@@ -83,6 +93,12 @@ impl Proxy {
             connection = newer;
             pushed = connection.outbox.push(&address.envelope, &signed);
         }
+        if pushed == Err(PushError::Closed)
+            && self.is_owed(client, address, || Due::Reply(signed.body().clone()))
+        {
+            return;
+        }
+        self.journal.answered(address.entry);
         match pushed {
             Ok(()) => flushes.add(connection.outbox.clone()),
             Err(PushError::Closed) => {

@@ -10,6 +10,7 @@ use crate::{
     id::{ConnectionId, Origin},
     jupyter::message::{Envelope, Signed},
     net::{PushError, SignedOutbox},
+    state::Entry,
 };
 
 /// One accepted connection of a signed channel.
@@ -40,4 +41,6 @@ pub(super) struct ReturnAddress {
     pub(super) envelope: Envelope,
     /// The request's header, JSON: the parent of what we say ourselves.
     pub(super) header: Bytes,
+    /// Where the journal notes that it waits.
+    pub(super) entry: Entry,
 }

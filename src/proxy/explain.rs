@@ -27,6 +27,9 @@ pub(super) fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) ->
             "KernelBroken",
             format!("{name} could not be talked to any more ({why}) and was ended; {next}"),
         ),
+        Downfall::Unwatched(why) => {
+            Failure::new("KernelLost", format!("{name} was lost while its fleet was away: {why}; {next}"))
+        }
         Downfall::NeverUp(error) => {
             let text = format!(
                 "{name} did not come up: {error}\nThe next request tries again. All it said is in {log}"

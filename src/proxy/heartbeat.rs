@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Proxy, kernel::Kernel};
+use super::{
+    Proxy,
+    kernel::{Asker, Kernel},
+};
 use crate::{
     channel::Channel,
     frames::Frames,
@@ -36,7 +39,7 @@ impl Proxy {
         let bound = self.table.lock().kernel_at(profile, origin);
         let kernel = bound.and_then(|id| self.kernel(&id));
         let enveloped = with_delimiter(&frames);
-        if kernel.is_some_and(|kernel| kernel.ping(&enveloped, asker.clone())) {
+        if kernel.is_some_and(|kernel| kernel.ping(&enveloped, Asker::Client(asker.clone()))) {
             return;
         }
         // A peer that does not read its echoes misses them, as with any kernel.
@@ -49,7 +52,7 @@ impl Proxy {
         while let Ok(true) = peer.next(&mut batch).await {
             for event in batch.drain(..) {
                 let Event::Message(frames) = event else { continue };
-                if let Some(asker) = kernel.echoed() {
+                if let Some(Asker::Client(asker)) = kernel.echoed() {
                     let _ = asker.send(&frames);
                 }
             }

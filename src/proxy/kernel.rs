@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -46,6 +47,8 @@ pub(super) struct Kernel {
     /// How often it has lost its process: what was meant for one process never reaches the next.
     life: AtomicU64,
     used: AtomicBool,
+    /// It has not echoed a ping for too long.
+    unresponsive: AtomicBool,
     /// It has said something on iopub since it was last asked whether it is active.
     spoke: AtomicBool,
     /// Those who asked who the kernel is before it was known; `None` once it is, or never will be.
@@ -71,8 +74,31 @@ pub(super) struct Outboxes {
     pub(super) control: SignedOutbox,
     pub(super) stdin: SignedOutbox,
     pub(super) heartbeat: EchoOutbox,
+    pub(super) known: Known,
     /// Who sent the pings that have not been echoed, in their order.
-    pub(super) pings: VecDeque<EchoOutbox>,
+    pub(super) pings: VecDeque<Asker>,
+    /// When it last echoed, or came up.
+    pub(super) echoed: Instant,
+}
+
+/// What is known of a process that answers.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    /// The content of its `kernel_info_reply`, JSON.
+    pub(super) info: Bytes,
+    /// The routing id under which it knows us.
+    pub(super) identity: Bytes,
+    /// Its shell port, if it has ports.
+    pub(super) port: Option<u16>,
+}
+
+/// Who sent a ping.
+#[derive(Clone, Debug)]
+pub(super) enum Asker {
+    /// A client, which wants the echo.
+    Client(EchoOutbox),
+    /// The proxy, which wants to know whether there is one.
+    Ourselves,
 }
 
 impl Kernel {
@@ -94,6 +120,7 @@ impl Kernel {
             process: Mutex::new(None),
             life: AtomicU64::new(0),
             used: AtomicBool::new(false),
+            unresponsive: AtomicBool::new(false),
             spoke: AtomicBool::new(false),
             curious: Mutex::new(Some(Vec::new())),
         }
@@ -107,6 +134,37 @@ impl Kernel {
     /// Its latest process.
     pub(super) fn process(&self) -> Option<ProcessRecord> {
         self.process.lock().clone()
+    }
+
+    /// What is known of it while it answers.
+    pub(super) fn known(&self) -> Option<Known> {
+        match &*self.link.lock() {
+            Link::Up(outboxes) => Some(outboxes.known.clone()),
+            _ => None,
+        }
+    }
+
+    /// How long ago it last echoed a ping, or came up; `None` while no process answers.
+    pub(super) fn silence(&self, now: Instant) -> Option<Duration> {
+        match &*self.link.lock() {
+            Link::Up(outboxes) => Some(now.saturating_duration_since(outboxes.echoed)),
+            _ => None,
+        }
+    }
+
+    /// Whether it has not echoed for too long; `true` if that has just changed.
+    pub(super) fn set_unresponsive(&self, unresponsive: bool) -> bool {
+        self.unresponsive.swap(unresponsive, Ordering::Relaxed) != unresponsive
+    }
+
+    /// In a word, whether it can be used.
+    pub(super) fn status(&self) -> &'static str {
+        match &*self.link.lock() {
+            Link::Down { .. } => "starting",
+            Link::Up(_) if self.unresponsive.load(Ordering::Relaxed) => "unresponsive",
+            Link::Up(_) => "up",
+            Link::Gone => "gone",
+        }
     }
 
     /// Which of its processes messages are meant for now.
@@ -145,6 +203,13 @@ impl Kernel {
             Err(PushError::Full) => Pushed::Full,
             // Its reader notices too, and tells the supervisor; whoever waits is told when the process is gone.
             Err(PushError::Closed) => Pushed::Dropped,
+        }
+    }
+
+    /// Asks a process that answers who it is: its reply tells that it has come that far.
+    pub(super) fn ask_who_it_is(&self, request: Body) {
+        if let Pushed::Queued(outbox) = self.push(Channel::Shell, request, self.life()) {
+            outbox.flush();
         }
     }
 
@@ -196,7 +261,7 @@ impl Kernel {
     }
 
     /// Sends a ping on for a client; `false` if no process answers now.
-    pub(super) fn ping(&self, frames: &Frames, asker: EchoOutbox) -> bool {
+    pub(super) fn ping(&self, frames: &Frames, asker: Asker) -> bool {
         let mut link = self.link.lock();
         let Link::Up(outboxes) = &mut *link else { return false };
         if outboxes.pings.len() >= PINGS {
@@ -210,9 +275,12 @@ impl Kernel {
     }
 
     /// Who sent the ping that is echoed now.
-    pub(super) fn echoed(&self) -> Option<EchoOutbox> {
+    pub(super) fn echoed(&self) -> Option<Asker> {
         match &mut *self.link.lock() {
-            Link::Up(outboxes) => outboxes.pings.pop_front(),
+            Link::Up(outboxes) => {
+                outboxes.echoed = Instant::now();
+                outboxes.pings.pop_front()
+            }
             _ => None,
         }
     }

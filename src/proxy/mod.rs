@@ -2,8 +2,9 @@
 //!
 //! `frontend` is the way from a client to a kernel, `backend` the way back; `iopub` and `heartbeat` are the two
 //! channels that know no sessions. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
-//! kernels, `cull` ends those that nobody needs, and
-//! `door` gives one a connection file of its own. Decisions are made in `route`, processes are watched in `fleet`; neither happens here.
+//! kernels, `liveness` looks whether they are well, `cull` ends those that nobody needs, `door` gives one a connection file of
+//! its own. `remember` writes down what the next `serve` must know, `resume` takes it up, `returning` pays clients that come
+//! back. Decisions are made in `route`, processes are watched in `fleet`; neither happens here.
 
 mod accept;
 mod answer;
@@ -20,13 +21,18 @@ mod heartbeat;
 mod iopub;
 mod kernel;
 mod lifecycle;
+mod liveness;
 mod notice;
 mod profile;
+mod remember;
 mod replay;
+mod resume;
+mod returning;
 mod stdin;
 mod stop;
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -39,7 +45,6 @@ use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-pub use self::door::DoorError;
 use self::{
     connection::{Connection, ReturnAddress},
     door::Door,
@@ -49,7 +54,9 @@ use self::{
     notice::Notices,
     profile::Profile,
     replay::Replays,
+    returning::Returning,
 };
+pub use self::{door::DoorError, resume::Past};
 use crate::{
     fleet::Provisioner,
     id::{ClientId, ConnectionId, KernelId, ProfileId},
@@ -59,6 +66,7 @@ use crate::{
     net::Gatehouse,
     route::{Bounds, Offer, Requirements, RestartRight, Settings, Table},
     runtimes::Runtime,
+    state::Journal,
 };
 
 /// What a proxy is made of.
@@ -78,6 +86,8 @@ pub struct Parts {
     pub limits: Arc<Limits>,
     /// Who may restart a shared kernel.
     pub restart: RestartRight,
+    /// Where requests that wait are noted.
+    pub journal: Journal,
     /// How large the fleet may grow.
     pub bounds: Bounds,
 }
@@ -102,6 +112,11 @@ pub struct Proxy {
     next_connection: AtomicU64,
     audience_changed: Notify,
     kernels_changed: Notify,
+    registry_changed: Notify,
+    /// Held while the registry is written: the doors whose connection files are on disk.
+    registry_turn: Mutex<BTreeSet<KernelId>>,
+    journal: Journal,
+    returning: Returning,
     stopping: AtomicBool,
     voice: Voice,
     gatehouse: Gatehouse,
@@ -116,8 +131,17 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy without clients and kernels.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { published, signer, runtimes, default_runtime, provisioner, limits, restart, bounds } =
-            parts;
+        let Parts {
+            published,
+            signer,
+            runtimes,
+            default_runtime,
+            provisioner,
+            limits,
+            restart,
+            bounds,
+            journal,
+        } = parts;
         let table = Table::new(Settings {
             runtimes: runtimes.iter().map(|runtime| offer(runtime)).collect(),
             default: default_runtime,
@@ -139,9 +163,13 @@ impl Proxy {
             opening: tokio::sync::Mutex::default(),
             notices: Notices::new(Instant::now()),
             replays: Mutex::new(Replays::new(limits.remembered_signatures)),
-            next_connection: AtomicU64::new(0),
+            next_connection: AtomicU64::new(ConnectionId::BEFORE.0 + 1),
             audience_changed: Notify::new(),
             kernels_changed: Notify::new(),
+            registry_changed: Notify::new(),
+            registry_turn: Mutex::default(),
+            journal,
+            returning: Returning::new(Instant::now()),
             stopping: AtomicBool::new(false),
             voice: Voice::new("jupyter-fleet"),
             gatehouse: Gatehouse::new(&limits),
@@ -174,11 +202,23 @@ impl Proxy {
         change: impl FnOnce(&mut MutexGuard<'_, Table<ReturnAddress>>, Instant) -> T,
     ) -> T {
         let mut table = self.table.lock();
+        let before = table.revision();
         let result = change(&mut table, Instant::now());
+        if table.revision() != before {
+            self.registry_changed.notify_one();
+        }
         for change in table.take_changes() {
             self.change_audience(change);
         }
         result
+    }
+
+    /// The connection file that clients of this profile use, while it leads anywhere.
+    fn profile(&self, id: ProfileId) -> Option<Arc<Profile>> {
+        if id == ProfileId::DEFAULT {
+            return Some(self.published.clone());
+        }
+        self.doors.iter().map(|door| door.profile.clone()).find(|profile| profile.id == id)
     }
 
     fn is_stopping(&self) -> bool {

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::attendance::{Attendance, Place, remove_at};
+use super::{
+    RememberedClient,
+    attendance::{Attendance, Place, remove_at},
+};
 use crate::id::{ClientId, ConnectionId, KernelId, Origin, ProfileId};
 
 /// What changed in who hears what.
@@ -61,6 +64,19 @@ impl Audience {
         self.narrow(Place { profile: client.profile, origin });
         near.extend(self.around(client));
         self.refresh(&near);
+    }
+
+    /// A client of an earlier `serve` is expected back until then.
+    pub(super) fn recall_client(&mut self, remembered: &RememberedClient, until: Instant) {
+        let RememberedClient { client, kernel, origins } = remembered;
+        for origin in origins {
+            self.clients.connect(client, *origin);
+        }
+        for _ in origins {
+            self.clients.disconnect(client, until);
+        }
+        self.clients.bind(client, Some(kernel.clone()));
+        self.refresh(&self.around(client));
     }
 
     /// One of the client's connections has ended.

@@ -96,6 +96,25 @@ impl<A> InFlight<A> {
         all.into_iter().flat_map(|(_, same)| same).collect()
     }
 
+    /// How many are such.
+    pub(super) fn count(&self, such: impl Fn(&Outstanding<A>) -> bool) -> usize {
+        self.requests.values().flatten().filter(|request| such(request)).count()
+    }
+
+    /// Takes out those that are such.
+    pub(super) fn take_such(&mut self, such: impl Fn(&Outstanding<A>) -> bool) -> Vec<Outstanding<A>> {
+        let mut taken = Vec::new();
+        for same in self.requests.values_mut() {
+            while let Some(index) = same.iter().position(&such) {
+                taken.push(same.remove(index));
+            }
+        }
+        self.requests.retain(|_, same| !same.is_empty());
+        self.all -= taken.len();
+        self.shell -= taken.iter().filter(|request| request.channel == Channel::Shell).count();
+        taken
+    }
+
     pub(super) fn len(&self) -> usize {
         self.all
     }

@@ -33,6 +33,8 @@ pub struct Table<A> {
     /// Runtimes whose `kernel_info_reply` is known.
     pub(super) informed: BTreeSet<usize>,
     births: u64,
+    /// Raised with each change of what is [remembered](Self::remembered_clients).
+    pub(super) revision: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +61,7 @@ impl<A> Table<A> {
             audience: Audience::default(),
             informed: BTreeSet::new(),
             births: 0,
+            revision: 0,
         }
     }
 
@@ -85,6 +88,7 @@ impl<A> Table<A> {
             born: self.births,
         };
         self.births += 1;
+        self.revision += 1;
         self.kernels.insert(id.clone(), kernel);
         Some(())
     }
@@ -115,6 +119,7 @@ impl<A> Table<A> {
         let lost = self.kernel_is_down(id);
         self.unbind_all(id);
         self.kernels.remove(id);
+        self.revision += 1;
         lost
     }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     byte_size::ByteSize,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How kernels of one kind are launched, and what they offer to clients.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Runtime {
     /// What clients ask for.
     pub name: RuntimeName,
@@ -51,13 +51,15 @@ pub struct Runtime {
 }
 
 /// What is started to get a kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Launch {
     /// A command.
     Argv {
         /// The command, never empty; its placeholders are filled by [`CommandValues::fill`].
         argv: Vec<String>,
-        /// Variables to add to the environment, ready to use.
+        /// Variables to add to the environment, ready to use. They may be secrets, and are never written down.
+        #[serde(skip)]
         env: BTreeMap<String, String>,
         /// The working directory; `None` is the proxy's own.
         cwd: Option<PathBuf>,
@@ -67,7 +69,7 @@ pub enum Launch {
 }
 
 /// Who chooses a kernel's key and ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ConnectionMode {
     /// The proxy writes the connection file, and the kernel reads it, as Jupyter has it.
@@ -78,7 +80,8 @@ pub enum ConnectionMode {
 }
 
 /// Where a runtime was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RuntimeSource {
     /// An installed kernelspec: its directory.
     Kernelspec(PathBuf),
