@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
 use crate::{
+    fleet::confine::ConfinementChoice,
     jupyter::endpoint::{Transport, parse_ip},
     limits::Limits,
     route::RestartRight,
@@ -35,6 +36,8 @@ pub struct Config {
     default_runtime: Option<Located<RuntimeName>>,
     /// The most clients per kernel, for runtimes that say nothing else; `None` is no bound.
     pub max_clients: Option<NonZeroUsize>,
+    /// What may hold the limits of kernels.
+    pub confinement: ConfinementChoice,
     /// Who may restart a kernel.
     pub restart: RestartRight,
     /// The table `[serve]`.
@@ -74,6 +77,8 @@ struct ConfigFile {
     #[serde(default)]
     max_clients: usize,
     #[serde(default)]
+    confinement: ConfinementChoice,
+    #[serde(default)]
     restart: RestartRight,
     #[serde(default)]
     serve: ServeTable,
@@ -111,6 +116,7 @@ impl Config {
                 .default_runtime
                 .map(|name| located(name.span().start, name.into_inner())),
             max_clients: NonZeroUsize::new(written.max_clients),
+            confinement: written.confinement,
             restart: written.restart,
             serve: written.serve,
             limits: written.limits,

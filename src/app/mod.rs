@@ -3,7 +3,9 @@
 mod exec;
 mod lua_kernel;
 mod serve;
+mod start_kernel;
 
 pub use exec::exec;
 pub use lua_kernel::lua_kernel;
 pub use serve::serve;
+pub use start_kernel::start_kernel;

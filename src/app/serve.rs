@@ -24,7 +24,10 @@ use crate::{
         serve::{Listen, ServeArguments, ServeSettings},
     },
     config::Config,
-    fleet::Local,
+    fleet::{
+        Local,
+        confine::{Confinement, ConfinementChoice, KernelLimits, Mechanism, enter_scope},
+    },
     jupyter::{
         connection_file::{Address, ConnectionFile, Ports},
         endpoint::Endpoint,
@@ -63,8 +66,28 @@ pub fn serve(
     create_directory(&directories.runtime)?;
     let state = directories.runtime.join(STATE_DIRECTORY);
     create_private_directory(&state)?;
+    let confinement = Arc::new(confine(config.confinement, &state, &runtimes)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(config, settings, &runtimes, &directories, state, out))
+    let ended = runtime.block_on(run(config, settings, &runtimes, &directories, state, &confinement, out));
+    confinement.leave();
+    ended
+}
+
+/// What holds the limits of kernels; whoever asks for one that does not hold is told so.
+fn confine(choice: ConfinementChoice, state: &Path, runtimes: &Runtimes) -> anyhow::Result<Confinement> {
+    let found = Confinement::find(choice, state);
+    let is_grouped = found.as_ref().is_ok_and(|found| found.mechanism() != Mechanism::Rlimits);
+    if choice != ConfinementChoice::Rlimit && !is_grouped {
+        info!(why_not = enter_scope(), "no scope of systemd");
+    }
+    let confinement = found?;
+    info!("limits of kernels are held by {confinement}");
+    for runtime in runtimes.iter() {
+        for lack in confinement.lacks(&KernelLimits::of_runtime(runtime)) {
+            warn!(runtime = %runtime.name, "{lack}");
+        }
+    }
+    Ok(confinement)
 }
 
 async fn run(
@@ -73,6 +96,7 @@ async fn run(
     runtimes: &Runtimes,
     directories: &Directories,
     state: PathBuf,
+    confinement: &Arc<Confinement>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let shutdown = Shutdown::default();
@@ -85,7 +109,7 @@ async fn run(
         published: published.clone(),
         default_runtime: position(runtimes),
         runtimes: runtimes.iter().cloned().collect(),
-        provisioner: Arc::new(Local::new(state, hidden, raise_open_files())),
+        provisioner: Arc::new(Local::new(state, hidden, raise_open_files(), confinement.clone())),
         limits: limits.clone(),
         restart: config.restart,
     });

@@ -9,13 +9,17 @@ use std::{
     os::unix::{fs::OpenOptionsExt, process::ExitStatusExt},
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
 };
 
 use parking_lot::Mutex;
-use rustix::process::{Pid, Resource, Rlimit, kill_process_group};
-use tokio::process::{Child, Command};
+use rustix::process::{Pid, Rlimit, kill_process, kill_process_group};
+use tokio::process::Child;
+use tracing::warn;
 
 use super::{
+    command::KernelCommand,
+    confine::{Confined, Confinement, Exceeded, KernelLimits},
     provision::{Boxed, Connection, Exit, LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
     record::{ProcessIdentity, ProcessRecord, seconds_since_epoch},
 };
@@ -26,28 +30,35 @@ use crate::{
         endpoint::Transport,
         scheme::SecretKey,
     },
-    runtimes::{CommandValues, ConnectionMode, FileError, Launch, write_connection_file},
+    runtimes::{ConnectionMode, FileError, write_connection_file},
 };
 
 /// Ports handed out lately, which the next kernels do not get: theirs may not have bound them yet.
 const REMEMBERED_PORTS: usize = 1000;
 
-/// Launches kernels as processes of this machine, each the leader of a process group of its own.
+/// Launches kernels as processes of this machine, each the leader of a session of its own, within its limits.
 #[derive(Debug)]
 pub struct Local {
     directory: PathBuf,
     /// A variable of our own environment that holds a key.
     hidden: Option<String>,
-    /// The limit on open files that kernels get, if it is not ours.
+    /// The limit on open files that kernels get, if it is not ours, which was raised: programs that use select() break
+    /// above 1,024.
     open_files: Option<Rlimit>,
+    confinement: Arc<Confinement>,
     recent_ports: Mutex<VecDeque<u16>>,
 }
 
 impl Local {
     /// A provisioner whose kernels' connection files, sockets and logs live in `directory`, which is private.
     /// The environment variable `hidden` is kept from them, and they get the limit `open_files` where it is given.
-    pub fn new(directory: PathBuf, hidden: Option<String>, open_files: Option<Rlimit>) -> Self {
-        Self { directory, hidden, open_files, recent_ports: Mutex::default() }
+    pub fn new(
+        directory: PathBuf,
+        hidden: Option<String>,
+        open_files: Option<Rlimit>,
+        confinement: Arc<Confinement>,
+    ) -> Self {
+        Self { directory, hidden, open_files, confinement, recent_ports: Mutex::default() }
     }
 
     fn start(&self, order: &LaunchOrder) -> Result<Launched, LaunchError> {
@@ -64,11 +75,11 @@ impl Local {
                 Connection::Announced(file.clone())
             }
         };
-        let mut command = command(order, &file, given.ports().shell).map_err(LaunchError::Prepare)?;
-        let argv: Vec<String> = std::iter::once(command.as_std().get_program())
-            .chain(command.as_std().get_args())
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
+        let command = KernelCommand::of(order, &file, given.ports().shell).map_err(LaunchError::Prepare)?;
+        let argv = command.words();
+        let limits = KernelLimits::of(order);
+        let confined = self.confinement.confine(&order.kernel, &limits).map_err(LaunchError::Prepare)?;
+        let mut command = command.launcher(&self.confinement, &confined, self.open_files)?;
         if let Some(variable) = &self.hidden {
             command.env_remove(variable);
         }
@@ -76,22 +87,20 @@ impl Local {
         let errors = output.try_clone().map_err(LaunchError::Prepare)?;
         let child = command
             .env("JUPYTER_FLEET_KERNEL", order.kernel.as_str())
+            .env("JUPYTER_FLEET_RUNTIME", order.runtime.name.as_str())
+            .env("JUPYTER_FLEET_STATE", &self.directory)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
-            .process_group(0)
             .spawn()
             .map_err(|error| LaunchError::Spawn { argv: argv.clone(), error })?;
         let group = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        if let (Some(pid), Some(limit)) = (group, self.open_files) {
-            // Ours was raised; programs that use select() break above 1,024.
-            let _ = rustix::process::prlimit(Some(pid), Resource::Nofile, limit);
-        }
         let pid = group.map_or(0, |group| group.as_raw_nonzero().get());
         let identity = ProcessIdentity::of(pid).unwrap_or(ProcessIdentity { pid, start_time: 0 });
         let started_at = seconds_since_epoch();
-        let record = ProcessRecord { identity, argv, connection_file: file, log, started_at };
-        Ok(Launched { process: Box::new(LocalProcess { child, group }), connection, record })
+        let enforcement = confined.enforcement().clone();
+        let record = ProcessRecord { identity, argv, connection_file: file, log, started_at, enforcement };
+        Ok(Launched { process: Box::new(LocalProcess { child, group, confined }), connection, record })
     }
 
     /// Key and ports for a kernel that takes them. A path too long for a Unix socket makes it TCP.
@@ -158,6 +167,7 @@ struct LocalProcess {
     child: Child,
     /// The process group; it may outlive its leader.
     group: Option<Pid>,
+    confined: Confined,
 }
 
 impl Process for LocalProcess {
@@ -179,43 +189,32 @@ impl Process for LocalProcess {
     }
 
     fn signal(&self, signal: Signal) {
+        if signal == Signal::Kill {
+            self.confined.kill();
+        }
         let signal = match signal {
             Signal::Interrupt => rustix::process::Signal::INT,
             Signal::Terminate => rustix::process::Signal::TERM,
             Signal::Kill => rustix::process::Signal::KILL,
         };
-        // The only error is that nobody is left to signal.
-        let _ = self.group.map(|group| kill_process_group(group, signal));
-    }
-}
-
-fn command(order: &LaunchOrder, file: &Path, port: NonZeroU16) -> io::Result<Command> {
-    match &order.runtime.launch {
-        Launch::BuiltinLua => {
-            let mut command = Command::new(this_program()?);
-            command.arg("lua-kernel").arg("-f").arg(file);
-            Ok(command)
+        let Some(group) = self.group else { return };
+        // The process has this number until it has been waited for. Its group is there once the launcher has made it.
+        if kill_process_group(group, signal).is_err() && self.pid().is_some() {
+            let _ = kill_process(group, signal);
         }
-        Launch::Argv { argv, env, cwd } => {
-            let connection_file = file.to_string_lossy();
-            let values =
-                CommandValues { connection_file: &connection_file, port, kernel_id: order.kernel.as_str() };
-            let mut words = values.fill(argv).into_iter();
-            let program = words.next().ok_or_else(|| io::Error::other("the runtime's argv is empty"))?;
-            let mut command = Command::new(program);
-            command.args(words).envs(env);
-            if let Some(cwd) = cwd {
-                command.current_dir(cwd);
+    }
+
+    fn exceeded(&self, exit: &Exit) -> Option<Exceeded> {
+        self.confined.exceeded(exit)
+    }
+
+    fn clear(&self) -> Boxed<'_, ()> {
+        Box::pin(async move {
+            if let Err(error) = self.confined.clear().await {
+                warn!(%error, "a kernel's cgroup cannot be removed");
             }
-            Ok(command)
-        }
+        })
     }
-}
-
-/// This program, also after an upgrade has put another file in its place.
-fn this_program() -> io::Result<PathBuf> {
-    let path = std::env::current_exe()?;
-    Ok(if path.exists() { path } else { PathBuf::from("/proc/self/exe") })
 }
 
 fn ipc_address(directory: &Path, kernel: &KernelId) -> Address {

@@ -1,14 +1,17 @@
 //! What happened to a kernel, in words for its clients.
 
 use super::kernel::Kernel;
-use crate::{fleet::Downfall, jupyter::reply::Failure};
+use crate::{
+    fleet::{Downfall, confine::Exceeded},
+    jupyter::reply::Failure,
+};
 
 /// Why a kernel's process is gone, as the error of whatever it had still to answer.
 pub(super) fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) -> Failure {
     let name = kernel.name();
     let log = format!("kernel-{}.log of the fleet's directory", kernel.id);
-    let limit =
-        kernel.runtime.memory_limit.map(|limit| format!("; its memory limit is {limit}")).unwrap_or_default();
+    let limit = kernel.process().and_then(|process| process.enforcement.limits.memory_limit);
+    let limit = limit.map(|limit| format!("; its memory limit is {limit}")).unwrap_or_default();
     let next = if comes_back {
         "it is being restarted, and its variables are lost"
     } else {
@@ -19,10 +22,15 @@ pub(super) fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) ->
         Downfall::Restarted => {
             Failure::new("KernelRestarted", format!("{name} was restarted before this was done"))
         }
-        Downfall::Died { exit, log_tail } => {
+        Downfall::Died { exit, exceeded, log_tail } => {
             let output =
                 if log_tail.is_empty() { String::new() } else { format!(". Its last output:\n{log_tail}") };
-            Failure::new("KernelDied", format!("{name} died: {exit}{limit}; {next} (see {log}){output}"))
+            let end = match exceeded {
+                Some(memory @ Exceeded::Memory { .. }) => format!("was killed: {memory}"),
+                Some(processes @ Exceeded::Processes { .. }) => format!("died: {exit}; {processes}"),
+                None => format!("died: {exit}{limit}"),
+            };
+            Failure::new("KernelDied", format!("{name} {end}; {next} (see {log}){output}"))
         }
         Downfall::Broken(why) => Failure::new(
             "KernelBroken",
