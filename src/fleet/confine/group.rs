@@ -13,6 +13,10 @@ use crate::runtimes::Cores;
 /// The time in which a share of the processor is given, in microseconds: the system's own default.
 const PERIOD: u64 = 100_000;
 
+/// Swap that a kernel of cgroup v1 may use on top of its memory, in bytes: the largest page of any machine. With none,
+/// memory and swap together would be refused first, which Linux 6.18 does not count.
+const SWAP: u64 = 64 << 10;
+
 /// Cgroups within a kernel's cgroup that are followed down when it ends; a kernel that nests deeper keeps them.
 const DEPTH: usize = 8;
 
@@ -93,14 +97,14 @@ impl Group {
     }
 
     fn set_memory(&self, directory: &Path, bytes: u64) -> io::Result<()> {
-        let bytes = bytes.to_string();
         if self.mechanism == Mechanism::CgroupV1 {
-            write(directory, "memory.limit_in_bytes", &bytes)?;
-            // Memory and swap together. The file exists only where the system counts swap.
-            let _ = write(directory, "memory.memsw.limit_in_bytes", &bytes);
+            write(directory, "memory.limit_in_bytes", &bytes.to_string())?;
+            // The file exists only where the system counts swap.
+            let with_swap = bytes.saturating_add(SWAP);
+            let _ = write(directory, "memory.memsw.limit_in_bytes", &with_swap.to_string());
             return Ok(());
         }
-        write(directory, "memory.max", &bytes)?;
+        write(directory, "memory.max", &bytes.to_string())?;
         // Both are missing on some systems, without swap or before Linux 4.19.
         let _ = write(directory, "memory.swap.max", "0");
         let _ = write(directory, "memory.oom.group", "1");
@@ -124,9 +128,7 @@ impl Group {
         };
         let number = |file| read(&self.memory, file).trim().parse().unwrap_or(0_u64);
         let (killed, memory_refused) = if self.mechanism == Mechanism::CgroupV1 {
-            // With swap counted, that is the limit which is reached first: both are the same.
-            let refused = number("memory.failcnt").saturating_add(number("memory.memsw.failcnt"));
-            (count(&read(&self.memory, "memory.oom_control"), "oom_kill"), refused)
+            (count(&read(&self.memory, "memory.oom_control"), "oom_kill"), number("memory.failcnt"))
         } else {
             let events = read(&self.memory, "memory.events");
             (count(&events, "oom_kill"), count(&events, "oom"))

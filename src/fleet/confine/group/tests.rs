@@ -42,7 +42,7 @@ fn limits_of_the_older_hierarchies_are_in_a_directory_each() {
     assert_eq!(group.procs_files().len(), 3);
     for (file, value) in [
         ("memory/memory.limit_in_bytes", "536870912"),
-        ("memory/memory.memsw.limit_in_bytes", "536870912"),
+        ("memory/memory.memsw.limit_in_bytes", "536936448"),
         ("pids/pids.max", "64"),
         ("cpu/cpu.cfs_period_us", "100000"),
         ("cpu/cpu.cfs_quota_us", "150000"),
@@ -64,8 +64,7 @@ fn what_was_refused_is_counted() {
     let v1 = group(Mechanism::CgroupV1, root.path());
     let control = "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n";
     fs::write(root.path().join("memory/memory.oom_control"), control).unwrap();
-    fs::write(root.path().join("memory/memory.failcnt"), "0\n").unwrap();
-    fs::write(root.path().join("memory/memory.memsw.failcnt"), "9\n").unwrap();
+    fs::write(root.path().join("memory/memory.failcnt"), "9\n").unwrap();
     assert_eq!(v1.counts(), Counts { killed: 1, memory_refused: 9, forks_refused: 0 });
 }
 
