@@ -1,5 +1,6 @@
 //! The commands, each from what was typed to its end: the one room that knows all others.
 
+mod confine;
 mod exec;
 mod lua_kernel;
 mod serve;

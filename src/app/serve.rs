@@ -17,6 +17,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
+use super::confine::confine;
 use crate::{
     channel::Channel,
     cli::{
@@ -24,10 +25,7 @@ use crate::{
         serve::{Listen, ServeArguments, ServeSettings},
     },
     config::Config,
-    fleet::{
-        Local,
-        confine::{Confinement, ConfinementChoice, KernelLimits, Mechanism, enter_scope},
-    },
+    fleet::{Local, confine::Confinement},
     jupyter::{
         connection_file::{Address, ConnectionFile, Ports},
         endpoint::Endpoint,
@@ -71,23 +69,6 @@ pub fn serve(
     let ended = runtime.block_on(run(config, settings, &runtimes, &directories, state, &confinement, out));
     confinement.leave();
     ended
-}
-
-/// What holds the limits of kernels; whoever asks for one that does not hold is told so.
-fn confine(choice: ConfinementChoice, state: &Path, runtimes: &Runtimes) -> anyhow::Result<Confinement> {
-    let found = Confinement::find(choice, state);
-    let is_grouped = found.as_ref().is_ok_and(|found| found.mechanism() != Mechanism::Rlimits);
-    if choice != ConfinementChoice::Rlimit && !is_grouped {
-        info!(why_not = enter_scope(), "no scope of systemd");
-    }
-    let confinement = found?;
-    info!("limits of kernels are held by {confinement}");
-    for runtime in runtimes.iter() {
-        for lack in confinement.lacks(&KernelLimits::of_runtime(runtime)) {
-            warn!(runtime = %runtime.name, "{lack}");
-        }
-    }
-    Ok(confinement)
 }
 
 async fn run(

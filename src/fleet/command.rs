@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::process::Rlimit;
+use rustix::{io::Errno, process::Rlimit};
 use tokio::process::Command;
 
 use super::{
@@ -63,9 +63,7 @@ impl KernelCommand {
         confinement: &Confinement,
         confined: &Confined,
         usual_files: Option<Rlimit>,
-    ) -> Result<Command, LaunchError> {
-        self.find_program()
-            .map_err(|error| LaunchError::Spawn { argv: self.words(), error: io::Error::from(error) })?;
+    ) -> io::Result<Command> {
         let limits = &confined.enforcement().limits;
         let asked =
             confinement.open_files(limits).map(|most| OpenFiles { soft: Some(most), hard: Some(most) });
@@ -76,7 +74,7 @@ impl KernelCommand {
             nice: confinement.nice(limits),
             argv: self.argv,
         };
-        let mut command = Command::new(this_program().map_err(LaunchError::Prepare)?);
+        let mut command = Command::new(this_program()?);
         // What the runtime says of itself goes before what follows from its limits.
         command.args(start.arguments()).envs(limits.environment()).envs(&self.env);
         if let Some(cwd) = &self.cwd {
@@ -86,8 +84,14 @@ impl KernelCommand {
     }
 
     /// Whether the program is there, in the kernel's own `PATH` and directory: said at once, and not in its log.
-    fn find_program(&self) -> Result<(), rustix::io::Errno> {
-        use rustix::io::Errno;
+    ///
+    /// # Errors
+    /// What the system would say of starting it.
+    pub(super) fn find_program(&self) -> Result<(), LaunchError> {
+        self.find().map_err(|error| LaunchError::Spawn { argv: self.words(), error: error.into() })
+    }
+
+    fn find(&self) -> Result<(), Errno> {
         let program = self.argv.first().map(OsString::as_os_str).unwrap_or_default();
         let path = self.env.get("PATH").map(OsString::from).or_else(|| env::var_os("PATH"));
         let here = || env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
@@ -112,7 +116,6 @@ fn this_program() -> io::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use rustix::io::Errno;
     use tempfile::TempDir;
 
     use super::*;
@@ -129,7 +132,7 @@ mod tests {
     fn a_program_is_looked_for_as_the_kernel_would() {
         let cwd = TempDir::new().unwrap();
         std::fs::write(cwd.path().join("text"), "no program").unwrap();
-        let find = |program: &str, path: &str| command(program, path, cwd.path()).find_program();
+        let find = |program: &str, path: &str| command(program, path, cwd.path()).find();
         assert_eq!(find("sh", "/usr/bin:/bin"), Ok(()));
         assert_eq!(find("sh", "/nowhere"), Err(Errno::NOENT));
         assert_eq!(find("./sh", "/bin"), Err(Errno::NOENT));

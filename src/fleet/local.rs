@@ -76,10 +76,12 @@ impl Local {
             }
         };
         let command = KernelCommand::of(order, &file, given.ports().shell).map_err(LaunchError::Prepare)?;
+        command.find_program()?;
         let argv = command.words();
         let limits = KernelLimits::of(order);
         let confined = self.confinement.confine(&order.kernel, &limits).map_err(LaunchError::Prepare)?;
-        let mut command = command.launcher(&self.confinement, &confined, self.open_files)?;
+        let mut command =
+            command.launcher(&self.confinement, &confined, self.open_files).map_err(LaunchError::Prepare)?;
         if let Some(variable) = &self.hidden {
             command.env_remove(variable);
         }
