@@ -35,6 +35,10 @@ open_files = 300
 nice = 7
 env = {{ OMP_NUM_THREADS = "5", FROM_CONFIG = "yes" }}
 
+[runtimes.slow]
+kernelspec = "python3"
+cpu_limit = 0.3
+
 [runtimes.cramped]
 kernelspec = "python3"
 memory_limit = "4M"
@@ -65,6 +69,19 @@ GROUP = """
 from pathlib import Path
 own = dict(line.split(":")[1:] for line in Path("/proc/self/cgroup").read_text().split())
 "/sys/fs/cgroup/memory" + own["memory"] if "memory" in own else "/sys/fs/cgroup" + own[""]
+"""
+# Until the system says that it held the kernel back, or for 20 s.
+BURN = """
+import time
+from pathlib import Path
+own = dict(line.split(":")[1:] for line in Path("/proc/self/cgroup").read_text().split())
+cpu = next((("/sys/fs/cgroup/" + names + path) for names, path in own.items() if "cpu" in names.split(",")), "/sys/fs/cgroup" + own[""])
+end = time.monotonic() + 20
+def held_back():
+    return "nr_throttled 0\\n" not in (Path(cpu) / "cpu.stat").read_text()
+while not held_back() and time.monotonic() < end:
+    sum(range(100_000))
+held_back()
 """
 # In a session of its own, and no child of the kernel any more.
 DAEMON = """
@@ -142,6 +159,12 @@ def test_a_fork_bomb_hits_its_own_kernel_alone(cgroup_fleet, connect_own):
     done = execute(other, "import subprocess; subprocess.run(['echo', 'starts'], capture_output=True).stdout")
     assert done.result == r"b'starts\n'"
     assert execute(bomb, "for child in children:\n    child.kill(); child.wait()\n'ended'").result == "'ended'"
+
+
+@limited
+def test_processor_time_beyond_the_limit_is_not_given(cgroup_fleet, connect_own):
+    done = execute(connect_own(runtime="slow"), BURN, seconds=60)
+    assert done.result == "True", "the system held the kernel back"
 
 
 @limited

@@ -103,6 +103,14 @@ fn every_key_of_a_runtime_is_read() {
 }
 
 #[test]
+fn what_may_hold_limits_can_be_chosen() {
+    assert_eq!(parse("").unwrap().confinement, ConfinementChoice::Auto);
+    assert_eq!(parse("confinement = 'rlimit'").unwrap().confinement, ConfinementChoice::Rlimit);
+    let text = message("confinement = 'jail'");
+    assert!(text.contains("`jail`") && text.contains("`cgroup`"), "{text}");
+}
+
+#[test]
 fn a_command_needs_only_a_language() {
     let ark = runtime("[runtimes.ark]\nargv = ['ark', '{connection_file}']\nlanguage = 'R'", "ark");
     assert_eq!((ark.display_name.as_str(), ark.transport), ("ark", Transport::Tcp));

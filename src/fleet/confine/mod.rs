@@ -1,7 +1,7 @@
 //! What holds the limits of kernels: cgroups where this process may make some, else the limits of single processes.
 //!
 //! [`Confinement`] finds out at the start of `serve` what there is, by trying it; each process of a kernel gets a
-//! [`Confined`]. What a kernel is started with is the launcher's business ([`super::launcher`]).
+//! [`Confined`]. What a kernel is started with is the launcher's business ([`super::Start`]).
 mod confined;
 mod confinement;
 mod delegated;
