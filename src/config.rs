@@ -17,6 +17,7 @@ use toml::Spanned;
 
 use crate::{
     byte_size::ByteSize,
+    fleet::confine::ConfinementChoice,
     jupyter::endpoint::{Transport, parse_ip},
     limits::Limits,
     route::{Bounds, RestartRight},
@@ -41,6 +42,8 @@ pub struct Config {
     pub usual: Usual,
     /// How large the fleet may grow.
     pub bounds: Bounds,
+    /// What may hold the limits of kernels.
+    pub confinement: ConfinementChoice,
     /// Who may restart a kernel.
     pub restart: RestartRight,
     /// The table `[serve]`.
@@ -94,6 +97,8 @@ struct ConfigFile {
     #[serde(default)]
     cull_after: CullAfter,
     #[serde(default)]
+    confinement: ConfinementChoice,
+    #[serde(default)]
     restart: RestartRight,
     #[serde(default)]
     serve: ServeTable,
@@ -135,6 +140,7 @@ impl Config {
                 cull_after: written.cull_after.0,
             },
             bounds: Bounds { kernels: NonZeroUsize::new(written.max_kernels), memory: written.max_memory },
+            confinement: written.confinement,
             restart: written.restart,
             serve: written.serve,
             limits: written.limits,

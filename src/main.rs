@@ -23,13 +23,14 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let environment = Environment::of_this_process()?;
+    let environment = Environment::of_this_process;
     let out = &mut io::stdout();
     match cli.command {
-        Command::Serve(arguments) => app::serve(arguments, &environment, out)?,
-        Command::Runtimes(arguments) => cli::runtimes::run(&arguments, &environment, out)?,
+        Command::Serve(arguments) => app::serve(arguments, &environment()?, out)?,
+        Command::Runtimes(arguments) => cli::runtimes::run(&arguments, &environment()?, out)?,
         Command::LuaKernel(arguments) => app::lua_kernel(&arguments)?,
-        Command::Exec(arguments) => return app::exec(arguments, &environment),
+        Command::Exec(arguments) => return app::exec(arguments, &environment()?),
+        Command::StartKernel(arguments) => return Ok(app::start_kernel(arguments)),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,7 +11,10 @@ use std::{
 
 use jupyter_fleet::{
     channel::Channel,
-    fleet::Local,
+    fleet::{
+        Local, LocalSettings,
+        confine::{Confinement, ConfinementChoice},
+    },
     id::KernelId,
     jupyter::{
         connection_file::{Address, ConnectionFile},
@@ -59,7 +62,13 @@ impl<'a> Fleet<'a> {
             published,
             runtimes: vec![Arc::new(Runtime { launch, ..Runtime::builtin_lua() })],
             default_runtime: 0,
-            provisioner: Arc::new(Local::new(state.to_owned(), None, None)),
+            provisioner: Arc::new(Local::new(LocalSettings {
+                directory: state.to_owned(),
+                program: BINARY.into(),
+                hidden: None,
+                open_files: None,
+                confinement: Arc::new(Confinement::find(ConfinementChoice::Rlimit, state).unwrap()),
+            })),
             limits: Arc::new(Limits::default()),
             restart: RestartRight::Anyone,
             bounds: Bounds::default(),

@@ -1,9 +1,12 @@
 //! The commands, each from what was typed to its end: the one room that knows all others.
 
+mod confine;
 mod exec;
 mod lua_kernel;
 mod serve;
+mod start_kernel;
 
 pub use exec::exec;
 pub use lua_kernel::lua_kernel;
 pub use serve::serve;
+pub use start_kernel::start_kernel;

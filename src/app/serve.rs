@@ -13,6 +13,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
+use super::confine::confine;
 use crate::{
     channel::Channel,
     cli::{
@@ -20,7 +21,7 @@ use crate::{
         serve::{ServeArguments, ServeSettings},
     },
     config::Config,
-    fleet::Local,
+    fleet::{Local, LocalSettings, confine::Confinement},
     jupyter::{
         connection_file::{Address, ConnectionFile},
         signature::Signer,
@@ -53,8 +54,11 @@ pub fn serve(
     let directories = Directories::of(environment);
     create_directory(&directories.runtime)?;
     let state = StateDirectory::take(directories.runtime.join(STATE_DIRECTORY))?;
+    let confinement = Arc::new(confine(config.confinement, state.path(), &runtimes)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(config, settings, &runtimes, &directories, state, out))
+    let ended = runtime.block_on(run(config, settings, &runtimes, &directories, state, &confinement, out));
+    confinement.leave();
+    ended
 }
 
 async fn run(
@@ -63,6 +67,7 @@ async fn run(
     runtimes: &Runtimes,
     directories: &Directories,
     state: StateDirectory,
+    confinement: &Arc<Confinement>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let shutdown = Shutdown::default();
@@ -76,7 +81,13 @@ async fn run(
         published: published.clone(),
         default_runtime: position(runtimes),
         runtimes: runtimes.iter().cloned().chain(retired).collect(),
-        provisioner: Arc::new(Local::new(state.path().to_owned(), hidden, raise_open_files())),
+        provisioner: Arc::new(Local::new(LocalSettings {
+            directory: state.path().to_owned(),
+            program: std::env::current_exe().context("cannot find this program's own file")?,
+            hidden,
+            open_files: raise_open_files(),
+            confinement: confinement.clone(),
+        })),
         limits: limits.clone(),
         restart: config.restart,
         journal,

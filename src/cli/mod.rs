@@ -6,6 +6,7 @@ pub mod exec;
 pub mod lua_kernel;
 pub mod runtimes;
 pub mod serve;
+pub mod start_kernel;
 
 use std::path::PathBuf;
 
@@ -38,6 +39,9 @@ pub enum Command {
     LuaKernel(lua_kernel::LuaKernelArguments),
     /// List what kernels can be launched
     Runtimes(runtimes::RuntimesArguments),
+    /// Become a kernel, within limits
+    #[command(hide = true)]
+    StartKernel(start_kernel::StartKernelArguments),
 }
 
 /// What is logged, and how.
@@ -75,7 +79,7 @@ impl Cli {
         self.log.filter.clone().unwrap_or_else(|| {
             Targets::new().with_default(match self.command {
                 Command::Serve(_) => LevelFilter::INFO,
-                Command::Exec(_) | Command::LuaKernel(_) | Command::Runtimes(_) => LevelFilter::WARN,
+                _ => LevelFilter::WARN,
             })
         })
     }

@@ -1,7 +1,7 @@
 //! The table `[runtimes.NAME]`: from what is written to a runtime.
 use std::{
     collections::{BTreeMap, BTreeSet},
-    num::NonZeroUsize,
+    num::{NonZeroU32, NonZeroUsize},
     path::PathBuf,
 };
 
@@ -11,7 +11,10 @@ use crate::{
     byte_size::ByteSize,
     jupyter::{endpoint::Transport, kernelspec::InterruptMode},
     runtime_name::RuntimeName,
-    runtimes::{ConnectionMode, Launch, Runtime, RuntimeNames, RuntimeSource, usual_transport},
+    runtimes::{
+        ConnectionMode, Cores, Launch, Nice, ProcessLimits, Runtime, RuntimeNames, RuntimeSource,
+        usual_transport,
+    },
 };
 
 use super::{Located, RuntimeProblem, Usual, cull_after::CullAfter};
@@ -32,6 +35,10 @@ pub(super) struct RuntimeTable {
     providers: Option<BTreeSet<String>>,
     labels: Option<BTreeSet<String>>,
     memory_limit: Option<ByteSize>,
+    cpu_limit: Option<Cores>,
+    max_processes: Option<NonZeroU32>,
+    open_files: Option<NonZeroU32>,
+    nice: Option<Nice>,
     interrupt_mode: Option<InterruptMode>,
     transport: Option<Transport>,
     connection: Option<ConnectionMode>,
@@ -58,6 +65,7 @@ impl RuntimeTable {
             providers: self.providers.clone().unwrap_or(base.providers),
             labels: self.labels.clone().unwrap_or(base.labels),
             memory_limit: self.memory_limit.or(base.memory_limit),
+            process_limits: self.process_limits(base.process_limits),
             interrupt_mode: self.interrupt_mode.unwrap_or(base.interrupt_mode),
             transport: self.transport.unwrap_or(base.transport),
             connection: self.connection.unwrap_or(base.connection),
@@ -67,6 +75,15 @@ impl RuntimeTable {
             debugger: self.debugger.unwrap_or(base.debugger),
             source: RuntimeSource::Config(name.file.clone()),
         })
+    }
+
+    fn process_limits(&self, base: ProcessLimits) -> ProcessLimits {
+        ProcessLimits {
+            cpu_limit: self.cpu_limit.or(base.cpu_limit),
+            max_processes: self.max_processes.or(base.max_processes),
+            open_files: self.open_files.or(base.open_files),
+            nice: self.nice.or(base.nice),
+        }
     }
 
     /// What the table starts from.

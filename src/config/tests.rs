@@ -1,11 +1,11 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use tempfile::TempDir;
 
 use crate::{
     byte_size::ByteSize,
     jupyter::kernelspec::InterruptMode,
-    runtimes::{ConnectionMode, Launch, RuntimeSource},
+    runtimes::{ConnectionMode, Cores, Launch, Nice, RuntimeSource},
 };
 
 use super::*;
@@ -77,6 +77,10 @@ fn every_key_of_a_runtime_is_read() {
         providers = ["openai", "ollama"]
         labels = ["gpu"]
         memory_limit = "512M"
+        cpu_limit = 1.5
+        max_processes = 64
+        open_files = 256
+        nice = -5
         interrupt_mode = "message"
         transport = "tcp"
         connection = "announced"
@@ -97,10 +101,21 @@ fn every_key_of_a_runtime_is_read() {
     assert_eq!((gpu.language.as_str(), gpu.display_name.as_str()), ("lua", "GPU"));
     assert!(gpu.providers.contains("ollama") && gpu.labels.contains("gpu"));
     assert_eq!(gpu.memory_limit, ByteSize::new(512 << 20));
+    let limits = gpu.process_limits;
+    assert_eq!((limits.cpu_limit, limits.nice), (Cores::new(1.5), Nice::try_from(-5).ok()));
+    assert_eq!((limits.max_processes, limits.open_files), (NonZeroU32::new(64), NonZeroU32::new(256)));
     assert_eq!((gpu.interrupt_mode, gpu.connection), (InterruptMode::Message, ConnectionMode::Announced));
     assert_eq!((gpu.pool, gpu.max_clients, gpu.debugger), (Some(2), NonZeroUsize::new(3), true));
     assert_eq!(gpu.cull_after, Some(Duration::from_millis(90_500)));
     assert_eq!(gpu.source, RuntimeSource::Config(FILE.into()));
+}
+
+#[test]
+fn what_may_hold_limits_can_be_chosen() {
+    assert_eq!(parse("").unwrap().confinement, ConfinementChoice::Auto);
+    assert_eq!(parse("confinement = 'rlimit'").unwrap().confinement, ConfinementChoice::Rlimit);
+    let text = message("confinement = 'jail'");
+    assert!(text.contains("`jail`") && text.contains("`cgroup`"), "{text}");
 }
 
 #[test]
@@ -176,6 +191,10 @@ fn a_wrong_value_is_named_with_its_line() {
     for (line, word) in [
         ("memory_limit = 'much'", "much"),
         ("memory_limit = 0", "memory_limit"),
+        ("cpu_limit = 0", "cores"),
+        ("max_processes = 0", "max_processes"),
+        ("open_files = -1", "open_files"),
+        ("nice = 20", "from -20 to 19"),
         ("pool = -1", "pool"),
         ("interrupt_mode = 'shout'", "`signal`"),
         ("connection = 'stolen'", "`announced`"),

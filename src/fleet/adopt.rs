@@ -6,6 +6,7 @@ use rustix::process::{Pid, PidfdFlags, kill_process_group, pidfd_open};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
+    confine::{Confined, Exceeded},
     provision::{Boxed, Exit, Process, Signal},
     record::ProcessIdentity,
 };
@@ -14,6 +15,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Adopted {
     group: Pid,
+    confined: Confined,
     descriptor: AsyncFd<OwnedFd>,
 }
 
@@ -22,7 +24,7 @@ impl Adopted {
     ///
     /// # Errors
     /// It has ended, or its number is another process's by now.
-    pub(super) fn new(identity: ProcessIdentity) -> io::Result<Self> {
+    pub(super) fn new(identity: ProcessIdentity, confined: Confined) -> io::Result<Self> {
         let group = Pid::from_raw(identity.pid).ok_or(io::ErrorKind::NotFound)?;
         let descriptor = pidfd_open(group, PidfdFlags::NONBLOCK)?;
         // With the descriptor open, the number cannot pass to another one unnoticed.
@@ -31,7 +33,7 @@ impl Adopted {
         }
         #[expect(deprecated, reason = "sound with an OwnedFd; its successor is an unsafe function")]
         let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE)?;
-        Ok(Self { group, descriptor })
+        Ok(Self { group, confined, descriptor })
     }
 }
 
@@ -49,8 +51,19 @@ impl Process for Adopted {
     }
 
     fn signal(&self, signal: Signal) {
+        if signal == Signal::Kill {
+            self.confined.kill();
+        }
         // The only error is that nobody is left to signal.
         let _ = kill_process_group(self.group, signal.number());
+    }
+
+    fn exceeded(&self, exit: &Exit) -> Option<Exceeded> {
+        self.confined.exceeded(exit)
+    }
+
+    fn clear(&self) -> Boxed<'_, ()> {
+        Box::pin(self.confined.clear_or_warn())
     }
 }
 
@@ -66,11 +79,11 @@ mod tests {
     async fn the_end_of_somebody_elses_process_is_seen() {
         let mut child = Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
         let identity = ProcessIdentity::of(child.id().unwrap().try_into().unwrap()).unwrap();
-        let mut adopted = Adopted::new(identity).unwrap();
+        let mut adopted = Adopted::new(identity, Confined::again(Default::default())).unwrap();
         assert!(timeout(Duration::from_millis(50), adopted.wait()).await.is_err(), "it lives");
         adopted.signal(Signal::Kill);
         assert_eq!(timeout(Duration::from_secs(10), adopted.wait()).await, Ok(Exit::Unknown));
         child.wait().await.unwrap();
-        assert!(Adopted::new(identity).is_err(), "it is gone");
+        assert!(Adopted::new(identity, Confined::again(Default::default())).is_err(), "it is gone");
     }
 }

@@ -4,6 +4,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::{
+    confine::Exceeded,
     connect::Channels,
     provision::{Exit, LaunchError},
     record::ProcessRecord,
@@ -48,6 +49,8 @@ pub enum Downfall {
     Died {
         /// How.
         exit: Exit,
+        /// The limit that had to do with it.
+        exceeded: Option<Exceeded>,
         /// The last lines of its output.
         log_tail: String,
     },

@@ -9,15 +9,19 @@ use std::{
     os::unix::{fs::OpenOptionsExt, process::ExitStatusExt},
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
 };
 
 use parking_lot::Mutex;
-use rustix::process::{Pid, Resource, Rlimit, kill_process_group};
-use tokio::process::{Child, Command};
+use rustix::process::{Pid, Rlimit, kill_process, kill_process_group};
+use tokio::process::Child;
 
 use super::{
     adopt::Adopted,
+    command::{KernelCommand, this_program},
+    confine::{Confined, Confinement, Exceeded, KernelLimits},
     provision::{Boxed, Connection, Exit, LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
+    reconcile::{KERNEL_VARIABLE, RUNTIME_VARIABLE, STATE_VARIABLE},
     record::{ProcessIdentity, ProcessRecord, seconds_since_epoch},
 };
 use crate::{
@@ -27,35 +31,44 @@ use crate::{
         endpoint::Transport,
         scheme::SecretKey,
     },
-    runtimes::{
-        CommandValues, ConnectionMode, FileError, Launch, read_connection_file, write_connection_file,
-    },
+    runtimes::{ConnectionMode, FileError, read_connection_file, write_connection_file},
 };
 
 /// Ports handed out lately, which the next kernels do not get: theirs may not have bound them yet.
 const REMEMBERED_PORTS: usize = 1000;
 
-/// Launches kernels as processes of this machine, each the leader of a process group of its own.
+/// Launches kernels as processes of this machine, each the leader of a session of its own, within its limits.
 #[derive(Debug)]
 pub struct Local {
-    directory: PathBuf,
-    /// A variable of our own environment that holds a key.
-    hidden: Option<String>,
-    /// The limit on open files that kernels get, if it is not ours.
-    open_files: Option<Rlimit>,
+    settings: LocalSettings,
     recent_ports: Mutex<VecDeque<u16>>,
 }
 
+/// What launching kernels here takes.
+#[derive(Debug)]
+pub struct LocalSettings {
+    /// The fleet's directory, which is private: kernels' connection files, sockets and logs live there.
+    pub directory: PathBuf,
+    /// This program's file, which launches kernels and is one: the running one, if the file is gone.
+    pub program: PathBuf,
+    /// A variable of our own environment that holds a key, to be kept from kernels.
+    pub hidden: Option<String>,
+    /// The limit on open files that kernels get, if it is not ours, which was raised: programs that use select() break
+    /// above 1,024.
+    pub open_files: Option<Rlimit>,
+    /// What holds their limits.
+    pub confinement: Arc<Confinement>,
+}
+
 impl Local {
-    /// A provisioner whose kernels' connection files, sockets and logs live in `directory`, which is private.
-    /// The environment variable `hidden` is kept from them, and they get the limit `open_files` where it is given.
-    pub fn new(directory: PathBuf, hidden: Option<String>, open_files: Option<Rlimit>) -> Self {
-        Self { directory, hidden, open_files, recent_ports: Mutex::default() }
+    /// A provisioner with these settings.
+    pub fn new(settings: LocalSettings) -> Self {
+        Self { settings, recent_ports: Mutex::default() }
     }
 
     fn start(&self, order: &LaunchOrder) -> Result<Launched, LaunchError> {
-        let file = self.directory.join(format!("kernel-{}.json", order.kernel));
-        let log = self.directory.join(format!("kernel-{}.log", order.kernel));
+        let file = self.settings.directory.join(format!("kernel-{}.json", order.kernel));
+        let log = self.settings.directory.join(format!("kernel-{}.log", order.kernel));
         let given = self.connection(order).map_err(LaunchError::Prepare)?;
         let connection = match order.runtime.connection {
             ConnectionMode::Given => {
@@ -67,34 +80,36 @@ impl Local {
                 Connection::Announced(file.clone())
             }
         };
-        let mut command = command(order, &file, given.ports().shell).map_err(LaunchError::Prepare)?;
-        let argv: Vec<String> = std::iter::once(command.as_std().get_program())
-            .chain(command.as_std().get_args())
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
-        if let Some(variable) = &self.hidden {
+        let program = this_program(&self.settings.program);
+        let command =
+            KernelCommand::of(order, &program, &file, given.ports().shell).map_err(LaunchError::Prepare)?;
+        command.find_program()?;
+        let argv = command.words();
+        let limits = KernelLimits::of(order);
+        let confinement = &self.settings.confinement;
+        let confined = confinement.confine(&order.kernel, &limits).map_err(LaunchError::Prepare)?;
+        let mut command = command.launcher(&program, confinement, &confined, self.settings.open_files);
+        if let Some(variable) = &self.settings.hidden {
             command.env_remove(variable);
         }
         let output = open_log(&log).map_err(LaunchError::Prepare)?;
         let errors = output.try_clone().map_err(LaunchError::Prepare)?;
         let child = command
-            .env("JUPYTER_FLEET_KERNEL", order.kernel.as_str())
+            .env(KERNEL_VARIABLE, order.kernel.as_str())
+            .env(RUNTIME_VARIABLE, order.runtime.name.as_str())
+            .env(STATE_VARIABLE, &self.settings.directory)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
-            .process_group(0)
             .spawn()
             .map_err(|error| LaunchError::Spawn { argv: argv.clone(), error })?;
         let group = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        if let (Some(pid), Some(limit)) = (group, self.open_files) {
-            // Ours was raised; programs that use select() break above 1,024.
-            let _ = rustix::process::prlimit(Some(pid), Resource::Nofile, limit);
-        }
         let pid = group.map_or(0, |group| group.as_raw_nonzero().get());
         let identity = ProcessIdentity::of(pid).unwrap_or(ProcessIdentity { pid, start_time: 0 });
         let started_at = seconds_since_epoch();
-        let record = ProcessRecord { identity, argv, connection_file: file, log, started_at };
-        Ok(Launched { process: Box::new(LocalProcess { child, group }), connection, record })
+        let enforcement = confined.enforcement().clone();
+        let record = ProcessRecord { identity, argv, connection_file: file, log, started_at, enforcement };
+        Ok(Launched { process: Box::new(LocalProcess { child, group, confined }), connection, record })
     }
 
     /// Key and ports for a kernel that takes them. A path too long for a Unix socket makes it TCP.
@@ -103,7 +118,11 @@ impl Local {
         let name = order.runtime.name.to_string();
         let ipc = (order.runtime.transport == Transport::Ipc)
             .then(|| {
-                ConnectionFile::new(ipc_address(&self.directory, &order.kernel), ipc_ports(), key.clone())
+                ConnectionFile::new(
+                    ipc_address(&self.settings.directory, &order.kernel),
+                    ipc_ports(),
+                    key.clone(),
+                )
             })
             .and_then(Result::ok);
         let mut file = match ipc {
@@ -149,7 +168,12 @@ impl Provisioner for Local {
 
     fn adopt<'a>(&'a self, order: &'a LaunchOrder, record: &'a ProcessRecord) -> Boxed<'a, Option<Launched>> {
         Box::pin(async move {
-            let process = Adopted::new(record.identity).ok()?;
+            let confined = Confined::again(record.enforcement.clone());
+            let Ok(process) = Adopted::new(record.identity, confined) else {
+                // It is gone; what it started may not be.
+                Confined::again(record.enforcement.clone()).clear_or_warn().await;
+                return None;
+            };
             let connection = match order.runtime.connection {
                 ConnectionMode::Given => {
                     Connection::Given(Box::new(read_connection_file(&record.connection_file).ok()?))
@@ -165,7 +189,9 @@ impl Provisioner for Local {
         let logs = [".log", ".log.1"].into_iter().filter(|_| !keep_log);
         for suffix in suffixes.into_iter().chain(logs) {
             // Most kernels have only some of these files.
-            let _ = std::fs::remove_file(self.directory.join(format!("kernel-{}{suffix}", order.kernel)));
+            let _ = std::fs::remove_file(
+                self.settings.directory.join(format!("kernel-{}{suffix}", order.kernel)),
+            );
         }
     }
 }
@@ -175,6 +201,7 @@ struct LocalProcess {
     child: Child,
     /// The process group; it may outlive its leader.
     group: Option<Pid>,
+    confined: Confined,
 }
 
 impl Process for LocalProcess {
@@ -196,38 +223,23 @@ impl Process for LocalProcess {
     }
 
     fn signal(&self, signal: Signal) {
-        // The only error is that nobody is left to signal.
-        let _ = self.group.map(|group| kill_process_group(group, signal.number()));
-    }
-}
-
-fn command(order: &LaunchOrder, file: &Path, port: NonZeroU16) -> io::Result<Command> {
-    match &order.runtime.launch {
-        Launch::BuiltinLua => {
-            let mut command = Command::new(this_program()?);
-            command.arg("lua-kernel").arg("-f").arg(file);
-            Ok(command)
+        if signal == Signal::Kill {
+            self.confined.kill();
         }
-        Launch::Argv { argv, env, cwd } => {
-            let connection_file = file.to_string_lossy();
-            let values =
-                CommandValues { connection_file: &connection_file, port, kernel_id: order.kernel.as_str() };
-            let mut words = values.fill(argv).into_iter();
-            let program = words.next().ok_or_else(|| io::Error::other("the runtime's argv is empty"))?;
-            let mut command = Command::new(program);
-            command.args(words).envs(env);
-            if let Some(cwd) = cwd {
-                command.current_dir(cwd);
-            }
-            Ok(command)
+        let Some(group) = self.group else { return };
+        // The process has this number until it has been waited for. Its group is there once the launcher has made it.
+        if kill_process_group(group, signal.number()).is_err() && self.pid().is_some() {
+            let _ = kill_process(group, signal.number());
         }
     }
-}
 
-/// This program, also after an upgrade has put another file in its place.
-fn this_program() -> io::Result<PathBuf> {
-    let path = std::env::current_exe()?;
-    Ok(if path.exists() { path } else { PathBuf::from("/proc/self/exe") })
+    fn exceeded(&self, exit: &Exit) -> Option<Exceeded> {
+        self.confined.exceeded(exit)
+    }
+
+    fn clear(&self) -> Boxed<'_, ()> {
+        Box::pin(self.confined.clear_or_warn())
+    }
 }
 
 fn ipc_address(directory: &Path, kernel: &KernelId) -> Address {

@@ -2,8 +2,11 @@
 //!
 //! One task owns one kernel. What clients say to kernels passes elsewhere, in the walk.
 mod adopt;
+mod command;
+pub mod confine;
 mod connect;
 mod handle;
+mod launcher;
 mod local;
 mod log;
 mod provision;
@@ -13,7 +16,8 @@ mod supervisor;
 
 pub use connect::{Acquaintance, Channels};
 pub use handle::{Downfall, KernelEvent, KernelHandle};
-pub use local::Local;
+pub use launcher::{OpenFiles, Start, StartError};
+pub use local::{Local, LocalSettings};
 pub use log::rotate;
 pub use provision::{Exit, LaunchError, LaunchOrder, Provisioner};
 pub use reconcile::{Belonging, belongings, kill_all};

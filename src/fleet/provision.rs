@@ -4,7 +4,7 @@ use std::{fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duratio
 
 use thiserror::Error;
 
-use super::record::ProcessRecord;
+use super::{confine::Exceeded, record::ProcessRecord};
 use crate::{
     byte_size::ByteSize,
     id::KernelId,
@@ -64,6 +64,14 @@ pub trait Process: fmt::Debug + Send {
     fn wait(&mut self) -> Boxed<'_, Exit>;
     /// Sends a signal to the process and its children.
     fn signal(&self, signal: Signal);
+    /// Which of the kernel's limits ended the process that ended like this.
+    fn exceeded(&self, _exit: &Exit) -> Option<Exceeded> {
+        None
+    }
+    /// Ends all that the process has left behind, also what has left its process group; bounded.
+    fn clear(&self) -> Boxed<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// The signals that a kernel's life needs.
@@ -130,12 +138,14 @@ pub enum LaunchError {
     #[error("cannot prepare the launch: {0}")]
     Prepare(std::io::Error),
     /// It ended before it answered.
-    #[error("{argv:?} ended with {exit} before it answered as a kernel{}", last_lines(.log_tail))]
+    #[error("{argv:?} ended with {exit} before it answered as a kernel{}{}", limit(.exceeded.as_ref()), last_lines(.log_tail))]
     Exited {
         /// What was started.
         argv: Vec<String>,
         /// How it ended.
         exit: Exit,
+        /// The limit that had to do with it.
+        exceeded: Option<Exceeded>,
         /// The last lines of its output.
         log_tail: String,
     },
@@ -156,6 +166,14 @@ pub enum LaunchError {
     /// It was told to stop before it was up.
     #[error("the kernel was stopped before it was up")]
     Cancelled,
+}
+
+fn limit(exceeded: Option<&Exceeded>) -> String {
+    match exceeded {
+        Some(memory @ Exceeded::Memory { .. }) => format!("; it was killed: {memory}"),
+        Some(processes @ Exceeded::Processes { .. }) => format!("; {processes}"),
+        None => String::new(),
+    }
 }
 
 fn last_lines(log_tail: &str) -> String {

@@ -9,6 +9,8 @@ use std::{
 use procfs::process::Process;
 use serde::{Deserialize, Serialize};
 
+use super::confine::Enforcement;
+
 /// A process that was started as a kernel.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ProcessRecord {
@@ -23,6 +25,9 @@ pub struct ProcessRecord {
     pub log: PathBuf,
     /// When it was started, in seconds since 1970-01-01 UTC.
     pub started_at: u64,
+    /// How its limits are held.
+    #[serde(default)]
+    pub enforcement: Enforcement,
 }
 
 /// One process, told apart from all that had or will have its number.

@@ -12,7 +12,7 @@ use super::{
     connect::{Acquaintance, Channels, ConnectError, connect},
     handle::{Downfall, KernelEvent, KernelHandle, Order},
     log::log_tail,
-    provision::{LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
+    provision::{Exit, LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
     record::ProcessRecord,
 };
 use crate::limits::Limits;
@@ -117,12 +117,16 @@ impl Supervisor {
         info!(pid = launched.process.pid(), "kernel is up");
         self.process += 1;
         self.tell(KernelEvent::Up(self.process, Box::new(channels))).await;
+        let downfall = self.watch(&mut launched).await;
+        launched.process.clear().await;
+        downfall
+    }
+
+    /// Until the process has ended, by itself or because it was told to.
+    async fn watch(&mut self, launched: &mut Launched) -> Downfall {
         loop {
             let order = tokio::select! {
-                exit = launched.process.wait() => {
-                    launched.process.signal(Signal::Kill);
-                    return Downfall::Died { exit, log_tail: log_tail(&launched.record.log) };
-                }
+                exit = launched.process.wait() => return died(launched, exit),
                 order = self.orders.recv() => order,
             };
             match order {
@@ -134,10 +138,7 @@ impl Supervisor {
                 Some(Order::Lost(process, _)) if process != self.process => {}
                 // The sockets of a dying process close before it can be waited for.
                 Some(Order::Lost(_, why)) => match timeout(DYING, launched.process.wait()).await {
-                    Ok(exit) => {
-                        launched.process.signal(Signal::Kill);
-                        return Downfall::Died { exit, log_tail: log_tail(&launched.record.log) };
-                    }
+                    Ok(exit) => return died(launched, exit),
                     Err(_) => {
                         launched.process.signal(Signal::Terminate);
                         let stopped = self.end(&mut *launched.process).await;
@@ -205,7 +206,8 @@ impl Supervisor {
         let error = tokio::select! {
             biased;
             exit = process.wait() => {
-                LaunchError::Exited { argv: argv.clone(), exit, log_tail: log_tail(log) }
+                let exceeded = process.exceeded(&exit);
+                LaunchError::Exited { argv: argv.clone(), exit, exceeded, log_tail: log_tail(log) }
             }
             () = cancelled(&mut self.orders) => LaunchError::Cancelled,
             connected = connect(&self.order.kernel, connection, known.as_ref(), &self.limits, deadline) => match connected {
@@ -215,6 +217,7 @@ impl Supervisor {
         };
         launched.process.signal(Signal::Kill);
         launched.process.wait().await;
+        launched.process.clear().await;
         Err(error)
     }
 
@@ -229,7 +232,10 @@ impl Supervisor {
     ) -> LaunchError {
         let argv = argv.to_vec();
         match timeout(DYING, process.wait()).await {
-            Ok(exit) => LaunchError::Exited { argv, exit, log_tail: log_tail(log) },
+            Ok(exit) => {
+                let exceeded = process.exceeded(&exit);
+                LaunchError::Exited { argv, exit, exceeded, log_tail: log_tail(log) }
+            }
             Err(_) => LaunchError::Silent { argv, waited, step: step.to_string(), log_tail: log_tail(log) },
         }
     }
@@ -255,6 +261,13 @@ impl Supervisor {
         }
         stopped
     }
+}
+
+/// What is known of a death, and the end of what is left.
+fn died(launched: &Launched, exit: Exit) -> Downfall {
+    let exceeded = launched.process.exceeded(&exit);
+    launched.process.signal(Signal::Kill);
+    Downfall::Died { exit, exceeded, log_tail: log_tail(&launched.record.log) }
 }
 
 /// Ends when the kernel is to be stopped; other orders make no sense to one that is not up.

@@ -1,7 +1,10 @@
 //! What happened to a kernel, in words for its clients.
 
 use super::kernel::Kernel;
-use crate::{fleet::Downfall, jupyter::reply::Failure};
+use crate::{
+    fleet::{Downfall, confine::Exceeded},
+    jupyter::reply::Failure,
+};
 
 /// Why a kernel's process is gone, as the error of whatever it had still to answer.
 pub(super) fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) -> Failure {
@@ -18,10 +21,15 @@ pub(super) fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) ->
         Downfall::Restarted => {
             Failure::new("KernelRestarted", format!("{name} was restarted before this was done"))
         }
-        Downfall::Died { exit, log_tail } => {
+        Downfall::Died { exit, exceeded, log_tail } => {
             let output =
                 if log_tail.is_empty() { String::new() } else { format!(". Its last output:\n{log_tail}") };
-            Failure::new("KernelDied", format!("{name} died: {exit}{limit}; {next} (see {log}){output}"))
+            let end = match exceeded {
+                Some(memory @ Exceeded::Memory { .. }) => format!("was killed: {memory}"),
+                Some(processes @ Exceeded::Processes { .. }) => format!("died: {exit}; {processes}"),
+                None => format!("died: {exit}{limit}"),
+            };
+            Failure::new("KernelDied", format!("{name} {end}; {next} (see {log}){output}"))
         }
         Downfall::Broken(why) => Failure::new(
             "KernelBroken",

@@ -16,6 +16,7 @@ use crate::{
 
 use super::{
     environment::Environment,
+    process_limits::ProcessLimits,
     python::PythonEnvironment,
     runtime::{ConnectionMode, Launch, Runtime, RuntimeSource, usual_transport},
     search_path::{prefix_of, search_path},
@@ -130,6 +131,7 @@ impl Found {
             providers: BTreeSet::new(),
             labels: BTreeSet::new(),
             memory_limit: None,
+            process_limits: ProcessLimits::default(),
             interrupt_mode: spec.interrupt_mode,
             connection: ConnectionMode::Given,
             pool: None,

@@ -6,6 +6,7 @@ mod directories;
 mod discovery;
 mod environment;
 mod files;
+mod process_limits;
 mod python;
 mod runtime;
 mod search_path;
@@ -19,6 +20,7 @@ pub use files::{
     FileError, create_directory, create_private_directory, read_connection_file, write_connection_file,
     write_private,
 };
+pub use process_limits::{Cores, Nice, NotNice, ProcessLimits};
 pub use python::PythonEnvironment;
 pub use runtime::{CommandValues, ConnectionMode, Launch, Runtime, RuntimeSource, usual_transport};
 pub use search_path::search_path;

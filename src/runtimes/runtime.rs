@@ -15,6 +15,8 @@ use crate::{
     runtime_name::RuntimeName,
 };
 
+use super::process_limits::ProcessLimits;
+
 /// How kernels of one kind are launched, and what they offer to clients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Runtime {
@@ -32,6 +34,8 @@ pub struct Runtime {
     pub labels: BTreeSet<String>,
     /// The most memory that a kernel may use; `None` is unlimited.
     pub memory_limit: Option<ByteSize>,
+    /// What else a kernel may use.
+    pub process_limits: ProcessLimits,
     /// How a kernel is interrupted.
     pub interrupt_mode: InterruptMode,
     /// How the proxy reaches a kernel.
@@ -113,6 +117,7 @@ impl Runtime {
             providers: BTreeSet::new(),
             labels: BTreeSet::new(),
             memory_limit: None,
+            process_limits: ProcessLimits::default(),
             interrupt_mode: InterruptMode::Message,
             transport: Transport::Ipc,
             connection: ConnectionMode::Given,

@@ -71,6 +71,7 @@ fn found(state: &StateDirectory, one: &Belonging, runtime: &Arc<Runtime>) -> Ker
         connection_file: file(".json"),
         log: file(".log"),
         started_at: seconds_since_epoch(),
+        enforcement: Default::default(),
     };
     let remembered = RememberedKernel {
         id: one.kernel.clone(),

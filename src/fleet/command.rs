@@ -1,0 +1,143 @@
+//! The command that starts a kernel's process: the launcher, with the environment and directory of the kernel.
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::{OsStr, OsString},
+    io,
+    num::NonZeroU16,
+    path::{Path, PathBuf},
+};
+
+use rustix::{io::Errno, process::Rlimit};
+use tokio::process::Command;
+
+use super::{
+    confine::{Confined, Confinement},
+    launcher::{OpenFiles, Start},
+    provision::{LaunchError, LaunchOrder},
+};
+use crate::runtimes::{CommandValues, Launch};
+
+/// A kernel's command: what its launcher becomes.
+#[derive(Debug)]
+pub(super) struct KernelCommand {
+    /// The program and its arguments, never empty.
+    argv: Vec<OsString>,
+    env: BTreeMap<String, String>,
+    cwd: Option<PathBuf>,
+}
+
+impl KernelCommand {
+    /// The runtime's command, filled in.
+    pub(super) fn of(order: &LaunchOrder, program: &Path, file: &Path, port: NonZeroU16) -> io::Result<Self> {
+        match &order.runtime.launch {
+            Launch::BuiltinLua => {
+                let words = [program.into(), "lua-kernel".into(), "-f".into(), file.into()];
+                Ok(Self { argv: words.to_vec(), env: BTreeMap::new(), cwd: None })
+            }
+            Launch::Argv { argv, env, cwd } => {
+                let connection_file = file.to_string_lossy();
+                let values = CommandValues {
+                    connection_file: &connection_file,
+                    port,
+                    kernel_id: order.kernel.as_str(),
+                };
+                let argv: Vec<_> = values.fill(argv).into_iter().map(OsString::from).collect();
+                if argv.is_empty() {
+                    return Err(io::Error::other("the runtime's argv is empty"));
+                }
+                Ok(Self { argv, env: env.clone(), cwd: cwd.clone() })
+            }
+        }
+    }
+
+    /// The program and its arguments, to be shown.
+    pub(super) fn words(&self) -> Vec<String> {
+        self.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+    }
+
+    /// The launcher, which becomes this command within the limits. `usual_files` is the limit on open files of kernels
+    /// without one of their own, if it is not ours.
+    pub(super) fn launcher(
+        self,
+        program: &Path,
+        confinement: &Confinement,
+        confined: &Confined,
+        usual_files: Option<Rlimit>,
+    ) -> Command {
+        let limits = &confined.enforcement().limits;
+        let asked =
+            confinement.open_files(limits).map(|most| OpenFiles { soft: Some(most), hard: Some(most) });
+        let start = Start {
+            groups: confined.procs_files(),
+            memory: confinement.memory_rlimit(limits),
+            open_files: asked.or(usual_files.map(OpenFiles::from)),
+            nice: confinement.nice(limits),
+            argv: self.argv,
+        };
+        let mut command = Command::new(program);
+        // What the runtime says of itself goes before what follows from its limits.
+        command.args(start.arguments()).envs(limits.environment()).envs(&self.env);
+        if let Some(cwd) = &self.cwd {
+            command.current_dir(cwd);
+        }
+        command
+    }
+
+    /// Whether the program is there, in the kernel's own `PATH` and directory: said at once, and not in its log.
+    ///
+    /// # Errors
+    /// What the system would say of starting it.
+    pub(super) fn find_program(&self) -> Result<(), LaunchError> {
+        self.find().map_err(|error| LaunchError::Spawn { argv: self.words(), error: error.into() })
+    }
+
+    fn find(&self) -> Result<(), Errno> {
+        let program = self.argv.first().map(OsString::as_os_str).unwrap_or_default();
+        let path = self.env.get("PATH").map(OsString::from).or_else(|| env::var_os("PATH"));
+        let here = || env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let cwd = self.cwd.clone().unwrap_or_else(here);
+        match which::which_in(program, path, &cwd) {
+            Ok(_) => Ok(()),
+            Err(_) if is_path(program) && cwd.join(program).exists() => Err(Errno::ACCESS),
+            Err(_) => Err(Errno::NOENT),
+        }
+    }
+}
+
+fn is_path(program: &OsStr) -> bool {
+    program.as_encoded_bytes().contains(&b'/')
+}
+
+/// This program, also after an upgrade has taken its file away.
+pub(super) fn this_program(file: &Path) -> PathBuf {
+    if file.exists() { file.to_owned() } else { PathBuf::from("/proc/self/exe") }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn command(program: &str, path: &str, cwd: &Path) -> KernelCommand {
+        KernelCommand {
+            argv: vec![program.into()],
+            env: BTreeMap::from([("PATH".to_owned(), path.to_owned())]),
+            cwd: Some(cwd.to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_program_is_looked_for_as_the_kernel_would() {
+        let cwd = TempDir::new().unwrap();
+        std::fs::write(cwd.path().join("text"), "no program").unwrap();
+        let find = |program: &str, path: &str| command(program, path, cwd.path()).find();
+        assert_eq!(find("sh", "/usr/bin:/bin"), Ok(()));
+        assert_eq!(find("sh", "/nowhere"), Err(Errno::NOENT));
+        assert_eq!(find("./sh", "/bin"), Err(Errno::NOENT));
+        assert_eq!(find("./text", "/bin"), Err(Errno::ACCESS));
+        std::os::unix::fs::symlink("/bin/sh", cwd.path().join("link")).unwrap();
+        assert_eq!(find("./link", "/bin"), Ok(()));
+    }
+}
