@@ -56,6 +56,7 @@ impl<A> Table<A> {
         if let Some(kernel) = kernel.and_then(|id| self.kernels.get_mut(&id)) {
             kernel.clients.remove(client);
         }
+        self.choices.remove(client);
         self.audience.bind(client, None);
         self.forget_stranger(client);
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Instant};
 
-use super::{KernelState, Placement, Refusal, Requirements, RequirementsError, RestartRight, Table, place};
+use super::{Explanation, KernelState, Placement, Refusal, Requirements, RequirementsError, RestartRight, Table};
 use crate::id::{ClientId, KernelId};
 
 /// A verified message on shell, control or stdin, as far as routing looks at it.
@@ -133,18 +133,19 @@ impl<A> Table<A> {
             Ok(None) if request.kind == RequestKind::KernelInfo => return self.default_info(fresh),
             Ok(wishes) => wishes.unwrap_or_default(),
         };
-        let placement =
-            place(&requirements, &self.candidates(now), &self.settings.runtimes, self.settings.default);
+        let Explanation { placement, reason, .. } = self.explain(&requirements, now);
         match placement {
             Placement::Refused(refusal) => Decision::Refused(refusal),
             Placement::Existing(kernel) => {
                 self.bind(request.client, &kernel, &requirements);
+                self.remember_choice(request.client, requirements, reason, now);
                 self.decide_bound(kernel, request, now)
             }
             Placement::Spawn(runtime) => {
                 let kernel = fresh();
                 self.launch(&kernel, runtime);
                 self.bind(request.client, &kernel, &requirements);
+                self.remember_choice(request.client, requirements, reason, now);
                 match request.kind {
                     RequestKind::KernelInfo => Decision::KnownInfo(kernel, Some(runtime)),
                     _ => Decision::Launch(kernel, runtime),

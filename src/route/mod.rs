@@ -11,10 +11,12 @@ mod in_flight;
 mod offer;
 mod placement;
 mod refusal;
+mod report;
 mod requests;
 mod requirements;
 mod settings;
 mod table;
+mod why;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,8 @@ pub use in_flight::Outstanding;
 pub use offer::{Offer, Unmet};
 pub use placement::{Candidate, Placement, place};
 pub use refusal::Refusal;
+pub use report::{ClientReport, Occupancy};
 pub use requirements::{Requirements, RequirementsError};
 pub use settings::{RestartRight, Settings};
 pub use table::{KernelState, Table};
+pub use why::{Considered, Explanation, Reason, Rejected, explain};

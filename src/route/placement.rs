@@ -66,10 +66,7 @@ pub fn place(
     default: usize,
 ) -> Placement {
     let asked = requirements;
-    let mut requirements = asked.clone();
-    if !requirements.names_a_kind() {
-        requirements.runtime = runtimes.get(default).map(|offer| offer.runtime.to_string());
-    }
+    let requirements = asked.in_full(runtimes, default);
     let matching = candidates.iter().filter(|candidate| candidate.unmet(&requirements).is_empty());
     if let Some(best) = matching.min_by_key(|candidate| (candidate.clients, candidate.load, candidate.born)) {
         return Placement::Existing(best.kernel.clone());

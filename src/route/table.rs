@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Candidate, Change, Offer, Outstanding, Settings, audience::Audience, in_flight::InFlight};
+use super::{Candidate, Change, Offer, Outstanding, Settings, audience::Audience, in_flight::InFlight, report::Choice};
 use crate::id::{ClientId, ConnectionId, KernelId, Origin};
 
 /// Where a kernel is in its life.
@@ -29,6 +29,8 @@ pub struct Table<A> {
     pub(super) audience: Audience,
     /// Runtimes whose `kernel_info_reply` is known.
     pub(super) informed: BTreeSet<usize>,
+    /// Why each bound client has its kernel.
+    pub(super) choices: HashMap<ClientId, Choice>,
     births: u64,
 }
 
@@ -42,7 +44,7 @@ pub(super) struct Kernel<A> {
     pub(super) state: KernelState,
     pub(super) clients: BTreeSet<ClientId>,
     pub(super) in_flight: InFlight<A>,
-    born: u64,
+    pub(super) born: u64,
 }
 
 impl<A> Table<A> {
@@ -54,6 +56,7 @@ impl<A> Table<A> {
             outstanding: HashMap::new(),
             audience: Audience::default(),
             informed: BTreeSet::new(),
+            choices: HashMap::new(),
             births: 0,
         }
     }
@@ -148,7 +151,7 @@ impl<A> Table<A> {
             .collect()
     }
 
-    fn live_clients(&self, kernel: &Kernel<A>, now: Instant) -> usize {
+    pub(super) fn live_clients(&self, kernel: &Kernel<A>, now: Instant) -> usize {
         kernel.clients.iter().filter(|client| self.audience.clients().is_live(client, now)).count()
     }
 

@@ -11,6 +11,7 @@ mod refusing;
 mod remembering;
 mod requests;
 mod sharing;
+mod why;
 
 use std::{
     collections::BTreeSet,
