@@ -30,6 +30,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Runtimes(arguments) => cli::runtimes::run(&arguments, &environment, out)?,
         Command::LuaKernel(arguments) => app::lua_kernel(&arguments)?,
         Command::Exec(arguments) => return app::exec(arguments, &environment),
+        Command::Operate(operation) => cli::operate::run(operation, &environment, out)?,
+        Command::Completions(arguments) => cli::generate::completions(&arguments, out)?,
+        Command::Man(arguments) => cli::generate::man(&arguments, out)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -49,5 +52,5 @@ fn start_log(cli: &Cli) {
 )]
 fn print_error(error: &anyhow::Error) -> ExitCode {
     eprintln!("jupyter-fleet: {error:#}");
-    ExitCode::FAILURE
+    ExitCode::from(cli::exit_code::of(error))
 }

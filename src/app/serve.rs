@@ -18,6 +18,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
+    admin::{Admin, AdminSocket},
     channel::Channel,
     cli::{
         runtimes::find_runtimes,
@@ -40,10 +41,6 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// The fleet's own directory in Jupyter's runtime directory. Its name must not match `*fleet*`: clients that are told
-/// `--existing fleet` take the newest match, and this is not the published file.
-const STATE_DIRECTORY: &str = ".fleet";
-
 /// What the published file says its kernel is called; jupyter_server lists a file only if it names a kernel.
 const PUBLISHED_NAME: &str = "fleet";
 
@@ -61,7 +58,7 @@ pub fn serve(
     let runtimes = find_runtimes(&config, environment, settings.default_runtime.as_ref())?;
     let directories = Directories::of(environment);
     create_directory(&directories.runtime)?;
-    let state = directories.runtime.join(STATE_DIRECTORY);
+    let state = directories.state();
     create_private_directory(&state)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(config, settings, &runtimes, &directories, state, out))
@@ -78,6 +75,7 @@ async fn run(
     let shutdown = Shutdown::default();
     watch_signals(shutdown.clone())?;
     let (listeners, published) = bind(&settings, &state).await?;
+    let admin = bind_admin(&state).await?;
     let limits = Arc::new(config.limits);
     let hidden = settings.key.map(|key| key.variable);
     let proxy = Proxy::new(Parts {
@@ -92,6 +90,10 @@ async fn run(
     let mut doors = JoinSet::new();
     for (channel, listener) in listeners {
         doors.spawn(proxy.clone().accept(channel, listener));
+    }
+    if let Some(socket) = admin {
+        let admin = Admin::new(proxy.clone(), &settings.connection_file, &directories.runtime);
+        doors.spawn(admin.serve(socket));
     }
     write_connection_file(&settings.connection_file, &published)?;
     proxy.fill_pools();
@@ -143,6 +145,20 @@ async fn bind(
     let mut published = ConnectionFile::new(address, ports, Some(key))?;
     published.kernel_name = Some(PUBLISHED_NAME.to_owned());
     Ok((listeners, published))
+}
+
+/// Where the commands that look after the fleet reach it.
+async fn bind_admin(state: &Path) -> anyhow::Result<Option<AdminSocket>> {
+    match AdminSocket::bind(state).await {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if error.error.kind() == std::io::ErrorKind::InvalidInput => {
+            warn!(%error, "the path is too long for a socket: list, stop and the like cannot reach this fleet");
+            Ok(None)
+        }
+        Err(error) => Err(error).context(
+            "is another fleet running here? Each needs a runtime directory of its own (JUPYTER_RUNTIME_DIR)",
+        ),
+    }
 }
 
 fn position(runtimes: &Runtimes) -> usize {

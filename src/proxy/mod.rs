@@ -8,6 +8,8 @@ mod accept;
 mod answer;
 mod backend;
 mod connection;
+mod departed;
+mod door;
 mod explain;
 mod fanout;
 mod frontend;
@@ -17,7 +19,9 @@ mod iopub;
 mod kernel;
 mod lifecycle;
 mod notice;
+mod operate;
 mod replay;
+mod report;
 mod stdin;
 mod stop;
 
@@ -36,11 +40,17 @@ use tokio::sync::Notify;
 
 use self::{
     connection::{Connection, ReturnAddress},
+    departed::Departed,
     fanout::Topics,
     gate::Gate,
     kernel::Kernel,
     notice::Notices,
     replay::Replays,
+};
+pub use self::{
+    door::DoorError,
+    operate::OperateError,
+    report::{KernelReport, KernelStatus},
 };
 use crate::{
     fleet::Provisioner,
@@ -87,6 +97,7 @@ pub struct Proxy {
     signers: Vec<Signer>,
     replays: Mutex<Replays>,
     notices: Notices,
+    departed: Departed,
     next_connection: AtomicU64,
     audience_changed: Notify,
     kernels_changed: Notify,
@@ -121,6 +132,7 @@ impl Proxy {
             infos: DashMap::new(),
             signers: vec![signer],
             notices: Notices::new(Instant::now()),
+            departed: Departed::default(),
             replays: Mutex::new(Replays::new(limits.remembered_signatures)),
             next_connection: AtomicU64::new(0),
             audience_changed: Notify::new(),

@@ -2,7 +2,9 @@
 
 use std::{fmt, time::Instant};
 
-use super::{Explanation, KernelState, Placement, Refusal, Requirements, RequirementsError, RestartRight, Table};
+use super::{
+    Explanation, KernelState, Placement, Refusal, Requirements, RequirementsError, RestartRight, Table,
+};
 use crate::id::{ClientId, KernelId};
 
 /// A verified message on shell, control or stdin, as far as routing looks at it.

@@ -5,7 +5,9 @@ use std::{
     time::Instant,
 };
 
-use super::{Candidate, Change, Offer, Outstanding, Settings, audience::Audience, in_flight::InFlight, report::Choice};
+use super::{
+    Candidate, Change, Offer, Outstanding, Settings, audience::Audience, in_flight::InFlight, report::Choice,
+};
 use crate::id::{ClientId, ConnectionId, KernelId, Origin};
 
 /// Where a kernel is in its life.

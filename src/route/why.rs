@@ -137,11 +137,14 @@ impl fmt::Display for Reason {
                 write!(f, "of {equal} kernels that fit and have as few clients, it is the least busy")
             }
             Self::Oldest(equal) => {
-                write!(f, "of {equal} kernels that fit and have as few clients and as little to do, it is the oldest")
+                write!(
+                    f,
+                    "of {equal} kernels that fit and have as few clients and as little to do, it is the oldest"
+                )
             }
-            Self::Launched(0) => write!(f, "there is no kernel yet"),
-            Self::Launched(1) => write!(f, "the one kernel there is does not fit"),
-            Self::Launched(kernels) => write!(f, "none of the {kernels} kernels fits"),
+            Self::Launched(0) => write!(f, "there is no kernel, so one is launched"),
+            Self::Launched(1) => write!(f, "the only kernel does not fit, so one is launched"),
+            Self::Launched(kernels) => write!(f, "none of the {kernels} kernels fits, so one is launched"),
             Self::Refused => write!(f, "no kernel fits, and none can be launched"),
         }
     }

@@ -16,7 +16,10 @@ pub(super) fn check(explanation: &Explanation, decision: &Decision, bound: Optio
         (Placement::Spawn(runtime), Some(bound)) => {
             assert!(fitting.is_empty(), "{fitting:?}");
             assert!(explanation.runtimes[*runtime].unmet.is_empty());
-            let launched = [Decision::Launch(bound.clone(), *runtime), Decision::KnownInfo(bound.clone(), Some(*runtime))];
+            let launched = [
+                Decision::Launch(bound.clone(), *runtime),
+                Decision::KnownInfo(bound.clone(), Some(*runtime)),
+            ];
             assert!(launched.contains(decision), "{explanation:?} {decision:?}");
         }
         (Placement::Refused(refusal), None) => {
@@ -57,7 +60,7 @@ fn who_names_no_kind_is_told_that_the_default_runtime_is_meant() {
     let explanation = explain(&Fleet::new(settings()), r#"{"group": "team"}"#);
     assert_eq!(explanation.requirements.to_string(), "runtime=python3 group=team");
     assert_eq!(explanation.placement, Placement::Spawn(PYTHON));
-    assert_eq!(explanation.reason.to_string(), "there is no kernel yet");
+    assert_eq!(explanation.reason.to_string(), "there is no kernel, so one is launched");
 }
 
 #[test]
@@ -74,7 +77,7 @@ fn the_reason_is_the_first_thing_that_told_the_chosen_one_apart() {
     assert!(fleet.track(&first, "a", "m", "execute_request", 0));
     assert_eq!(explain(&fleet, "{}").placement, Placement::Existing(second));
     assert_eq!(explain(&fleet, "{}").reason, Reason::LeastBusy(2));
-    assert_eq!(reason(&fleet, r#"{"runtime": "lua"}"#), "none of the 2 kernels fits");
+    assert_eq!(reason(&fleet, r#"{"runtime": "lua"}"#), "none of the 2 kernels fits, so one is launched");
 }
 
 #[test]
