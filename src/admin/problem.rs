@@ -132,3 +132,24 @@ impl From<JsonRejection> for Problem {
         Self::new(Code::BadRequest, rejection.body_text())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_read_as_it_was_written() {
+        let problem = Problem::from(OperateError::NeverUp("it did not come up".to_owned()));
+        assert_eq!((problem.status, problem.code), (502, Code::LaunchFailed));
+        let text = serde_json::to_string(&problem).unwrap();
+        assert!(text.contains(r#""code":"launch-failed""#), "{text}");
+        assert_eq!(serde_json::from_str::<Problem>(&text).unwrap(), problem);
+    }
+
+    #[test]
+    fn a_kind_of_a_newer_version_is_still_told() {
+        let text = r#"{"status": 418, "title": "T", "detail": "no coffee", "code": "teapot"}"#;
+        let problem: Problem = serde_json::from_str(text).unwrap();
+        assert_eq!((problem.code, problem.to_string().as_str()), (Code::Unknown, "no coffee"));
+    }
+}

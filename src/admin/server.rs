@@ -136,3 +136,42 @@ fn unknown_path(uri: &Uri) -> String {
         uri.path()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_description_is_json_that_names_every_path_and_what_can_go_wrong() {
+        let described: Value = serde_json::from_str(&document().to_json().unwrap()).unwrap();
+        let operations: BTreeSet<String> = described["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, methods)| {
+                methods.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
+            })
+            .collect();
+        let expected = [
+            "get /api/v1/status",
+            "get /api/v1/kernels",
+            "post /api/v1/kernels",
+            "get /api/v1/kernels/{id}",
+            "delete /api/v1/kernels/{id}",
+            "get /api/v1/kernels/{id}/ready",
+            "post /api/v1/kernels/{id}/restart",
+            "post /api/v1/kernels/{id}/interrupt",
+            "post /api/v1/kernels/{id}/door",
+            "get /api/v1/clients",
+            "post /api/v1/why",
+        ];
+        assert_eq!(operations, expected.map(str::to_owned).into());
+        for schema in ["Kernel", "Client", "Status", "Explanation", "Problem", "Door", "Stopped"] {
+            assert!(described["components"]["schemas"][schema].is_object(), "{schema}");
+        }
+    }
+}

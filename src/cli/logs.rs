@@ -51,7 +51,10 @@ impl LogsArguments {
         };
         let log = match (&kernel.log, self.follow) {
             (Some(log), _) => Some(log.clone()),
-            (None, false) => return Ok(say(&format!("kernel {} has printed nothing yet", kernel.id))),
+            (None, false) => {
+                say(&format!("kernel {} has printed nothing yet", kernel.id));
+                return Ok(());
+            }
             (None, true) => None,
         };
         let tail = log.map(|log| self.open(&log)).transpose()?;
@@ -83,7 +86,8 @@ impl LogsArguments {
                     if let Some(tail) = &mut tail {
                         tail.copy_new(fleet.out)?;
                     }
-                    return Ok(say(&problem.detail));
+                    say(&problem.detail);
+                    return Ok(());
                 }
                 Err(error) => return Err(error.into()),
             }

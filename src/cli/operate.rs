@@ -1,6 +1,11 @@
 //! The commands that look after a running fleet: what can be typed, and whom they ask.
 
-use std::{fmt, io::Write, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    io::{self, Write},
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::{Args, Subcommand};
 
@@ -16,7 +21,7 @@ use super::{
     why::WhyArguments,
 };
 use crate::{
-    admin::AdminClient,
+    admin::{AdminClient, CallError},
     runtimes::{Directories, Environment},
 };
 
@@ -75,7 +80,7 @@ pub fn run(operation: Operation, environment: &Environment, out: &mut dyn Write)
     let client = AdminClient::new(&directories.state());
     let mut fleet = Fleet { client, directories, environment, out };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         match operation {
             Operation::List(arguments) => arguments.run(&mut fleet).await,
             Operation::Spawn(arguments) => arguments.run(&mut fleet).await,
@@ -87,7 +92,8 @@ pub fn run(operation: Operation, environment: &Environment, out: &mut dyn Write)
             Operation::Why(arguments) => arguments.run(&mut fleet).await,
             Operation::Status(arguments) => arguments.run(&mut fleet).await,
         }
-    })
+    });
+    ended.or_else(unless_nobody_reads)
 }
 
 impl Fleet<'_> {
@@ -95,6 +101,19 @@ impl Fleet<'_> {
     pub(super) fn write_json(&mut self, answer: &impl serde::Serialize) -> anyhow::Result<()> {
         Ok(writeln!(self.out, "{}", serde_json::to_string_pretty(answer)?)?)
     }
+}
+
+/// Why a kernel is not up: it failed, or nobody knows yet.
+pub(super) fn waited_for(kernel: &str, error: CallError) -> anyhow::Error {
+    let late = matches!(error, CallError::TooLate(_));
+    let error = anyhow::Error::new(error);
+    if late { error.context(format!("{kernel} is not up yet; --timeout waits longer")) } else { error }
+}
+
+/// Whoever reads the output may have seen enough.
+fn unless_nobody_reads(error: anyhow::Error) -> anyhow::Result<()> {
+    let cause = error.downcast_ref::<io::Error>();
+    if cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe) { Ok(()) } else { Err(error) }
 }
 
 impl FromStr for KernelPrefix {

@@ -1,11 +1,10 @@
 //! `jupyter-fleet restart` and `jupyter-fleet interrupt`.
 
-use anyhow::Context;
 use clap::Args;
 
 use super::{
     exit_code,
-    operate::{ANSWER, Fleet, KernelPrefix, TimeoutArguments},
+    operate::{ANSWER, Fleet, KernelPrefix, TimeoutArguments, waited_for},
     progress::Progress,
     table::count,
 };
@@ -46,7 +45,7 @@ impl RestartArguments {
         let path = format!("/kernels/{}/ready", kernel.id);
         let ready = fleet.client.get(&path, self.waiting.timeout).await;
         drop(progress);
-        let kernel: Kernel = ready.with_context(|| format!("restarted {name}"))?;
+        let kernel: Kernel = ready.map_err(|error| waited_for(&name, error))?;
         if self.json {
             return fleet.write_json(&kernel);
         }

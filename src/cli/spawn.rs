@@ -1,10 +1,9 @@
 //! `jupyter-fleet spawn`: launches a kernel ahead of its clients.
 
-use anyhow::Context;
 use clap::Args;
 
 use super::{
-    operate::{ANSWER, Fleet, TimeoutArguments},
+    operate::{ANSWER, Fleet, TimeoutArguments, waited_for},
     progress::{Progress, say},
     wishes::KindArguments,
 };
@@ -40,7 +39,7 @@ impl SpawnArguments {
             let path = format!("/kernels/{}/ready", kernel.id);
             let ready = fleet.client.get(&path, self.waiting.timeout).await;
             drop(progress);
-            kernel = ready.with_context(|| format!("launched {name}"))?;
+            kernel = ready.map_err(|error| waited_for(&name, error))?;
             say(&format!("{name} is up"));
         }
         if self.json {

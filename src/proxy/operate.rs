@@ -86,12 +86,17 @@ impl Proxy {
         if self.is_stopping() {
             return Err(OperateError::FleetStops);
         }
-        self.with_table(|table, _| {
+        let id = self.with_table(|table, _| {
             let (id, runtime) =
                 table.reserve(requirements, KernelId::random).map_err(OperateError::Refused)?;
             self.launch(&id, runtime);
             Ok(id)
-        })
+        })?;
+        if self.is_stopping() {
+            // Whoever stops all kernels may not have seen this one.
+            self.stop_kernel(&id, "the fleet is stopped");
+        }
+        Ok(id)
     }
 
     /// Waits until a kernel takes requests. How long that may take is bounded by its launch.
