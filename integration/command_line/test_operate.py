@@ -1,15 +1,14 @@
 """The commands that look after a running fleet: what they do, what they say, how they end."""
 
 import itertools
-import os
 import signal
 
 import psutil
 import pytest
 
-from harness.clients import Execution, execute, finish, messages_of, next_message
+from harness.clients import execute, next_message
 from harness.deadline import Deadline, wait_until
-from harness.home import CONFIG, Home
+from harness.home import CONFIG
 
 pytestmark = pytest.mark.proxy_only
 OK, FAILED, USAGE, NO_FLEET = 0, 1, 2, 3
@@ -53,7 +52,7 @@ def test_without_a_fleet_each_says_how_to_start_one(launch, command):
 @pytest.mark.parametrize("command", ["stop", "stop --all 0a", "restart", "restart a/b", "logs", "connect", "spawn --isolated", "why --fleet [1]"])
 def test_wrong_usage(own_fleet, command):
     done = own_fleet.command(*command.split())
-    assert done.returncode == USAGE and "Usage" in done.stderr + "Usage" * ("invalid value" in done.stderr)
+    assert done.returncode == USAGE and "try '--help'" in done.stderr
 
 
 def test_each_commands_help_tells_its_exit_codes(own_fleet):
@@ -117,7 +116,7 @@ def test_stop_ends_a_kernel_and_says_how_many_clients_it_had(own_fleet, connect_
     done = own_fleet.command("stop", kernel["id"])
     assert done.returncode == OK and f"kernel {kernel['id']} is stopped; it had 1 client\n" == done.stdout
     assert not psutil.pid_exists(kernel["pid"]) and ids(own_fleet) == []
-    assert execute(client, "return x").result == "nil", "the next request gets a new kernel"
+    assert execute(client, "print(x)").stream() == "nil\n", "the next request gets a new kernel"
 
 
 def test_stop_all(own_fleet):
@@ -169,7 +168,7 @@ def test_restart_happens_in_place_and_clients_are_told_by_whom(own_fleet, connec
     wait_for(client, "restarted by the operator (ada)")
     (after,) = own_fleet.answer("list")
     assert after["id"] == before["id"] and after["pid"] != before["pid"] and after["clients"] == 1
-    assert execute(client, "return x").result == "nil"
+    assert execute(client, "print(x)").stream() == "nil\n"
 
 
 @pytest.mark.parametrize(("runtime", "loop"), [("python3", "while True: pass"), ("lua", "while true do end")])
