@@ -15,7 +15,10 @@ use super::{
     schema::{Asked, Client, Door, Explanation, Kernel, Restart, Status, Stopped},
     server::Admin,
 };
-use crate::{channel::Channel, id::KernelId, proxy::OperateError, route::Requirements};
+use crate::{
+    channel::Channel, id::KernelId, proxy::OperateError, route::Requirements,
+    runtimes::write_connection_file, state::door_file,
+};
 
 type Answer<T> = Result<Json<T>, Problem>;
 type Fleet = State<Arc<Admin>>;
@@ -144,8 +147,9 @@ pub(super) async fn door(State(admin): Fleet, Path(id): Path<String>) -> Answer<
     let clients = kernel(&admin, &id)?.clients;
     let opened = admin.proxy.open_door(&id);
     let file = in_time(&admin, "the ports could not be opened in time", opened).await??;
-    let published = admin.doors.publish(&admin.proxy, &id, &file);
-    let connection_file = published.map_err(|error| Problem::new(Code::NoDoor, error))?;
+    // The registry's writer does that too, and removes it when the kernel is gone; but perhaps not yet.
+    let connection_file = door_file(&admin.registry, &id);
+    write_connection_file(&connection_file, &file).map_err(|error| Problem::new(Code::NoDoor, error))?;
     Ok(Json(Door { kernel: id.to_string(), connection_file, clients }))
 }
 

@@ -4,7 +4,6 @@
 //! commands. What is done to kernels is done by the proxy, and nothing here is on a message's way.
 
 mod client;
-mod doors;
 mod handlers;
 mod problem;
 mod schema;

@@ -15,7 +15,7 @@ pub struct Kernel {
     pub runtime: String,
     /// Its language.
     pub language: String,
-    /// `starting`, `idle`, `busy`, `restarting` or `stopping`.
+    /// `starting`, `idle`, `busy`, `unresponsive`, `restarting` or `stopping`.
     pub status: String,
     /// Its process, while that lives.
     pub pid: Option<i32>,

@@ -12,9 +12,7 @@ use utoipa::openapi::{Info, OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    PREFIX, SOCKET_NAME,
-    doors::Doors,
-    handlers,
+    PREFIX, SOCKET_NAME, handlers,
     problem::{Code, Problem},
 };
 use crate::{
@@ -33,7 +31,7 @@ pub struct Admin {
     pub(super) proxy: Arc<Proxy>,
     pub(super) connection_file: PathBuf,
     pub(super) started_at: u64,
-    pub(super) doors: Doors,
+    pub(super) registry: PathBuf,
 }
 
 /// The socket, which only its own user and root get through.
@@ -41,13 +39,13 @@ pub struct Admin {
 pub struct AdminSocket(Listener);
 
 impl Admin {
-    /// What is needed to look after a proxy: its published file, and the directory for those of single kernels.
-    pub fn new(proxy: Arc<Proxy>, connection_file: &Path, runtime_directory: &Path) -> Self {
+    /// What is needed to look after a proxy: its published file, and the registry, beside which doors have theirs.
+    pub fn new(proxy: Arc<Proxy>, connection_file: &Path, registry: PathBuf) -> Self {
         Self {
             proxy,
             connection_file: connection_file.to_owned(),
             started_at: seconds_since_epoch(),
-            doors: Doors::new(runtime_directory),
+            registry,
         }
     }
 

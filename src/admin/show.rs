@@ -51,8 +51,8 @@ impl From<route::Explanation> for Explanation {
         let lacks = |unmet: &[Unmet]| unmet.iter().map(ToString::to_string).collect();
         let (outcome, kernel, runtime) = match &explained.placement {
             Placement::Existing(kernel) => (Outcome::Existing, Some(kernel.to_string()), None),
-            Placement::Spawn(index) => {
-                let runtime = explained.runtimes.get(*index).map(|runtime| runtime.runtime.to_string());
+            Placement::Spawn { runtime, .. } => {
+                let runtime = explained.runtimes.get(*runtime).map(|runtime| runtime.runtime.to_string());
                 (Outcome::Launched, None, runtime)
             }
             Placement::Refused(_) => (Outcome::Refused, None, None),

@@ -87,9 +87,9 @@ impl Proxy {
             return Err(OperateError::FleetStops);
         }
         let id = self.with_table(|table, _| {
-            let (id, runtime) =
+            let (id, launch) =
                 table.reserve(requirements, KernelId::random).map_err(OperateError::Refused)?;
-            self.launch(&id, runtime);
+            self.launch(&id, &launch);
             Ok(id)
         })?;
         if self.is_stopping() {

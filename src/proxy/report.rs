@@ -35,6 +35,8 @@ pub enum KernelStatus {
     Idle,
     /// It works on a request.
     Busy,
+    /// It does not echo heartbeats.
+    Unresponsive,
     /// Its process was lost or ended, and comes back.
     Restarting,
     /// It is being stopped.
@@ -64,12 +66,12 @@ impl Proxy {
 
     /// Which kernel a client with these wishes would get now, and why.
     pub fn why(&self, requirements: &Requirements) -> Explanation {
-        self.table.lock().explain(requirements, Instant::now())
+        self.table.lock().explain(requirements, None, Instant::now())
     }
 
     /// What is published.
     pub fn published(&self) -> &ConnectionFile {
-        &self.published
+        &self.published.file
     }
 
     /// The bounds.
@@ -81,7 +83,10 @@ impl Proxy {
 fn report(occupancy: Occupancy, kernel: &Kernel) -> KernelReport {
     let process = kernel.process();
     KernelReport {
-        status: status(&occupancy, kernel.fanout().state()),
+        status: match status(&occupancy, kernel.fanout().state()) {
+            KernelStatus::Idle | KernelStatus::Busy if kernel.is_unresponsive() => KernelStatus::Unresponsive,
+            status => status,
+        },
         log: process.as_ref().map(|process| process.log.clone()),
         process: process.filter(|process| process.identity.is_alive()),
         occupancy,
@@ -106,6 +111,7 @@ impl fmt::Display for KernelStatus {
             Self::Starting => "starting",
             Self::Idle => "idle",
             Self::Busy => "busy",
+            Self::Unresponsive => "unresponsive",
             Self::Restarting => "restarting",
             Self::Stopping => "stopping",
         })

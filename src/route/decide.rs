@@ -3,7 +3,8 @@
 use std::{fmt, time::Instant};
 
 use super::{
-    Explanation, KernelState, Placement, Refusal, Requirements, RequirementsError, RestartRight, Table,
+    Explanation, KernelState, Launch, Placement, Refusal, Requirements, RequirementsError, RestartRight,
+    Table,
 };
 use crate::id::{ClientId, KernelId};
 
@@ -14,6 +15,8 @@ pub struct Request<'a> {
     pub client: &'a ClientId,
     /// What it is.
     pub kind: RequestKind,
+    /// What holds where the client asks for nothing else: its connection file leads to one kernel, or anywhere.
+    pub defaults: &'a Requirements,
 }
 
 /// The kinds of messages that routing tells apart.
@@ -41,11 +44,11 @@ pub enum RequestKind {
 pub enum Decision {
     /// It goes to this kernel.
     Forward(KernelId),
-    /// A kernel with this id is launched from the runtime with this index, and the request goes to it.
-    Launch(KernelId, usize),
+    /// A kernel with this id is launched, and the request goes to it.
+    Launch(KernelId, Launch),
     /// A `kernel_info_request` to a kernel that would not answer at once: what is known of it is told, or else the
-    /// request goes to it. A kernel of the runtime with this index is launched under this id where that is given.
-    KnownInfo(KernelId, Option<usize>),
+    /// request goes to it. It is launched under this id where a launch is given.
+    KnownInfo(KernelId, Option<Launch>),
     /// A `kernel_info_request` of a client that has not decided yet: what is known of this runtime is told.
     RuntimeInfo(usize),
     /// The published ports are told.
@@ -132,10 +135,13 @@ impl<A> Table<A> {
         }
         let requirements = match wishes() {
             Err(error) => return Decision::Misunderstood(error),
-            Ok(None) if request.kind == RequestKind::KernelInfo => return self.default_info(fresh),
-            Ok(wishes) => wishes.unwrap_or_default(),
+            Ok(None) if request.kind == RequestKind::KernelInfo && request.defaults.is_nothing() => {
+                return self.default_info(fresh);
+            }
+            Ok(wishes) => wishes.unwrap_or_default().over(request.defaults),
         };
-        let Explanation { placement, reason, .. } = self.explain(&requirements, now);
+        let Explanation { placement, reason, .. } =
+            self.explain(&requirements, request.defaults.kernel.as_ref(), now);
         match placement {
             Placement::Refused(refusal) => Decision::Refused(refusal),
             Placement::Existing(kernel) => {
@@ -143,14 +149,17 @@ impl<A> Table<A> {
                 self.remember_choice(request.client, requirements, reason, now);
                 self.decide_bound(kernel, request, now)
             }
-            Placement::Spawn(runtime) => {
+            Placement::Spawn { runtime, memory_limit } => {
                 let kernel = fresh();
-                self.launch(&kernel, runtime);
+                let launch = match self.admit(&kernel, runtime, memory_limit, &requirements) {
+                    Ok(launch) => launch,
+                    Err(refusal) => return Decision::Refused(refusal),
+                };
                 self.bind(request.client, &kernel, &requirements);
                 self.remember_choice(request.client, requirements, reason, now);
                 match request.kind {
-                    RequestKind::KernelInfo => Decision::KnownInfo(kernel, Some(runtime)),
-                    _ => Decision::Launch(kernel, runtime),
+                    RequestKind::KernelInfo => Decision::KnownInfo(kernel, Some(launch)),
+                    _ => Decision::Launch(kernel, launch),
                 }
             }
         }
@@ -212,7 +221,10 @@ impl<A> Table<A> {
             return Decision::KnownInfo(kernel.clone(), None);
         }
         let kernel = fresh();
-        self.launch(&kernel, default);
-        Decision::KnownInfo(kernel, Some(default))
+        let memory_limit = self.settings.runtimes.get(default).and_then(|offer| offer.memory_limit);
+        match self.admit(&kernel, default, memory_limit, &Requirements::default()) {
+            Ok(launch) => Decision::KnownInfo(kernel, Some(launch)),
+            Err(refusal) => Decision::Refused(refusal),
+        }
     }
 }

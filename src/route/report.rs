@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{KernelState, Offer, Placement, Reason, Refusal, Requirements, Table, explain};
+use super::{KernelState, Launch, Offer, Placement, Reason, Refusal, Requirements, Table, explain};
 use crate::id::{ClientId, KernelId, Origin};
 
 /// Why a client has its kernel.
@@ -93,28 +93,28 @@ impl<A> Table<A> {
         self.choices.insert(client.clone(), Choice { asked, reason, at });
     }
 
-    /// Enters a kernel for clients to come, which belongs to the group asked for from the beginning; with it the index
-    /// of its runtime. Kernels that live are not considered.
+    /// Enters a kernel for clients to come, which belongs to the group asked for from the beginning. Kernels that live
+    /// are not considered.
     ///
     /// # Errors
-    /// It can be launched from no runtime.
+    /// It can be launched from no runtime, or there is no room for it.
     pub fn reserve(
         &mut self,
         requirements: &Requirements,
         fresh: impl FnOnce() -> KernelId,
-    ) -> Result<(KernelId, usize), Refusal> {
+    ) -> Result<(KernelId, Launch), Refusal> {
         let explanation = explain(requirements, &[], &self.settings.runtimes, self.settings.default);
         match explanation.placement {
             Placement::Refused(refusal) => Err(refusal),
             Placement::Existing(_) => unreachable!("none was a candidate"),
-            Placement::Spawn(runtime) => {
+            Placement::Spawn { runtime, memory_limit } => {
                 let id = fresh();
-                self.launch(&id, runtime);
+                let launch = self.admit(&id, runtime, memory_limit, requirements)?;
                 if let Some(kernel) = self.kernels.get_mut(&id) {
                     kernel.pristine = false;
                     kernel.group.clone_from(&requirements.group);
                 }
-                Ok((id, runtime))
+                Ok((id, launch))
             }
         }
     }

@@ -6,9 +6,10 @@ use std::{
 };
 
 use super::{
-    Candidate, Change, Offer, Outstanding, Settings, audience::Audience, in_flight::InFlight, report::Choice,
+    Candidate, Change, Offer, Outstanding, Settings, attendance::Place, audience::Audience, cull::Idle,
+    in_flight::InFlight, report::Choice,
 };
-use crate::id::{ClientId, ConnectionId, KernelId, Origin};
+use crate::id::{ClientId, ConnectionId, KernelId, Origin, ProfileId};
 
 /// Where a kernel is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +35,8 @@ pub struct Table<A> {
     /// Why each bound client has its kernel.
     pub(super) choices: HashMap<ClientId, Choice>,
     births: u64,
+    /// Raised with each change of what is [remembered](Self::remembered_clients).
+    pub(super) revision: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +49,7 @@ pub(super) struct Kernel<A> {
     pub(super) state: KernelState,
     pub(super) clients: BTreeSet<ClientId>,
     pub(super) in_flight: InFlight<A>,
+    pub(super) idle: Idle,
     pub(super) born: u64,
 }
 
@@ -60,6 +64,7 @@ impl<A> Table<A> {
             informed: BTreeSet::new(),
             choices: HashMap::new(),
             births: 0,
+            revision: 0,
         }
     }
 
@@ -82,9 +87,11 @@ impl<A> Table<A> {
             state: KernelState::Starting,
             clients: BTreeSet::new(),
             in_flight: InFlight::default(),
+            idle: Idle::default(),
             born: self.births,
         };
         self.births += 1;
+        self.revision += 1;
         self.kernels.insert(id.clone(), kernel);
         Some(())
     }
@@ -115,6 +122,7 @@ impl<A> Table<A> {
         let lost = self.kernel_is_down(id);
         self.unbind_all(id);
         self.kernels.remove(id);
+        self.revision += 1;
         lost
     }
 
@@ -128,12 +136,13 @@ impl<A> Table<A> {
 
     /// Kernels of a runtime that nobody has had yet.
     pub fn pristine_kernels(&self, runtime: usize) -> usize {
-        self.kernels.values().filter(|kernel| kernel.pristine && kernel.runtime == runtime).count()
+        let ready = |kernel: &&Kernel<A>| kernel.pristine && kernel.state != KernelState::Stopping;
+        self.kernels.values().filter(ready).filter(|kernel| kernel.runtime == runtime).count()
     }
 
-    /// The youngest of the kernels that connections of this origin belong to.
-    pub fn kernel_at(&self, origin: &Origin) -> Option<KernelId> {
-        let kernels = self.audience.kernels_at(origin).into_iter();
+    /// The youngest of the kernels that connections of this origin belong to, by this connection file.
+    pub fn kernel_at(&self, profile: ProfileId, origin: Origin) -> Option<KernelId> {
+        let kernels = self.audience.kernels_at(&Place { profile, origin }).into_iter();
         kernels.max_by_key(|id| self.kernels.get(id).map(|kernel| kernel.born))
     }
 
@@ -160,8 +169,8 @@ impl<A> Table<A> {
     // Subscribers.
 
     /// An iopub connection has been accepted.
-    pub fn subscriber_arrived(&mut self, subscriber: ConnectionId, origin: Origin) {
-        self.audience.subscriber_arrived(subscriber, origin);
+    pub fn subscriber_arrived(&mut self, subscriber: ConnectionId, profile: ProfileId, origin: Origin) {
+        self.audience.subscriber_arrived(subscriber, Place { profile, origin });
     }
 
     /// How many subscriptions it has now.

@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Instant};
 
-use super::{Candidate, Offer, Placement, Requirements, Table, Unmet, place};
+use super::{Candidate, Offer, Placement, Refusal, Requirements, Settings, Table, Unmet, place};
 use crate::{id::KernelId, runtime_name::RuntimeName};
 
 /// Where a client with certain wishes goes, and all that was considered.
@@ -92,7 +92,7 @@ pub fn explain(
 fn reason(placement: &Placement, kernels: &[Considered]) -> Reason {
     let chosen = match placement {
         Placement::Existing(chosen) => chosen,
-        Placement::Spawn(..) => return Reason::Launched(kernels.len()),
+        Placement::Spawn { .. } => return Reason::Launched(kernels.len()),
         Placement::Refused(_) => return Reason::Refused,
     };
     let fitting: Vec<&Considered> = kernels.iter().filter(|kernel| kernel.unmet.is_empty()).collect();
@@ -120,9 +120,29 @@ impl Requirements {
 }
 
 impl<A> Table<A> {
-    /// Where a client with these wishes would go now, and why.
-    pub fn explain(&self, requirements: &Requirements, now: Instant) -> Explanation {
-        explain(requirements, &self.candidates(now), &self.settings.runtimes, self.settings.default)
+    /// Where a client with these wishes goes now, and why.
+    ///
+    /// Whoever comes by a kernel's own `door` gets that kernel or none, even if it was one client's alone: whoever
+    /// opened the door meant this very kernel, and gave its key to nobody else.
+    pub fn explain(&self, requirements: &Requirements, door: Option<&KernelId>, now: Instant) -> Explanation {
+        let Settings { runtimes, default, .. } = &self.settings;
+        let mut candidates = self.candidates(now);
+        if let Some(door) = door {
+            candidates.retain(|candidate| candidate.kernel == door);
+            candidates.iter_mut().for_each(|candidate| candidate.exclusive = false);
+        }
+        let mut explanation = explain(requirements, &candidates, runtimes, *default);
+        let refusal = match (door, &explanation.placement) {
+            (Some(door), _) if requirements.kernel.as_ref() != Some(door) => {
+                Some(Refusal::leads_elsewhere(requirements, door, runtimes))
+            }
+            (_, Placement::Spawn { memory_limit, .. }) => self.room_for(*memory_limit, requirements).err(),
+            _ => None,
+        };
+        if let Some(refusal) = refusal {
+            (explanation.placement, explanation.reason) = (Placement::Refused(refusal), Reason::Refused);
+        }
+        explanation
     }
 }
 

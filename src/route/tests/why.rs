@@ -13,17 +13,16 @@ pub(super) fn check(explanation: &Explanation, decision: &Decision, bound: Optio
             let best = fitting.iter().min_by_key(|kernel| (kernel.clients, kernel.load, kernel.born));
             assert_eq!(best.map(|best| &best.kernel), Some(chosen));
         }
-        (Placement::Spawn(runtime), Some(bound)) => {
+        (Placement::Spawn { runtime, memory_limit }, Some(bound)) => {
             assert!(fitting.is_empty(), "{fitting:?}");
             assert!(explanation.runtimes[*runtime].unmet.is_empty());
-            let launched = [
-                Decision::Launch(bound.clone(), *runtime),
-                Decision::KnownInfo(bound.clone(), Some(*runtime)),
-            ];
-            assert!(launched.contains(decision), "{explanation:?} {decision:?}");
+            let (Decision::Launch(launched, launch) | Decision::KnownInfo(launched, Some(launch))) = decision
+            else {
+                panic!("{explanation:?} {decision:?}");
+            };
+            assert_eq!((launched, launch.runtime, launch.memory_limit), (bound, *runtime, *memory_limit));
         }
         (Placement::Refused(refusal), None) => {
-            assert!(fitting.is_empty(), "{fitting:?}");
             // What decides nothing is not refused either.
             if let Decision::Refused(told) = decision {
                 assert_eq!(told, refusal);
@@ -36,7 +35,7 @@ pub(super) fn check(explanation: &Explanation, decision: &Decision, bound: Optio
 }
 
 fn explain(fleet: &Fleet, wish: &str) -> Explanation {
-    fleet.table.explain(&Requirements::parse(wish).unwrap(), fleet.now)
+    fleet.table.explain(&Requirements::parse(wish).unwrap(), None, fleet.now)
 }
 
 fn reason(fleet: &Fleet, wish: &str) -> String {
@@ -59,7 +58,7 @@ fn each_kernel_and_each_runtime_says_what_it_lacks() {
 fn who_names_no_kind_is_told_that_the_default_runtime_is_meant() {
     let explanation = explain(&Fleet::new(settings()), r#"{"group": "team"}"#);
     assert_eq!(explanation.requirements.to_string(), "runtime=python3 group=team");
-    assert_eq!(explanation.placement, Placement::Spawn(PYTHON));
+    assert!(matches!(explanation.placement, Placement::Spawn { runtime: PYTHON, .. }));
     assert_eq!(explanation.reason.to_string(), "there is no kernel, so one is launched");
 }
 
@@ -113,8 +112,8 @@ fn a_client_is_remembered_with_what_it_asked_for_and_why_it_got_its_kernel() {
 fn a_reserved_kernel_is_for_its_group_from_the_beginning() {
     let mut fleet = Fleet::new(settings());
     let team = Requirements::parse(r#"{"runtime": "lua", "group": "team"}"#).unwrap();
-    let (reserved, runtime) = fleet.table.reserve(&team, || kernel(0)).unwrap();
-    assert_eq!((reserved, runtime), (kernel(0), LUA));
+    let (reserved, launch) = fleet.table.reserve(&team, || kernel(0)).unwrap();
+    assert_eq!((reserved, launch.runtime), (kernel(0), LUA));
     fleet.launched = 1;
     assert_eq!(fleet.join("a", 1, r#"{"runtime": "lua"}"#), kernel(1));
     assert_eq!(fleet.join("b", 2, r#"{"runtime": "lua", "group": "team"}"#), kernel(0));
@@ -132,4 +131,30 @@ fn a_released_kernel_says_how_many_clients_it_had_and_gets_no_more() {
     assert_eq!(fleet.table.clients(fleet.now), []);
     assert_eq!(fleet.table.occupancy(fleet.now)[0].state, KernelState::Stopping);
     assert_eq!(fleet.bind("a", "{}"), kernel(1));
+}
+
+#[test]
+fn a_launch_that_there_is_no_room_for_is_explained_as_refused() {
+    let bounds = Bounds { kernels: std::num::NonZeroUsize::new(1), ..settings().bounds };
+    let mut fleet = Fleet::new(Settings { bounds, ..settings() });
+    fleet.join("a", 1, "{}");
+    let explanation = explain(&fleet, r#"{"runtime": "lua"}"#);
+    assert_eq!(explanation.reason, Reason::Refused);
+    assert!(explanation.runtimes[LUA].unmet.is_empty(), "the runtime itself would do");
+    let Placement::Refused(refusal) = explanation.placement else { panic!("{:?}", explanation.placement) };
+    assert!(refusal.to_string().contains("max_kernels"), "{refusal}");
+    let reserved = fleet.table.reserve(&Requirements::parse(r#"{"runtime": "lua"}"#).unwrap(), || kernel(1));
+    assert_eq!(reserved.unwrap_err(), refusal);
+}
+
+#[test]
+fn who_comes_by_a_door_gets_that_kernel_or_none() {
+    let mut fleet = Fleet::new(settings());
+    let alone = fleet.join("a", 1, r#"{"isolated": true}"#);
+    let by_door = |wish: &str| {
+        let requirements = Requirements::parse(wish).unwrap();
+        fleet.table.explain(&requirements, Some(&alone), fleet.now).placement
+    };
+    assert_eq!(by_door(r#"{"kernel": "k0"}"#), Placement::Existing(alone.clone()));
+    assert!(matches!(by_door(r#"{"kernel": "k1"}"#), Placement::Refused(_)));
 }
