@@ -2,10 +2,11 @@
 
 import itertools
 
+import pexpect
 import psutil
 import pytest
 
-from harness.clients import execute, next_message
+from harness.clients import execute, next_message, reply_to
 from harness.deadline import Deadline, wait_until
 from harness.home import CONFIG
 
@@ -86,6 +87,16 @@ def test_clients_that_ask_for_the_same_share_a_spawned_kernel(own_fleet):
     assert run_lua(own_fleet, "print(x)", "--kernel", team) == "team\n"
 
 
+def test_on_a_terminal_the_wait_is_shown(own_fleet):
+    child = pexpect.spawn(own_fleet.binary, ["spawn", "--runtime", "python3"], env=own_fleet.environment, timeout=60, encoding="utf-8")
+    child.expect("launching kernel ([0-9a-f]{8}) ")
+    kernel = child.match.group(1)
+    child.expect_exact(f"kernel {kernel} (python3) is up")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == OK and kernel in child.before
+
+
 def test_spawn_without_waiting(own_fleet):
     kernel = spawn(own_fleet, "--runtime", "lua", "--no-wait")
     wait_until(lambda: own_fleet.answer("list")[0]["status"] == "idle", 20, "the kernel to be up")
@@ -131,8 +142,8 @@ def test_a_request_that_waits_when_its_kernel_is_stopped_is_told(own_fleet, conn
     wait_for(client, "here")
     (kernel,) = ids(own_fleet)
     assert own_fleet.command("stop", kernel).returncode == OK
-    content = client.get_shell_msg(timeout=20)["content"]
-    assert content["status"] == "error" and "was stopped" in content["evalue"], msg_id
+    content = reply_to(client, msg_id)["content"]
+    assert content["status"] == "error" and "was stopped" in content["evalue"]
 
 
 def test_an_unknown_id_is_answered_with_those_that_exist(own_fleet):
@@ -178,8 +189,7 @@ def test_interrupt_in_the_runtimes_own_way(own_fleet, connect_own, runtime, loop
     (kernel,) = own_fleet.answer("list")
     assert kernel["status"] == "busy"
     assert own_fleet.command("interrupt", kernel["id"]).returncode == OK
-    reply = client.get_shell_msg(timeout=20)
-    assert reply["parent_header"]["msg_id"] == msg_id and reply["content"]["status"] == "error"
+    assert reply_to(client, msg_id)["content"]["status"] == "error"
     assert execute(client, "print('alive')").stream() == "alive\n"
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from harness.clients import execute
+from harness.deadline import wait_until
 
 pytestmark = pytest.mark.proxy_only
 OK, FAILED = 0, 1
@@ -74,3 +75,22 @@ def test_a_session_that_nobody_has(own_fleet, connect_own):
     assert execute(client, "x = 1").status == "ok"
     done = own_fleet.command("why", "nosuchsession")
     assert done.returncode == FAILED and client.session.session in done.stderr
+
+
+def test_a_binding_of_an_earlier_serve(own_fleet, connect_own):
+    client = connect_own(runtime="lua")
+    assert execute(client, "x = 1").status == "ok"
+    before = own_fleet.answer("list")
+    own_fleet.kill()
+    own_fleet.restart()
+    session = client.session.session
+    wait_until(lambda: [one["session"] for one in clients(own_fleet)] == [session], 20, "the client to be taken up")
+    assert [(kernel["id"], kernel["pid"]) for kernel in own_fleet.answer("list")] == [(before[0]["id"], before[0]["pid"])]
+    assert "before this serve" in own_fleet.command("why", session).stdout
+    told = own_fleet.answer("why", session)
+    assert (told["kernel"], told["asked"], told["since"]) == (before[0]["id"], None, None)
+
+
+def clients(fleet):
+    done = fleet.command("why", "", "--json")
+    return [json.loads(done.stdout)] if done.returncode == OK else []

@@ -62,7 +62,7 @@ enum Link {
         held: VecDeque<(Channel, Body)>,
         bytes: usize,
     },
-    Up(Outboxes),
+    Up(Box<Outboxes>),
     Gone,
 }
 
@@ -252,7 +252,7 @@ impl Kernel {
                 }
             }
         }
-        *link = Link::Up(outboxes);
+        *link = Link::Up(Box::new(outboxes));
     }
 
     /// The process is gone. What waited for it is dropped, and so is what was meant for it and comes late.
