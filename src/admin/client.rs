@@ -146,3 +146,70 @@ impl AdminClient {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use tempfile::TempDir;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::UnixListener,
+    };
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(50);
+    const LATE: Duration = Duration::from_secs(20);
+
+    /// What becomes of a call to a server that answers with these bytes and hangs up, or with nothing and stays.
+    async fn call(answer: Option<&'static str>, within: Duration) -> Result<Value, CallError> {
+        let state = TempDir::new().unwrap();
+        let listener = UnixListener::bind(state.path().join(SOCKET_NAME)).unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await.unwrap();
+            match answer {
+                Some(answer) => stream.write_all(answer.as_bytes()).await.unwrap(),
+                None => std::future::pending().await,
+            }
+        });
+        let called = AdminClient::new(state.path()).get("/status", within).await;
+        server.abort();
+        called
+    }
+
+    #[tokio::test]
+    async fn without_a_socket_or_behind_a_stale_one_there_is_no_fleet() {
+        let state = TempDir::new().unwrap();
+        let client = AdminClient::new(state.path());
+        let call = || client.get::<Value>("/status", LATE);
+        assert!(matches!(call().await, Err(CallError::NoFleet(_))));
+        drop(UnixListener::bind(state.path().join(SOCKET_NAME)).unwrap());
+        assert!(matches!(call().await, Err(CallError::NoFleet(_))));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_silent_is_given_up() {
+        assert!(matches!(call(None, SOON).await, Err(CallError::TooLate(SOON))));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_answer_is_an_error() {
+        for answer in
+            ["", "no HTTP at all", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", "HTTP/1.1 500 No\r\n\r\n"]
+        {
+            let error = call(Some(answer), LATE).await.unwrap_err();
+            assert!(matches!(&error, CallError::Broken(_)) && error.is_no_fleet(), "{answer:?}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_told_in_the_fleets_words() {
+        let answer = "HTTP/1.1 404 No\r\n\r\n{\"status\": 404, \"title\": \"T\", \"detail\": \"no such kernel\", \
+                      \"code\": \"no-such-kernel\"}";
+        let error = call(Some(answer), LATE).await.unwrap_err();
+        assert!(!error.is_no_fleet());
+        assert_eq!(error.to_string(), "no such kernel");
+    }
+}

@@ -61,14 +61,14 @@ impl From<route::Explanation> for Explanation {
             Placement::Refused(refusal) => refusal.to_string(),
             _ => explained.reason.to_string(),
         };
-        let kernel_shown = |kernel: &route::Considered| ConsideredKernel {
+        let kernel_shown = |kernel: &route::ConsideredKernel| ConsideredKernel {
             id: kernel.kernel.to_string(),
             runtime: kernel.runtime.to_string(),
             clients: kernel.clients,
             requests: kernel.load,
             lacks: lacks(&kernel.unmet),
         };
-        let runtime_shown = |runtime: &route::Rejected| ConsideredRuntime {
+        let runtime_shown = |runtime: &route::ConsideredRuntime| ConsideredRuntime {
             name: runtime.runtime.to_string(),
             lacks: lacks(&runtime.unmet),
         };

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     channel::Channel,
     id::KernelId,
-    route::{Refusal, Requirements},
+    route::{Occupancy, Refusal, Requirements},
 };
 
 /// Why an operation cannot be carried out.
@@ -58,23 +58,23 @@ impl Proxy {
     /// # Errors
     /// None or several do.
     pub fn find(&self, asked: &str) -> Result<KernelId, OperateError> {
-        let reports = self.kernels();
-        let matching = reports.iter().map(|report| &report.occupancy.kernel);
-        let matching: Vec<&KernelId> = matching.filter(|id| id.as_str().starts_with(asked)).collect();
-        let name = |id: &KernelId| self.kernel(id).map(|kernel| format!("{id} ({})", kernel.runtime.name));
+        let kernels = self.occupancy();
+        let name = |kernel: &Occupancy| format!("{} ({})", kernel.kernel, kernel.offer.runtime);
+        if let Some(kernel) = kernels.iter().find(|kernel| kernel.kernel.as_str() == asked) {
+            return Ok(kernel.kernel.clone());
+        }
+        let matching: Vec<&Occupancy> =
+            kernels.iter().filter(|kernel| kernel.kernel.as_str().starts_with(asked)).collect();
         match matching.as_slice() {
-            [id] => Ok((*id).clone()),
+            [kernel] => Ok(kernel.kernel.clone()),
             [] => Err(self.departed.fate(asked).unwrap_or_else(|| OperateError::NoSuchKernel {
                 asked: asked.to_owned(),
-                kernels: reports.iter().filter_map(|report| name(&report.occupancy.kernel)).collect(),
+                kernels: kernels.iter().map(name).collect(),
             })),
-            several => match several.iter().find(|id| id.as_str() == asked) {
-                Some(id) => Ok((*id).clone()),
-                None => Err(OperateError::Ambiguous {
-                    asked: asked.to_owned(),
-                    kernels: several.iter().filter_map(|id| name(id)).collect(),
-                }),
-            },
+            several => Err(OperateError::Ambiguous {
+                asked: asked.to_owned(),
+                kernels: several.iter().map(|kernel| name(kernel)).collect(),
+            }),
         }
     }
 

@@ -46,17 +46,22 @@ pub enum KernelStatus {
 impl Proxy {
     /// All kernels, the oldest first.
     pub fn kernels(&self) -> Vec<KernelReport> {
-        let occupancies = self.table.lock().occupancy(Instant::now());
-        let found = occupancies.into_iter().filter_map(|occupancy| {
-            let kernel = self.kernel(&occupancy.kernel)?;
-            Some(report(occupancy, &kernel))
-        });
-        found.collect()
+        self.occupancy().into_iter().filter_map(|occupancy| self.report(occupancy)).collect()
     }
 
     /// One kernel; `None` if it is gone.
     pub fn kernel_report(&self, id: &KernelId) -> Option<KernelReport> {
-        self.kernels().into_iter().find(|report| report.occupancy.kernel == *id)
+        let mut occupancy = self.occupancy().into_iter();
+        self.report(occupancy.find(|occupancy| occupancy.kernel == *id)?)
+    }
+
+    pub(super) fn occupancy(&self) -> Vec<Occupancy> {
+        self.table.lock().occupancy(Instant::now())
+    }
+
+    fn report(&self, occupancy: Occupancy) -> Option<KernelReport> {
+        let kernel = self.kernel(&occupancy.kernel)?;
+        Some(report(occupancy, &kernel))
     }
 
     /// All clients that have kernels, and why those.

@@ -37,4 +37,4 @@ pub use report::{ClientReport, Occupancy};
 pub use requirements::{Requirements, RequirementsError};
 pub use settings::{Bounds, RestartRight, Settings};
 pub use table::{KernelState, Table};
-pub use why::{Considered, Explanation, Reason, Rejected, explain};
+pub use why::{ConsideredKernel, ConsideredRuntime, Explanation, Reason, explain};

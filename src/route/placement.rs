@@ -70,19 +70,32 @@ pub fn place(
     runtimes: &[Offer],
     default: usize,
 ) -> Placement {
-    let asked = requirements;
-    let requirements = asked.in_full(runtimes, default);
-    let matching = candidates.iter().filter(|candidate| candidate.unmet(&requirements).is_empty());
+    let meant = requirements.in_full(runtimes, default);
+    let matching = candidates.iter().filter(|candidate| candidate.unmet(&meant).is_empty());
     if let Some(best) = matching.min_by_key(|candidate| (candidate.clients, candidate.load, candidate.born)) {
         return Placement::Existing(best.kernel.clone());
     }
+    match launchable(requirements, candidates, runtimes, default) {
+        Ok((runtime, memory_limit)) => Placement::Spawn { runtime, memory_limit },
+        Err(refusal) => Placement::Refused(refusal),
+    }
+}
+
+/// The index of the runtime to launch a kernel from, and the most memory that it may use.
+pub(super) fn launchable(
+    asked: &Requirements,
+    candidates: &[Candidate<'_>],
+    runtimes: &[Offer],
+    default: usize,
+) -> Result<(usize, Option<ByteSize>), Refusal> {
+    let requirements = asked.in_full(runtimes, default);
     let default_first = runtimes.get(default).map(|offer| (default, offer));
     let in_order = default_first.into_iter().chain(runtimes.iter().enumerate());
     let mut able = in_order.filter(|(_, offer)| offer.unmet(&requirements).is_empty());
     match able.next() {
         Some((runtime, offer)) if requirements.kernel.is_none() => {
-            Placement::Spawn { runtime, memory_limit: requirements.memory_limit.or(offer.memory_limit) }
+            Ok((runtime, requirements.memory_limit.or(offer.memory_limit)))
         }
-        _ => Placement::Refused(Refusal::explain(asked, &requirements, candidates, runtimes)),
+        _ => Err(Refusal::explain(asked, &requirements, candidates, runtimes)),
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{KernelState, Launch, Offer, Placement, Reason, Refusal, Requirements, Table, explain};
+use super::{
+    KernelState, Launch, Offer, Reason, Refusal, Requirements, Settings, Table, placement::launchable,
+    table::Kernel,
+};
 use crate::id::{ClientId, KernelId, Origin};
 
 /// Why a client has its kernel.
@@ -54,7 +57,7 @@ impl<A> Table<A> {
     pub fn occupancy(&self, now: Instant) -> Vec<Occupancy> {
         let mut kernels: Vec<_> = self.kernels.iter().collect();
         kernels.sort_by_key(|(_, kernel)| kernel.born);
-        let report = |(id, kernel): (&KernelId, &super::table::Kernel<A>)| Occupancy {
+        let report = |(id, kernel): (&KernelId, &Kernel<A>)| Occupancy {
             kernel: id.clone(),
             offer: kernel.offer.clone(),
             group: kernel.group.clone(),
@@ -103,20 +106,15 @@ impl<A> Table<A> {
         requirements: &Requirements,
         fresh: impl FnOnce() -> KernelId,
     ) -> Result<(KernelId, Launch), Refusal> {
-        let explanation = explain(requirements, &[], &self.settings.runtimes, self.settings.default);
-        match explanation.placement {
-            Placement::Refused(refusal) => Err(refusal),
-            Placement::Existing(_) => unreachable!("none was a candidate"),
-            Placement::Spawn { runtime, memory_limit } => {
-                let id = fresh();
-                let launch = self.admit(&id, runtime, memory_limit, requirements)?;
-                if let Some(kernel) = self.kernels.get_mut(&id) {
-                    kernel.pristine = false;
-                    kernel.group.clone_from(&requirements.group);
-                }
-                Ok((id, launch))
-            }
+        let Settings { runtimes, default, .. } = &self.settings;
+        let (runtime, memory_limit) = launchable(requirements, &[], runtimes, *default)?;
+        let id = fresh();
+        let launch = self.admit(&id, runtime, memory_limit, requirements)?;
+        if let Some(kernel) = self.kernels.get_mut(&id) {
+            kernel.pristine = false;
+            kernel.group.clone_from(&requirements.group);
         }
+        Ok((id, launch))
     }
 
     /// The kernel is about to be stopped: its clients' next requests go elsewhere. Returns how many it had.

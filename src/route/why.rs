@@ -16,14 +16,14 @@ pub struct Explanation {
     /// What its wishes come to: who names no kind of kernel means the default runtime.
     pub requirements: Requirements,
     /// The kernels that were considered, the oldest first.
-    pub kernels: Vec<Considered>,
+    pub kernels: Vec<ConsideredKernel>,
     /// The runtimes that a kernel might have been launched from, in order of preference.
-    pub runtimes: Vec<Rejected>,
+    pub runtimes: Vec<ConsideredRuntime>,
 }
 
 /// A kernel that was considered.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Considered {
+pub struct ConsideredKernel {
     /// Its id.
     pub kernel: KernelId,
     /// Its runtime.
@@ -40,7 +40,7 @@ pub struct Considered {
 
 /// A runtime that was considered.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Rejected {
+pub struct ConsideredRuntime {
     /// Its name.
     pub runtime: RuntimeName,
     /// What of the wishes it does not meet; empty if a kernel can be launched from it.
@@ -73,7 +73,7 @@ pub fn explain(
 ) -> Explanation {
     let placement = place(requirements, candidates, runtimes, default);
     let requirements = requirements.in_full(runtimes, default);
-    let consider = |candidate: &Candidate<'_>| Considered {
+    let consider = |candidate: &Candidate<'_>| ConsideredKernel {
         kernel: candidate.kernel.clone(),
         runtime: candidate.offer.runtime.clone(),
         unmet: candidate.unmet(&requirements),
@@ -81,21 +81,29 @@ pub fn explain(
         load: candidate.load,
         born: candidate.born,
     };
-    let mut kernels: Vec<Considered> = candidates.iter().map(consider).collect();
+    let mut kernels: Vec<ConsideredKernel> = candidates.iter().map(consider).collect();
     kernels.sort_by_key(|kernel| kernel.born);
-    let reject =
-        |offer: &Offer| Rejected { runtime: offer.runtime.clone(), unmet: offer.unmet(&requirements) };
+    let consider_runtime = |offer: &Offer| ConsideredRuntime {
+        runtime: offer.runtime.clone(),
+        unmet: offer.unmet(&requirements),
+    };
     let reason = reason(&placement, &kernels);
-    Explanation { placement, reason, runtimes: runtimes.iter().map(reject).collect(), requirements, kernels }
+    Explanation {
+        placement,
+        reason,
+        runtimes: runtimes.iter().map(consider_runtime).collect(),
+        requirements,
+        kernels,
+    }
 }
 
-fn reason(placement: &Placement, kernels: &[Considered]) -> Reason {
+fn reason(placement: &Placement, kernels: &[ConsideredKernel]) -> Reason {
     let chosen = match placement {
         Placement::Existing(chosen) => chosen,
         Placement::Spawn { .. } => return Reason::Launched(kernels.len()),
         Placement::Refused(_) => return Reason::Refused,
     };
-    let fitting: Vec<&Considered> = kernels.iter().filter(|kernel| kernel.unmet.is_empty()).collect();
+    let fitting: Vec<&ConsideredKernel> = kernels.iter().filter(|kernel| kernel.unmet.is_empty()).collect();
     let Some(best) = fitting.iter().find(|kernel| kernel.kernel == *chosen) else { return Reason::Only };
     let as_few_clients = fitting.iter().filter(|kernel| kernel.clients == best.clients).count();
     let as_little_load =

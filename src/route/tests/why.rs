@@ -5,8 +5,8 @@ use super::*;
 /// Fails where an explanation does not explain a decision that was made for a client without a kernel, or is wrong in
 /// itself.
 pub(super) fn check(explanation: &Explanation, decision: &Decision, bound: Option<&KernelId>) {
-    let fits = |kernel: &Considered| kernel.unmet.is_empty();
-    let fitting: Vec<&Considered> = explanation.kernels.iter().filter(|kernel| fits(kernel)).collect();
+    let fits = |kernel: &ConsideredKernel| kernel.unmet.is_empty();
+    let fitting: Vec<&ConsideredKernel> = explanation.kernels.iter().filter(|kernel| fits(kernel)).collect();
     match (&explanation.placement, bound) {
         (Placement::Existing(chosen), Some(bound)) => {
             assert_eq!(chosen, bound, "{explanation:?}");
