@@ -3,7 +3,8 @@
 //! This is the map of the rooms, from the edges down; each imports only from those below it (`tests/layers.rs`).
 //! ARCHITECTURE.md follows a message through them.
 
-// The edges: what is typed, what is meant, what is run.
+// The edges: what is typed, what is meant, what is run; the API for those who look after the fleet.
+pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -31,6 +31,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::LuaKernel(arguments) => app::lua_kernel(&arguments)?,
         Command::Exec(arguments) => return app::exec(arguments, &environment()?),
         Command::StartKernel(arguments) => return Ok(app::start_kernel(arguments)),
+        Command::Operate(operation) => cli::operate::run(operation, &environment()?, out)?,
+        Command::Completions(arguments) => cli::generate::completions(&arguments, out)?,
+        Command::Man(arguments) => cli::generate::man(&arguments, out)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -50,5 +53,5 @@ fn start_log(cli: &Cli) {
 )]
 fn print_error(error: &anyhow::Error) -> ExitCode {
     eprintln!("jupyter-fleet: {error:#}");
-    ExitCode::FAILURE
+    ExitCode::from(cli::exit_code::of(error))
 }

@@ -30,10 +30,16 @@ macro_rules! counters {
             pub $name: Counter,
         )+}
 
+        impl Metrics {
+            /// Each counter's name and how often it has been raised.
+            pub fn counts(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name.count())),+]
+            }
+        }
+
         impl fmt::Display for Metrics {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let counts = [$((stringify!($name), self.$name.count())),+];
-                let said: Vec<String> = counts.iter().map(|(name, count)| format!("{name}={count}")).collect();
+                let said: Vec<String> = self.counts().iter().map(|(name, count)| format!("{name}={count}")).collect();
                 f.write_str(&said.join(" "))
             }
         }

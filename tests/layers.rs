@@ -32,8 +32,10 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Edges within a layer, each with its reason.
-const SIDEWAYS: [(&str, &str, &str); 3] = [
+const SIDEWAYS: [(&str, &str, &str); 5] = [
     ("cli", "config", "what is typed wins over what the config says"),
+    ("cli", "admin", "commands show what the API answers"),
+    ("app", "admin", "serve serves the API"),
     ("app", "config", "commands run what is meant, which the config says"),
     ("app", "cli", "commands take what was typed"),
 ];

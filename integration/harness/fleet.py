@@ -12,6 +12,7 @@ from harness.home import Home
 
 START_SECONDS = 20
 STOP_SECONDS = 20
+COMMAND_SECONDS = 60
 LOG_TAIL_CHARACTERS = 8_000
 
 
@@ -52,6 +53,24 @@ class Fleet:
                 cwd=self.home.working_dir,
                 env=self.environment | self._extra_environment | {processes.TAG: self._tag},
             )
+
+    def command(self, *arguments, environment=None, seconds=COMMAND_SECONDS):
+        """Runs a command of jupyter-fleet where this fleet lives, to its end."""
+        return subprocess.run(
+            [self.binary, *arguments],
+            stdin=subprocess.DEVNULL,
+            env=self.environment | (environment or {}),
+            cwd=self.home.working_dir,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+
+    def answer(self, *arguments):
+        """What a command that succeeds writes with --json."""
+        done = self.command(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
     def kill(self):
         """SIGKILL: what a crash, the OOM killer or an impatient person does."""

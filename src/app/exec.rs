@@ -9,19 +9,16 @@ use std::{
 use anyhow::Context;
 
 use crate::{
-    cli::exec::{CodeSource, ExecArguments},
+    cli::{
+        exec::{CodeSource, ExecArguments},
+        exit_code::{self, NO_FLEET, USAGE},
+    },
     exec::{ExecError, Options, Outcome, ProcessTerminal, run},
     runtimes::{Directories, Environment},
 };
 
 /// The code raised an error, or no kernel could be had for it.
-const RAISED: u8 = 1;
-
-/// What was typed cannot be done; clap ends with it too.
-const USAGE: u8 = 2;
-
-/// No fleet answers, or it went away.
-const NO_FLEET: u8 = 3;
+const RAISED: u8 = exit_code::FAILED;
 
 /// What shells report of a program that was interrupted: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use super::confine::confine;
 use crate::{
+    admin::{Admin, AdminSocket},
     channel::Channel,
     cli::{
         runtimes::find_runtimes,
@@ -35,10 +36,6 @@ use crate::{
 };
 use past::Found;
 
-/// The fleet's own directory in Jupyter's runtime directory. Its name must not match `*fleet*`: clients that are told
-/// `--existing fleet` take the newest match, and this is not the published file.
-const STATE_DIRECTORY: &str = ".fleet";
-
 /// How long kernels may take to end once they were killed.
 const AFTER_KILL: Duration = Duration::from_secs(5);
 
@@ -53,7 +50,7 @@ pub fn serve(
     let runtimes = find_runtimes(&config, environment, settings.default_runtime.as_ref())?;
     let directories = Directories::of(environment);
     create_directory(&directories.runtime)?;
-    let state = StateDirectory::take(directories.runtime.join(STATE_DIRECTORY))?;
+    let state = StateDirectory::take(directories.state())?;
     let confinement = Arc::new(confine(config.confinement, state.path(), &runtimes)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(run(config, settings, &runtimes, &directories, state, &confinement, out));
@@ -73,6 +70,7 @@ async fn run(
     let shutdown = Shutdown::default();
     watch_signals(shutdown.clone())?;
     let (listeners, published) = publish::bind(&settings, &state).await?;
+    let admin = bind_admin(state.path()).await?;
     let limits = Arc::new(config.limits);
     let hidden = settings.key.map(|key| key.variable);
     let Found { past, retired, journal } = past::find(&state, runtimes)?;
@@ -97,6 +95,10 @@ async fn run(
     let mut doors = JoinSet::new();
     for (channel, listener) in listeners {
         doors.spawn(proxy.clone().accept(channel, listener));
+    }
+    if let Some(socket) = admin {
+        let admin = Admin::new(proxy.clone(), &settings.connection_file, state.registry());
+        doors.spawn(admin.serve(socket));
     }
     doors.spawn(proxy.clone().keep_registry(state.registry()));
     doors.spawn(proxy.clone().look_after_kernels(state.path().to_owned()));
@@ -130,6 +132,20 @@ fn leave_kernels(proxy: &Proxy) {
             "{left} kernels go on running with their state: the next `jupyter-fleet serve` takes them up (and stops them on \
              exit, if it is told --ephemeral)"
         );
+    }
+}
+
+/// Where the commands that look after the fleet reach it.
+async fn bind_admin(state: &Path) -> anyhow::Result<Option<AdminSocket>> {
+    match AdminSocket::bind(state).await {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if error.error.kind() == std::io::ErrorKind::InvalidInput => {
+            warn!(%error, "the path is too long for a socket: list, stop and the like cannot reach this fleet");
+            Ok(None)
+        }
+        Err(error) => Err(error).context(
+            "is another fleet running here? Each needs a runtime directory of its own (JUPYTER_RUNTIME_DIR)",
+        ),
     }
 }
 

@@ -1,12 +1,28 @@
 //! The command line: what can be typed, and what it means.
 //!
 //! Each command has a file with two types: its arguments as they are typed, and what they mean once the config and the
-//! environment are known. What the commands then do lives in the rooms below; `runtimes`, which only shows, is here.
+//! environment are known. What `serve`, `exec` and `lua-kernel` then do lives in the rooms below; here are the commands
+//! that only ask and show: `runtimes`, and those of `operate`, which talk to the API of a running `serve`.
+mod connect;
 pub mod exec;
+pub mod exit_code;
+pub mod generate;
+mod list;
+mod logs;
 pub mod lua_kernel;
+pub mod operate;
+mod progress;
+mod restart;
 pub mod runtimes;
 pub mod serve;
+mod spawn;
 pub mod start_kernel;
+mod status;
+mod stop;
+mod table;
+mod tail;
+mod why;
+mod wishes;
 
 use std::path::PathBuf;
 
@@ -18,7 +34,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 /// Any Jupyter client that opens the published connection file believes it talks to one kernel. Each gets the kernel
 /// that it asks for, or the default one, in a process that it may share with others that ask for the same.
 #[derive(Debug, Parser)]
-#[command(name = "jupyter-fleet", version, propagate_version = true)]
+#[command(name = "jupyter-fleet", version, propagate_version = true, after_help = exit_code::HELP)]
 pub struct Cli {
     /// What is logged to standard error.
     #[command(flatten)]
@@ -42,6 +58,13 @@ pub enum Command {
     /// Become a kernel, within limits
     #[command(hide = true)]
     StartKernel(start_kernel::StartKernelArguments),
+    /// Look after a running fleet.
+    #[command(flatten)]
+    Operate(operate::Operation),
+    /// Write completions for a shell to standard output
+    Completions(generate::CompletionsArguments),
+    /// Write the manual page to standard output, or those of all commands to a directory
+    Man(generate::ManArguments),
 }
 
 /// What is logged, and how.

@@ -2,7 +2,6 @@
 use std::io::{self, Write};
 
 use clap::Args;
-use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,7 +10,10 @@ use crate::{
     runtimes::{Environment, Runtime, RuntimeSource, Runtimes, discover},
 };
 
-use super::ConfigArguments;
+use super::{
+    ConfigArguments,
+    table::{self, table},
+};
 
 /// What is typed after `runtimes`.
 #[derive(Debug, Clone, Args)]
@@ -62,19 +64,15 @@ pub fn run(
 }
 
 fn write_table(runtimes: &Runtimes, output: &mut impl Write) -> io::Result<()> {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["NAME", "LANGUAGE", "DISPLAY NAME", "FROM"]);
+    let mut rows = table(["NAME", "LANGUAGE", "DISPLAY NAME", "FROM"]);
     for runtime in runtimes.iter() {
         let name = match is_default(runtime, runtimes) {
             true => format!("{} (default)", runtime.name),
             false => runtime.name.to_string(),
         };
-        table.add_row([&name, &runtime.language, &runtime.display_name, &runtime.source.to_string()]);
+        rows.add_row([&name, &runtime.language, &runtime.display_name, &runtime.source.to_string()]);
     }
-    table.column_iter_mut().for_each(|column| {
-        column.set_padding((0, 2));
-    });
-    table.lines().try_for_each(|line| writeln!(output, "{}", line.trim_end()))
+    table::write(rows, output)
 }
 
 fn write_json(runtimes: &Runtimes, output: &mut impl Write) -> io::Result<()> {

@@ -12,7 +12,7 @@ use super::{Proxy, connection::ReturnAddress, kernel::Kernel, returning::Due};
 use crate::{
     id::ClientId,
     jupyter::{
-        header::Header,
+        header::{Header, username},
         message::Body,
         reply::{Failure, connect_content},
     },
@@ -61,7 +61,8 @@ impl Proxy {
                 self.stop_kernel(&id, &format!("its last client ({}) asked for it", client.session));
             }
             Decision::Restart(id) => {
-                self.restart_kernel(&id, &address.header);
+                let who = username(&address.header).unwrap_or_else(|| "one of its clients".to_owned());
+                self.restart_kernel(&id, &who, &address.header);
                 self.tell_shutdown(client, &address, true);
             }
             Decision::RestartRefused(id, others) => {

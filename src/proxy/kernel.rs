@@ -62,7 +62,7 @@ enum Link {
         held: VecDeque<(Channel, Body)>,
         bytes: usize,
     },
-    Up(Outboxes),
+    Up(Box<Outboxes>),
     Gone,
 }
 
@@ -167,6 +167,11 @@ impl Kernel {
         }
     }
 
+    /// Whether it has not echoed heartbeats lately.
+    pub(super) fn is_unresponsive(&self) -> bool {
+        self.unresponsive.load(Ordering::Relaxed)
+    }
+
     /// Which of its processes messages are meant for now.
     pub(super) fn life(&self) -> u64 {
         self.life.load(Ordering::Acquire)
@@ -247,7 +252,7 @@ impl Kernel {
                 }
             }
         }
-        *link = Link::Up(outboxes);
+        *link = Link::Up(Box::new(outboxes));
     }
 
     /// The process is gone. What waited for it is dropped, and so is what was meant for it and comes late.

@@ -23,7 +23,7 @@ use crate::{
     channel::Channel,
     fleet::{Channels, Downfall, KernelEvent, LaunchOrder, supervise},
     id::KernelId,
-    jupyter::{header::username, message::Body, reply::Failure},
+    jupyter::{message::Body, reply::Failure},
     route::{Launch, Outstanding},
 };
 
@@ -185,6 +185,7 @@ impl Proxy {
         for (client, address) in kernel.take_curious() {
             self.fail(&client, "kernel_info_request", &address, &failure);
         }
+        self.departed.note(kernel, downfall);
         self.kernels.remove(&kernel.id);
         self.close_door(&kernel.id);
         self.kernels_changed.notify_waiters();
@@ -216,13 +217,12 @@ impl Proxy {
     }
 
     /// Restarts a kernel in place, and tells its clients who wanted that.
-    pub(super) fn restart_kernel(&self, id: &KernelId, header: &Bytes) {
+    pub(super) fn restart_kernel(&self, id: &KernelId, who: &str, header: &Bytes) {
         let Some(kernel) = self.kernel(id) else { return };
         if !kernel.is_up() {
             // It is starting: nothing of what it had is left to be thrown away.
             return;
         }
-        let who = username(header).unwrap_or_else(|| "one of its clients".to_owned());
         info!(kernel = %id, who, "restarting");
         let text = format!("[jupyter-fleet: {} is restarted by {who}]", kernel.name());
         self.announce(&kernel, [self.voice.notice(&text, header)]);

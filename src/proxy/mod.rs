@@ -12,6 +12,7 @@ mod backend;
 mod broadcast;
 mod connection;
 mod cull;
+mod departed;
 mod door;
 mod explain;
 mod fanout;
@@ -23,9 +24,11 @@ mod kernel;
 mod lifecycle;
 mod liveness;
 mod notice;
+mod operate;
 mod profile;
 mod remember;
 mod replay;
+mod report;
 mod resume;
 mod returning;
 mod stdin;
@@ -47,6 +50,7 @@ use tokio::sync::Notify;
 
 use self::{
     connection::{Connection, ReturnAddress},
+    departed::Departed,
     door::Door,
     fanout::Topics,
     gate::Gate,
@@ -56,7 +60,12 @@ use self::{
     replay::Replays,
     returning::Returning,
 };
-pub use self::{door::DoorError, resume::Past};
+pub use self::{
+    door::DoorError,
+    operate::OperateError,
+    report::{KernelReport, KernelStatus},
+    resume::Past,
+};
 use crate::{
     fleet::Provisioner,
     id::{ClientId, ConnectionId, KernelId, ProfileId},
@@ -109,6 +118,7 @@ pub struct Proxy {
     opening: tokio::sync::Mutex<()>,
     replays: Mutex<Replays>,
     notices: Notices,
+    departed: Departed,
     next_connection: AtomicU64,
     audience_changed: Notify,
     kernels_changed: Notify,
@@ -162,6 +172,7 @@ impl Proxy {
             doors: DashMap::new(),
             opening: tokio::sync::Mutex::default(),
             notices: Notices::new(Instant::now()),
+            departed: Departed::default(),
             replays: Mutex::new(Replays::new(limits.remembered_signatures)),
             next_connection: AtomicU64::new(ConnectionId::BEFORE.0 + 1),
             audience_changed: Notify::new(),

@@ -41,10 +41,7 @@ impl<A> Table<A> {
         memory_limit: Option<ByteSize>,
         asked: &Requirements,
     ) -> Result<Launch, Refusal> {
-        let displaced = self.make_room(memory_limit).map_err(|bound| {
-            let kernels = self.counted().map(|(id, kernel)| describe(id, kernel)).collect();
-            Refusal::NoRoom(NoRoom { asked: asked.to_string(), bound, kernels })
-        })?;
+        let displaced = self.room_for(memory_limit, asked)?;
         for kernel in &displaced {
             self.stop_kernel(kernel);
         }
@@ -53,6 +50,18 @@ impl<A> Table<A> {
             kernel.offer.memory_limit = memory_limit;
         }
         Ok(Launch { runtime, memory_limit, displaced })
+    }
+
+    /// The kernels in reserve that would give way to one with this memory limit; as many as it takes.
+    pub(super) fn room_for(
+        &self,
+        memory_limit: Option<ByteSize>,
+        asked: &Requirements,
+    ) -> Result<Vec<KernelId>, Refusal> {
+        self.make_room(memory_limit).map_err(|bound| {
+            let kernels = self.counted().map(|(id, kernel)| describe(id, kernel)).collect();
+            Refusal::NoRoom(NoRoom { asked: asked.to_string(), bound, kernels })
+        })
     }
 
     /// Whether a kernel of the runtime with this index could be launched now without any giving way.

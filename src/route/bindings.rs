@@ -59,6 +59,7 @@ impl<A> Table<A> {
         if let Some(kernel) = kernel.and_then(|id| self.kernels.get_mut(&id)) {
             kernel.clients.remove(client);
         }
+        self.choices.remove(client);
         self.revision += 1;
         self.audience.bind(client, None);
         self.forget_stranger(client);

@@ -3,8 +3,8 @@
 use std::{fmt, time::Instant};
 
 use super::{
-    KernelState, Launch, Placement, Refusal, Requirements, RequirementsError, RestartRight, Settings, Table,
-    place,
+    Explanation, KernelState, Launch, Placement, Refusal, Requirements, RequirementsError, RestartRight,
+    Table,
 };
 use crate::id::{ClientId, KernelId};
 
@@ -140,10 +140,13 @@ impl<A> Table<A> {
             }
             Ok(wishes) => wishes.unwrap_or_default().over(request.defaults),
         };
-        match self.place(&requirements, request.defaults.kernel.as_ref(), now) {
+        let Explanation { placement, reason, .. } =
+            self.explain(&requirements, request.defaults.kernel.as_ref(), now);
+        match placement {
             Placement::Refused(refusal) => Decision::Refused(refusal),
             Placement::Existing(kernel) => {
                 self.bind(request.client, &kernel, &requirements);
+                self.remember_choice(request.client, requirements, reason, now);
                 self.decide_bound(kernel, request, now)
             }
             Placement::Spawn { runtime, memory_limit } => {
@@ -153,27 +156,13 @@ impl<A> Table<A> {
                     Err(refusal) => return Decision::Refused(refusal),
                 };
                 self.bind(request.client, &kernel, &requirements);
+                self.remember_choice(request.client, requirements, reason, now);
                 match request.kind {
                     RequestKind::KernelInfo => Decision::KnownInfo(kernel, Some(launch)),
                     _ => Decision::Launch(kernel, launch),
                 }
             }
         }
-    }
-
-    /// Whoever comes by a kernel's own door gets that kernel or none, even if it was one client's alone: whoever opened
-    /// the door meant this very kernel, and gave its key to nobody else.
-    fn place(&self, requirements: &Requirements, door: Option<&KernelId>, now: Instant) -> Placement {
-        let Settings { runtimes, default, .. } = &self.settings;
-        let mut candidates = self.candidates(now);
-        if let Some(door) = door {
-            if requirements.kernel.as_ref() != Some(door) {
-                return Placement::Refused(Refusal::leads_elsewhere(requirements, door, runtimes));
-            }
-            candidates.retain(|candidate| candidate.kernel == door);
-            candidates.iter_mut().for_each(|candidate| candidate.exclusive = false);
-        }
-        place(requirements, &candidates, runtimes, *default)
     }
 
     fn decide_bound(&mut self, kernel: KernelId, request: &Request<'_>, now: Instant) -> Decision {

@@ -14,10 +14,12 @@ mod offer;
 mod placement;
 mod refusal;
 mod remembered;
+mod report;
 mod requests;
 mod requirements;
 mod settings;
 mod table;
+mod why;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,8 @@ pub use offer::{Offer, Unmet};
 pub use placement::{Candidate, Placement, place};
 pub use refusal::{NoMatch, Refusal};
 pub use remembered::{RememberedClient, RememberedKernel};
+pub use report::{ClientReport, Occupancy};
 pub use requirements::{Requirements, RequirementsError};
 pub use settings::{Bounds, RestartRight, Settings};
 pub use table::{KernelState, Table};
+pub use why::{ConsideredKernel, ConsideredRuntime, Explanation, Reason, explain};

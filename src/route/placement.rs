@@ -41,6 +41,12 @@ pub enum Placement {
 }
 
 impl Candidate<'_> {
+    /// The lowest is taken. One in reserve is like one that is launched: those who need the same share what is there
+    /// already.
+    pub fn rank(&self) -> (bool, usize, usize, u64) {
+        (self.pristine, self.clients, self.load, self.born)
+    }
+
     /// What of the requirements this kernel does not meet; empty if it serves.
     pub fn unmet(&self, requirements: &Requirements) -> Vec<Unmet> {
         let mut unmet = self.offer.unmet(requirements);
@@ -70,25 +76,32 @@ pub fn place(
     runtimes: &[Offer],
     default: usize,
 ) -> Placement {
-    let asked = requirements;
-    let mut requirements = asked.clone();
-    if !requirements.names_a_kind() {
-        requirements.runtime = runtimes.get(default).map(|offer| offer.runtime.to_string());
-    }
-    let matching = candidates.iter().filter(|candidate| candidate.unmet(&requirements).is_empty());
-    // One in reserve is like one that is launched: those who need the same share what is there already.
-    let load =
-        |candidate: &&Candidate<'_>| (candidate.pristine, candidate.clients, candidate.load, candidate.born);
-    if let Some(best) = matching.min_by_key(load) {
+    let meant = requirements.in_full(runtimes, default);
+    let matching = candidates.iter().filter(|candidate| candidate.unmet(&meant).is_empty());
+    if let Some(best) = matching.min_by_key(|candidate| candidate.rank()) {
         return Placement::Existing(best.kernel.clone());
     }
+    match launchable(requirements, candidates, runtimes, default) {
+        Ok((runtime, memory_limit)) => Placement::Spawn { runtime, memory_limit },
+        Err(refusal) => Placement::Refused(refusal),
+    }
+}
+
+/// The index of the runtime to launch a kernel from, and the most memory that it may use.
+pub(super) fn launchable(
+    asked: &Requirements,
+    candidates: &[Candidate<'_>],
+    runtimes: &[Offer],
+    default: usize,
+) -> Result<(usize, Option<ByteSize>), Refusal> {
+    let requirements = asked.in_full(runtimes, default);
     let default_first = runtimes.get(default).map(|offer| (default, offer));
     let in_order = default_first.into_iter().chain(runtimes.iter().enumerate());
     let mut able = in_order.filter(|(_, offer)| offer.unmet(&requirements).is_empty());
     match able.next() {
         Some((runtime, offer)) if requirements.kernel.is_none() => {
-            Placement::Spawn { runtime, memory_limit: requirements.memory_limit.or(offer.memory_limit) }
+            Ok((runtime, requirements.memory_limit.or(offer.memory_limit)))
         }
-        _ => Placement::Refused(Refusal::explain(asked, &requirements, candidates, runtimes)),
+        _ => Err(Refusal::explain(asked, &requirements, candidates, runtimes)),
     }
 }

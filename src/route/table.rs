@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Candidate, Change, Offer, Outstanding, Settings, attendance::Place, audience::Audience, cull::Idle,
-    in_flight::InFlight,
+    in_flight::InFlight, report::Choice,
 };
 use crate::id::{ClientId, ConnectionId, KernelId, Origin, ProfileId};
 
@@ -32,6 +32,8 @@ pub struct Table<A> {
     pub(super) audience: Audience,
     /// Runtimes whose `kernel_info_reply` is known.
     pub(super) informed: BTreeSet<usize>,
+    /// Why each bound client has its kernel.
+    pub(super) choices: HashMap<ClientId, Choice>,
     births: u64,
     /// Raised with each change of what is [remembered](Self::remembered_clients).
     pub(super) revision: u64,
@@ -60,6 +62,7 @@ impl<A> Table<A> {
             outstanding: HashMap::new(),
             audience: Audience::default(),
             informed: BTreeSet::new(),
+            choices: HashMap::new(),
             births: 0,
             revision: 0,
         }
@@ -159,7 +162,7 @@ impl<A> Table<A> {
             .collect()
     }
 
-    fn live_clients(&self, kernel: &Kernel<A>, now: Instant) -> usize {
+    pub(super) fn live_clients(&self, kernel: &Kernel<A>, now: Instant) -> usize {
         kernel.clients.iter().filter(|client| self.audience.clients().is_live(client, now)).count()
     }
 

@@ -26,6 +26,12 @@ impl Directories {
             data,
         }
     }
+
+    /// The fleet's own directory. Its name must not match `*fleet*`: clients that are told `--existing fleet` take the
+    /// newest match, and this is not the published file.
+    pub fn state(&self) -> PathBuf {
+        self.runtime.join(".fleet")
+    }
 }
 
 /// Whether the user asked for the platform's own conventions (`JUPYTER_PLATFORM_DIRS`).

@@ -14,6 +14,7 @@ mod refusing;
 mod remembering;
 mod requests;
 mod sharing;
+mod why;
 
 use std::{
     collections::BTreeSet,

@@ -71,7 +71,11 @@ impl World {
 
     fn decide(&mut self, number: usize, kind: RequestKind, wish: &str) -> String {
         let (asker, before) = (client(&session(number)), self.binding(number));
+        let explained = before.is_none().then(|| explained(&self.fleet, wish)).flatten();
         let decision = self.fleet.decide(&session(number), kind, wish);
+        if let Some(explanation) = explained {
+            why::check(&explanation, &decision, self.binding(number).as_ref());
+        }
         if let (None, Some(id)) = (before, self.binding(number)) {
             if wish.contains("isolated") {
                 assert_eq!(self.fleet.table.clients_of(&id), std::slice::from_ref(&asker), "not alone");
@@ -161,4 +165,10 @@ impl World {
             listener.widen();
         }
     }
+}
+
+/// Where a client with these wishes is said to go; `None` if they cannot be understood.
+fn explained(fleet: &Fleet, wish: &str) -> Option<Explanation> {
+    let wishes = if wish.is_empty() { "{}" } else { wish };
+    Some(fleet.table.explain(&Requirements::parse(wishes).ok()?, None, fleet.now))
 }

@@ -1,0 +1,121 @@
+//! `jupyter-fleet list`: the kernels of a running fleet.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use super::{
+    exit_code,
+    operate::{ANSWER, Fleet},
+    table::{self, ago, plain, table},
+};
+use crate::{admin::Kernel, byte_size::ByteSize};
+
+/// What is typed after `list`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = exit_code::HELP)]
+pub struct ListArguments {
+    /// Write JSON: an array of objects, the oldest kernel first
+    #[arg(long)]
+    json: bool,
+}
+
+impl ListArguments {
+    pub(super) async fn run(self, fleet: &mut Fleet<'_>) -> anyhow::Result<()> {
+        let kernels: Vec<Kernel> = fleet.client.get("/kernels", ANSWER).await?;
+        if self.json {
+            return fleet.write_json(&kernels);
+        }
+        Ok(write_table(&kernels, fleet.out)?)
+    }
+}
+
+fn write_table(kernels: &[Kernel], out: &mut dyn Write) -> io::Result<()> {
+    if kernels.is_empty() {
+        return writeln!(
+            out,
+            "No kernels. Clients that connect get one; jupyter-fleet spawn launches one ahead."
+        );
+    }
+    let mut rows = table(["ID", "RUNTIME", "STATUS", "PID", "CLIENTS", "GROUP", "MEMORY", "UP"]);
+    for kernel in kernels {
+        rows.add_row([
+            kernel.id.clone(),
+            kernel.runtime.clone(),
+            kernel.status.clone(),
+            or_dash(kernel.pid),
+            kernel.clients.to_string(),
+            sharing(kernel),
+            or_dash(kernel.memory_limit.and_then(ByteSize::new)),
+            or_dash(kernel.started_at.map(ago)),
+        ]);
+    }
+    table::write(rows, out)
+}
+
+/// Within which group a kernel is shared, if it is.
+fn sharing(kernel: &Kernel) -> String {
+    match &kernel.group {
+        _ if kernel.isolated => "(isolated)".to_owned(),
+        _ if kernel.reserve => "(anyone's)".to_owned(),
+        Some(group) => plain(group),
+        None => "-".to_owned(),
+    }
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::seconds_since_epoch;
+
+    fn kernel() -> Kernel {
+        Kernel {
+            id: "0a1b2c3d".to_owned(),
+            runtime: "lua".to_owned(),
+            language: "lua".to_owned(),
+            status: "idle".to_owned(),
+            pid: Some(42),
+            clients: 2,
+            requests: 0,
+            group: Some("team\u{1b}".to_owned()),
+            isolated: false,
+            reserve: false,
+            memory_limit: Some(512 << 20),
+            started_at: Some(seconds_since_epoch() - 180),
+            log: None,
+        }
+    }
+
+    fn written(kernels: &[Kernel]) -> String {
+        let mut out = Vec::new();
+        write_table(kernels, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_row_per_kernel() {
+        let new = Kernel {
+            pid: None,
+            group: None,
+            memory_limit: None,
+            started_at: None,
+            reserve: true,
+            status: "starting".to_owned(),
+            ..kernel()
+        };
+        let text = written(&[kernel(), new]);
+        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(rows[0], ["ID", "RUNTIME", "STATUS", "PID", "CLIENTS", "GROUP", "MEMORY", "UP"]);
+        assert_eq!(rows[1], ["0a1b2c3d", "lua", "idle", "42", "2", "team\u{fffd}", "512M", "3", "minutes"]);
+        assert_eq!(rows[2], ["0a1b2c3d", "lua", "starting", "-", "2", "(anyone's)", "-", "-"]);
+    }
+
+    #[test]
+    fn without_kernels_it_says_how_to_get_one() {
+        assert!(written(&[]).contains("jupyter-fleet spawn"));
+    }
+}

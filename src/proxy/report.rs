@@ -1,0 +1,124 @@
+//! What those who look after the fleet see of it.
+
+use std::{fmt, path::PathBuf, time::Instant};
+
+use jupyter_protocol::ExecutionState;
+
+use super::{Proxy, kernel::Kernel};
+use crate::{
+    fleet::ProcessRecord,
+    id::KernelId,
+    jupyter::connection_file::ConnectionFile,
+    limits::Limits,
+    route::{ClientReport, Explanation, KernelState, Occupancy, Requirements},
+};
+
+/// A kernel, its process and how it is used.
+#[derive(Clone, Debug)]
+pub struct KernelReport {
+    /// What it offers, and who has it.
+    pub occupancy: Occupancy,
+    /// What it does.
+    pub status: KernelStatus,
+    /// Its process, while that lives.
+    pub process: Option<ProcessRecord>,
+    /// Where its output goes; `None` until its first process was started.
+    pub log: Option<PathBuf>,
+}
+
+/// What a kernel does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KernelStatus {
+    /// It comes up for the first time.
+    Starting,
+    /// It waits for requests.
+    Idle,
+    /// It works on a request.
+    Busy,
+    /// It does not echo heartbeats.
+    Unresponsive,
+    /// Its process was lost or ended, and comes back.
+    Restarting,
+    /// It is being stopped.
+    Stopping,
+}
+
+impl Proxy {
+    /// All kernels, the oldest first.
+    pub fn kernels(&self) -> Vec<KernelReport> {
+        self.occupancy().into_iter().filter_map(|occupancy| self.report(occupancy)).collect()
+    }
+
+    /// One kernel; `None` if it is gone.
+    pub fn kernel_report(&self, id: &KernelId) -> Option<KernelReport> {
+        let mut occupancy = self.occupancy().into_iter();
+        self.report(occupancy.find(|occupancy| occupancy.kernel == *id)?)
+    }
+
+    pub(super) fn occupancy(&self) -> Vec<Occupancy> {
+        self.table.lock().occupancy(Instant::now())
+    }
+
+    fn report(&self, occupancy: Occupancy) -> Option<KernelReport> {
+        let kernel = self.kernel(&occupancy.kernel)?;
+        Some(report(occupancy, &kernel))
+    }
+
+    /// All clients that have kernels, and why those.
+    pub fn clients(&self) -> Vec<ClientReport> {
+        self.table.lock().clients(Instant::now())
+    }
+
+    /// Which kernel a client with these wishes would get now, and why.
+    pub fn why(&self, requirements: &Requirements) -> Explanation {
+        self.table.lock().explain(requirements, None, Instant::now())
+    }
+
+    /// What is published.
+    pub fn published(&self) -> &ConnectionFile {
+        &self.published.file
+    }
+
+    /// The bounds.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+fn report(occupancy: Occupancy, kernel: &Kernel) -> KernelReport {
+    let process = kernel.process();
+    KernelReport {
+        status: match status(&occupancy, kernel.fanout().state()) {
+            KernelStatus::Idle | KernelStatus::Busy if kernel.is_unresponsive() => KernelStatus::Unresponsive,
+            status => status,
+        },
+        log: process.as_ref().map(|process| process.log.clone()),
+        process: process.filter(|process| process.identity.is_alive()),
+        occupancy,
+    }
+}
+
+/// A kernel is busy from the moment it gets a request, and until it says that it is idle again.
+fn status(occupancy: &Occupancy, told: &ExecutionState) -> KernelStatus {
+    match occupancy.state {
+        KernelState::Stopping => KernelStatus::Stopping,
+        // A cold start is hidden from clients, who are told that the kernel is idle.
+        KernelState::Starting if *told == ExecutionState::Idle => KernelStatus::Starting,
+        KernelState::Starting => KernelStatus::Restarting,
+        KernelState::Ready if occupancy.requests > 0 || *told == ExecutionState::Busy => KernelStatus::Busy,
+        KernelState::Ready => KernelStatus::Idle,
+    }
+}
+
+impl fmt::Display for KernelStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Starting => "starting",
+            Self::Idle => "idle",
+            Self::Busy => "busy",
+            Self::Unresponsive => "unresponsive",
+            Self::Restarting => "restarting",
+            Self::Stopping => "stopping",
+        })
+    }
+}
