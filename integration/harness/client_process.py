@@ -62,8 +62,8 @@ class ClientProcess:
         os._exit(9)
 
 
-def main():
-    process = ClientProcess(**json.loads(sys.argv[1]))
+def answer_commands(process):
+    """Answers each line on stdin with what the method `do_...` of `process` returns, until stdin ends."""
     for line in sys.stdin:
         command = json.loads(line)
         try:
@@ -74,4 +74,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    answer_commands(ClientProcess(**json.loads(sys.argv[1])))

@@ -13,7 +13,7 @@ use crate::{
     id::KernelId,
     jupyter::{
         connection_file::{ConnectionFile, ConnectionFileError},
-        header::{Header, Parent},
+        header::{Header, Parent, peek_execution_state},
         message::{Envelope, Unverified, Verified},
         reply::Voice,
         signature::{BadSignature, Signer},
@@ -130,7 +130,8 @@ async fn announced(path: &Path, deadline: Instant) -> Result<ConnectionFile, Con
 }
 
 /// Asks for `kernel_info` until both a reply and something on iopub arrived: a subscription takes effect some time
-/// after it was sent, and what the kernel publishes before is lost.
+/// after it was sent, and what the kernel publishes before is lost. What it publishes of our own requests is heard here
+/// to the end, so that clients hear nothing of them.
 async fn ask(
     shell: &mut Peer,
     iopub: &mut Peer,
@@ -154,13 +155,22 @@ async fn ask(
             }),
         );
         let reply = reply.await.map_err(|_| ConnectError::Silent("its kernel_info_reply on shell"))??;
-        let heard = timeout(ASK_AGAIN, first(Channel::IoPub, iopub, signer, |_| true)).await;
+        let asked_for = Parent::peek(&reply).map(|parent| parent.msg_id).unwrap_or_default();
+        let mut speaks = false;
+        let is_last = |message: &Verified| {
+            speaks = true;
+            peek_execution_state(message).as_deref() == Some("idle")
+                && Parent::peek(message).is_ok_and(|parent| parent.msg_id == asked_for)
+        };
+        let heard = timeout(ASK_AGAIN, first(Channel::IoPub, iopub, signer, is_last)).await;
         match heard {
-            Err(_) if asked < ASKED && Instant::now() < deadline => {}
-            Err(_) => {
+            Err(_) if !speaks && asked < ASKED && Instant::now() < deadline => {}
+            Err(_) if !speaks => {
                 warn!("a kernel answers on shell and says nothing on iopub; its first output may be missed");
                 return Ok(Bytes::copy_from_slice(reply.body().content()));
             }
+            // One that never says that it is done has at least been heard.
+            Err(_) => return Ok(Bytes::copy_from_slice(reply.body().content())),
             Ok(heard) => {
                 heard?;
                 return Ok(Bytes::copy_from_slice(reply.body().content()));
@@ -174,7 +184,7 @@ async fn first(
     channel: Channel,
     peer: &mut Peer,
     signer: &Signer,
-    wanted: impl Fn(&Verified) -> bool,
+    mut wanted: impl FnMut(&Verified) -> bool,
 ) -> Result<Verified, ConnectError> {
     let mut batch = Vec::new();
     loop {
