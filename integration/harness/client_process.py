@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from harness.clients import READY_SECONDS, execute, new_client  # noqa: E402
+from harness.clients import READY_SECONDS, execute, new_client, request  # noqa: E402
 
 
 class RecordingChannel:
@@ -48,6 +48,13 @@ class ClientProcess:
 
     def do_send_only(self, code):
         return {"msg_id": self.client.execute(code)}
+
+    def do_restart(self, username):
+        self.client.session.username = username
+        return request(self.client, "shutdown_request", {"restart": True}, channel="control")["content"]
+
+    def do_shut_down(self):
+        return request(self.client, "shutdown_request", {"restart": False}, channel="control")["content"]
 
     def do_everything_heard(self):
         """Every iopub message so far, as text: what a test searches for another client's traces."""

@@ -14,6 +14,7 @@ class Trio:
     def __init__(self, fleet, **needs):
         self.fleet = fleet
         self.clients = [RecordedClient(name, fleet, needs) for name in NAMES]
+        self.fences = set()
         for client in self.clients:
             client.ready()
         self.meet()
@@ -33,23 +34,31 @@ class Trio:
 
         What came before on any channel has been heard then: each channel keeps its order.
         """
-        fences, process = self.run_fences(self.clients)
-        self.fences = fences
-        assert len(set(process)) == 1, f"not one kernel but {process}"
-        return process[0]
+        return self.meet_as(*self.clients)
 
-    def run_fences(self, clients):
+    def meet_as(self, *clients):
+        """The same with some of the three."""
         fences = {client: client.execute(PROCESS_ID) for client in clients}
         controls = {client: client.send("control", "connect_request") for client in clients}
         idle = [{"channel": "iopub", "parent": msg_id, "state": "idle"} for msg_id in fences.values()]
-        processes = []
+        processes = set()
         for client in clients:
             own = [{"channel": "shell", "parent": fences[client]}, {"channel": "control", "parent": controls[client]}]
             heard = client.listen(*own, *idle)
             results = [each for each in heard if each["msg_type"] == "execute_result" and each["parent"] == fences[client]]
             assert len(results) == 1, f"{client.name} heard {heard}"
-            processes.append(int(results[0]["content"]["data"]["text/plain"]))
-        return {*fences.values(), *controls.values()}, processes
+            processes.add(int(results[0]["content"]["data"]["text/plain"]))
+        self.fences |= {*fences.values(), *controls.values()}
+        assert len(processes) == 1, f"not one kernel but those of the processes {processes}"
+        return processes.pop()
+
+    def run(self, client, code):
+        """Runs a cell of one client that is no part of the transcripts; returns the text of its result."""
+        msg_id = client.execute(code)
+        self.fences.add(msg_id)
+        heard = client.listen({"channel": "shell", "parent": msg_id}, {"channel": "iopub", "parent": msg_id, "state": "idle"})
+        results = [each["content"] for each in heard if (each["parent"], each["msg_type"]) == (msg_id, "execute_result")]
+        return results[0]["data"]["text/plain"] if results else None
 
     def forget(self):
         """What has been heard until now is no part of the next transcripts."""
@@ -105,7 +114,7 @@ class Transcript:
 
     def is_exactly(self, shell=(), control=(), iopub=(), stdin=()):
         expected = {"shell": list(shell), "control": list(control), "iopub": list(iopub), "stdin": list(stdin)}
-        assert self.lines == expected
+        assert self.lines == expected, f"heard {self.lines}\nexpected {expected}"
 
     def contents(self, channel, msg_type):
         wanted = (channel, msg_type)

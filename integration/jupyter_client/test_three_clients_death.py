@@ -40,3 +40,39 @@ def test_all_three_of_a_killed_kernel_are_told_and_meet_again_on_the_next(own_fl
             assert part in content["evalue"], content
     assert new_process != process
     assert three.kernel_id() == kernel, "the bindings stay, and so does the kernel's name"
+
+
+def test_a_kernel_that_dies_six_times_in_a_row_stays_dead_and_binds_nobody(own_fleet, trio):
+    three = trio()
+    anna, berta, carla = three
+    kernel = three.kernel_id()
+    for _ in range(5):
+        die(three, anna)
+        three.hear(state="restarting")
+        three.meet()
+        heard = three.transcripts()
+        heard[anna].is_exactly(shell=["execute_reply error KernelDied (anna)"], iopub=cut_off("anna") + COMES_BACK)
+        heard[berta].is_exactly(iopub=COMES_BACK)
+        heard[carla].is_exactly(iopub=COMES_BACK)
+
+    last = die(three, anna)
+    three.hear(state="dead")
+    anna.listen({"channel": "shell", "parent": last}, {"channel": "iopub", "state": "idle", "parent": last})
+    heard = three.transcripts()
+    end = ["error KernelDied (nobody)", "status dead (nobody)"]
+    heard[anna].is_exactly(shell=["execute_reply error KernelDied (anna)"], iopub=end + cut_off("anna"))
+    heard[berta].is_exactly(iopub=end)
+    heard[carla].is_exactly(iopub=end)
+    [reply] = heard[anna].contents("shell", "execute_reply")
+    assert kernel in reply["evalue"] and "the next request gets a new kernel" in reply["evalue"]
+
+    three.meet()
+    assert three.kernel_id() != kernel
+
+
+def die(three, client):
+    """Kills the kernel while a cell of the client runs; returns the cell's id."""
+    process = three.meet()
+    cell = three.start_cell(client)
+    os.kill(process, signal.SIGKILL)
+    return cell
