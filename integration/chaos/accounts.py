@@ -33,10 +33,16 @@ class Accounts:
     def all(self):
         return [request for requests in self.by_client.values() for request in requests]
 
-    def unanswered(self, tolerated_seconds=0.0):
-        """Requests without an answer, except those asked so shortly before serve was killed that they were still in a socket."""
-        missing = [request for request in self.all() if not request.answers]
-        return [request for request in missing if self.before_serve_died(request) > tolerated_seconds]
+    def unanswered(self):
+        """Requests without any answer."""
+        return [request for request in self.all() if not request.answers]
+
+    def lost_in_a_socket(self, seconds):
+        """Those of them that were sent so close to a death of serve, before or after, that no serve can have read them."""
+        return [
+            request for request in self.unanswered()
+            if min(self.before_serve_died(request), self.since_serve_died(request)) <= seconds
+        ]
 
     def answered_twice(self):
         return [request for request in self.all() if len(request.answers) > 1]

@@ -23,7 +23,10 @@ SCALE = Scale(
     serve_kills=float(os.environ.get("CHAOS_SERVE_KILLS", 0)),
 )
 # How requests end whose kernel, or way to it, was killed under them, or while it came up.
-DEATHS = {"KernelDied", "KernelBroken", "KernelLaunchFailed"}
+DEATHS = {"KernelDied", "KernelBroken", "KernelLaunchFailed", "FleetRestarted"}
+# So close to the end of serve, what a client has sent may still be in a socket: nobody has read it, nobody can answer it, and
+# a client of Jupyter does not send it again. Everything else is answered.
+SOCKET_SECONDS = 0.1
 
 pytestmark = [pytest.mark.proxy_only, pytest.mark.timeout(200 + SECONDS)]
 
@@ -52,7 +55,10 @@ def test_every_request_is_answered_once_and_living_kernels_forget_nothing(fleet)
 
 def assert_one_answer_each(accounts):
     """No answer and two answers are two faults; the table shows how near serve's deaths were."""
-    doubled, unanswered = accounts.answered_twice(), accounts.unanswered()
+    doubled, lost = accounts.answered_twice(), accounts.lost_in_a_socket(SOCKET_SECONDS)
+    unanswered = [request for request in accounts.unanswered() if request not in lost]
+    if lost:
+        print(f"lost in a socket, as serve died\n{accounts.table(lost)}")
     assert not doubled, f"TWO ANSWERS (seed {SCALE.seed})\n{accounts.table(doubled)}"
     assert not unanswered, f"NO ANSWER (seed {SCALE.seed})\n{accounts.table(unanswered)}"
     assert not accounts.complaints, accounts.complaints
