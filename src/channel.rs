@@ -2,7 +2,8 @@
 use std::fmt;
 
 /// One of the five sockets that a kernel binds (messaging spec, "Messaging in Jupyter", introduction).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Channel {
     /// Requests to run code, inspect, complete; ROUTER at the kernel.
     Shell,

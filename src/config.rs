@@ -1,4 +1,5 @@
 //! The config file: `jupyter_fleet.toml` in Jupyter's config directory, or the one that `--config` names.
+mod cull_after;
 mod error;
 mod runtime_table;
 
@@ -8,19 +9,22 @@ use std::{
     net::IpAddr,
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
 use crate::{
+    byte_size::ByteSize,
     jupyter::endpoint::{Transport, parse_ip},
     limits::Limits,
-    route::RestartRight,
+    route::{Bounds, RestartRight},
     runtime_name::RuntimeName,
     runtimes::{Directories, Environment, Runtime, Runtimes},
 };
 
+use cull_after::CullAfter;
 pub use error::{ConfigError, RuntimeProblem};
 use error::{invalid, line_of};
 use runtime_table::RuntimeTable;
@@ -33,8 +37,10 @@ const FILE_NAME: &str = "jupyter_fleet.toml";
 pub struct Config {
     /// The runtime of clients that ask for nothing.
     default_runtime: Option<Located<RuntimeName>>,
-    /// The most clients per kernel, for runtimes that say nothing else; `None` is no bound.
-    pub max_clients: Option<NonZeroUsize>,
+    /// What holds for runtimes that say nothing else.
+    pub usual: Usual,
+    /// How large the fleet may grow.
+    pub bounds: Bounds,
     /// Who may restart a kernel.
     pub restart: RestartRight,
     /// The table `[serve]`.
@@ -43,6 +49,15 @@ pub struct Config {
     pub limits: Limits,
     /// The tables `[runtimes.NAME]`, in the order of the file.
     tables: Vec<(Located<RuntimeName>, RuntimeTable)>,
+}
+
+/// What holds for runtimes that say nothing else.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Usual {
+    /// The most clients per kernel; `None` is no bound.
+    pub max_clients: Option<NonZeroUsize>,
+    /// After which idle time a kernel is stopped; `None` is never.
+    pub cull_after: Option<Duration>,
 }
 
 /// The table `[serve]`: what the flags of `serve` are where they are not given.
@@ -73,6 +88,11 @@ struct ConfigFile {
     default_runtime: Option<Spanned<RuntimeName>>,
     #[serde(default)]
     max_clients: usize,
+    #[serde(default)]
+    max_kernels: usize,
+    max_memory: Option<ByteSize>,
+    #[serde(default)]
+    cull_after: CullAfter,
     #[serde(default)]
     restart: RestartRight,
     #[serde(default)]
@@ -110,7 +130,11 @@ impl Config {
             default_runtime: written
                 .default_runtime
                 .map(|name| located(name.span().start, name.into_inner())),
-            max_clients: NonZeroUsize::new(written.max_clients),
+            usual: Usual {
+                max_clients: NonZeroUsize::new(written.max_clients),
+                cull_after: written.cull_after.0,
+            },
+            bounds: Bounds { kernels: NonZeroUsize::new(written.max_kernels), memory: written.max_memory },
             restart: written.restart,
             serve: written.serve,
             limits: written.limits,
@@ -131,10 +155,14 @@ impl Config {
     ) -> Result<Runtimes, ConfigError> {
         let installed: Vec<Runtime> = installed
             .into_iter()
-            .map(|runtime| Runtime { max_clients: self.max_clients, ..runtime })
+            .map(|runtime| Runtime {
+                max_clients: self.usual.max_clients,
+                cull_after: self.usual.cull_after,
+                ..runtime
+            })
             .collect();
         let configured = self.tables.iter().map(|(name, table)| {
-            let built = table.runtime(name, &installed, self.max_clients);
+            let built = table.runtime(name, &installed, self.usual);
             built.map_err(|problem| ConfigError::Runtime {
                 file: name.file.clone(),
                 line: name.line,

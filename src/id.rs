@@ -9,26 +9,33 @@ use serde::{Deserialize, Serialize};
 pub struct KernelId(Arc<str>);
 
 /// The `session` of a message header: one per Jupyter client.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionId(Arc<str>);
 
 /// The `msg_id` of a message header, chosen by whoever sent it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MsgId(Arc<str>);
 
-/// Which key verified a client: an index into the table of profiles. The published file is [`ProfileId::DEFAULT`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct ProfileId(pub u32);
+/// Which connection file a client used: its key, and the ports that go with it. The published one is
+/// [`ProfileId::DEFAULT`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct ProfileId(pub u64);
 
 impl ProfileId {
     /// The profile of the published connection file.
     pub const DEFAULT: Self = Self(0);
+
+    /// The profile of the connection file that leads to one kernel alone. It is made of the kernel's id, so that it is
+    /// the same after a restart of the fleet. `None`: no kernel has such an id.
+    pub fn of_door(kernel: &KernelId) -> Option<Self> {
+        u32::from_str_radix(kernel.as_str(), 16).ok().map(|number| Self(u64::from(number) + 1))
+    }
 }
 
-/// A client: one session, under the key that verified it.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+/// A client: one session, by way of one connection file.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct ClientId {
-    /// The key that verified the client's messages.
+    /// The connection file whose key verified the client's messages.
     pub profile: ProfileId,
     /// The `session` of its message headers.
     pub session: SessionId,
@@ -38,8 +45,14 @@ pub struct ClientId {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct ConnectionId(pub u64);
 
+impl ConnectionId {
+    /// A connection to an earlier `serve`, which ended with it.
+    pub const BEFORE: Self = Self(0);
+}
+
 /// Where a connection comes from; what decides which kernels an iopub subscriber hears.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// A process of this machine.
     Process {
@@ -127,3 +140,17 @@ macro_rules! text_id {
     )+};
 }
 text_id!(KernelId, SessionId, MsgId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kernel_has_a_door_of_its_own() {
+        let door = |id: &str| ProfileId::of_door(&KernelId::from(id));
+        assert_eq!((door("00000000"), door("0000000a")), (Some(ProfileId(1)), Some(ProfileId(11))));
+        assert_eq!(door("ffffffff"), Some(ProfileId(1 << 32)));
+        assert_eq!(door("kernel"), None);
+        assert!(ProfileId::of_door(&KernelId::random()).is_some());
+    }
+}

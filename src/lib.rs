@@ -11,6 +11,9 @@ pub mod config;
 // The walk of a message between a client and its kernel.
 pub mod proxy;
 
+// What stays on disk for the next `serve`.
+pub mod state;
+
 // Kernels as processes; the built-in kernel; a client for scripts.
 pub mod exec;
 pub mod fleet;

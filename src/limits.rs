@@ -59,6 +59,11 @@ pub struct Limits {
     pub linger_ms: u64,
     /// How long a client waits for a starting kernel before it is told what is known of its runtime.
     pub cold_start_ms: u64,
+    /// Longest log of a kernel; as much of its end again is kept when it is shortened.
+    pub log_bytes: u64,
+    /// How long an isolated kernel outlives its client: nobody else can ever use it. A laptop that was closed in the
+    /// evening is opened the next morning.
+    pub abandoned_after_ms: u64,
     /// Time for a kernel to come up.
     pub launch_ms: u64,
     /// Time for a kernel to end when asked, before SIGTERM; again before SIGKILL.
@@ -93,6 +98,8 @@ impl Default for Limits {
             widen_after_ms: 2_000,
             linger_ms: 30_000,
             cold_start_ms: 2_000,
+            log_bytes: 10 << 20,
+            abandoned_after_ms: 24 * 60 * 60 * 1000,
             launch_ms: 55_000,
             stop_ms: 3_000,
         }
@@ -124,6 +131,8 @@ durations! {
     linger = linger_ms;
     /// See [`Limits::cold_start_ms`].
     cold_start = cold_start_ms;
+    /// See [`Limits::abandoned_after_ms`].
+    abandoned_after = abandoned_after_ms;
     /// See [`Limits::launch_ms`].
     launch = launch_ms;
     /// See [`Limits::stop_ms`].

@@ -19,12 +19,13 @@ use paths::rooms_named;
 use rules::{Edge, faults};
 
 /// The rooms, from the ground up. Rooms of one layer know nothing of each other, but for [`SIDEWAYS`].
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["byte_size", "channel", "frames", "id", "limits", "metrics", "runtime_name", "shutdown"],
     &["jupyter", "zmtp"],
     &["route"],
     &["net", "runtimes"],
     &["exec", "fleet", "lua"],
+    &["state"],
     &["proxy"],
     &["admin", "app", "cli", "config"],
     &["main"],

@@ -20,7 +20,7 @@ use crate::process::{Process, end_with_parent};
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_jupyter-fleet");
 
 /// How `serve` is started.
-const SERVE: [&str; 4] = ["serve", "--transport", "tcp", "--config"];
+const SERVE: [&str; 5] = ["serve", "--ephemeral", "--transport", "tcp", "--config"];
 
 /// Time for kernels to come and go.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -20,7 +20,7 @@ SCALE = Scale(
     seconds=SECONDS,
     seed=int(os.environ.get("CHAOS_SEED", random.randrange(2**32))),
     kernel_kills=float(os.environ.get("CHAOS_KERNEL_KILLS", 0.7)),
-    serve_kills=float(os.environ.get("CHAOS_SERVE_KILLS", 0)),
+    serve_kills=float(os.environ.get("CHAOS_SERVE_KILLS", 0.15)),
 )
 # How requests end whose kernel, or way to it, was killed under them, or while it came up.
 DEATHS = {"KernelDied", "KernelBroken", "KernelLaunchFailed", "FleetRestarted"}

@@ -20,8 +20,9 @@ class Fleet:
 
     is_direct = False
 
-    def __init__(self, binary, arguments=(), config=None, environment=None):
+    def __init__(self, binary, arguments=(), config=None, environment=None, ephemeral=True):
         self.binary = binary
+        self.ephemeral = ephemeral
         self.home = Home()
         if config is not None:
             self.home.config_file.write_text(config)
@@ -44,13 +45,27 @@ class Fleet:
         """Starts serve without waiting for anything."""
         with open(self._stdout, "wb") as stdout, open(self._stderr, "wb") as stderr:
             self.process = subprocess.Popen(
-                [self.binary, "serve", *self._arguments],
+                [self.binary, "serve", *(["--ephemeral"] if self.ephemeral else []), *self._arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
                 cwd=self.home.working_dir,
                 env=self.environment | self._extra_environment | {processes.TAG: self._tag},
             )
+
+    def kill(self):
+        """SIGKILL: what a crash, the OOM killer or an impatient person does."""
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self):
+        """Starts serve again on what the last one left, and waits until it publishes."""
+        self.published_file.unlink(missing_ok=True)
+        return self.start()
+
+    def registry(self):
+        """What registry.json says now."""
+        return json.loads((self.home.runtime_dir / ".fleet" / "registry.json").read_text())
 
     def _is_ready(self):
         if self.process.poll() is not None:

@@ -12,6 +12,10 @@ KERNELS = Path(__file__).resolve().parent.parent / "kernels"
 CONFIG = f"""\
 default_runtime = "python3"
 
+# Tests count processes, and are in the middle of starts: what is warm is up to each.
+[runtimes.python3]
+pool = 0
+
 [runtimes.python-tcp]
 kernelspec = "python3"
 transport = "tcp"

@@ -6,6 +6,9 @@ from harness.clients import execute
 from harness.deadline import wait_until
 
 CONFIG = """
+[runtimes.python3]
+pool = 0
+
 [runtimes.warm]
 kernelspec = "python3"
 pool = 1

@@ -9,7 +9,7 @@ export JUPYTER_FLEET="${JUPYTER_FLEET:-jupyter-fleet}"
 export PATH="$PATH:$workflows"
 
 # The only place that says how `serve` is started.
-serve=("$JUPYTER_FLEET" serve --config "$workflows/jupyter_fleet.toml")
+serve=("$JUPYTER_FLEET" serve --ephemeral --config "$workflows/jupyter_fleet.toml")
 
 say() {
     printf '\n# %s\n' "$*"

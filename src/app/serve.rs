@@ -1,13 +1,9 @@
 //! `serve`, from the config to the last kernel's end.
 
-use std::{
-    io::Write,
-    net::SocketAddr,
-    num::NonZeroU16,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod past;
+mod publish;
+
+use std::{io::Write, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -21,31 +17,26 @@ use crate::{
     channel::Channel,
     cli::{
         runtimes::find_runtimes,
-        serve::{Listen, ServeArguments, ServeSettings},
+        serve::{ServeArguments, ServeSettings},
     },
     config::Config,
     fleet::Local,
     jupyter::{
-        connection_file::{Address, ConnectionFile, Ports},
-        endpoint::Endpoint,
-        scheme::SecretKey,
+        connection_file::{Address, ConnectionFile},
         signature::Signer,
     },
-    net::Listener,
     proxy::{Parts, Proxy},
     runtimes::{
-        Directories, Environment, Runtimes, create_directory, create_private_directory, read_connection_file,
-        write_connection_file,
+        Directories, Environment, Runtimes, create_directory, read_connection_file, write_connection_file,
     },
     shutdown::Shutdown,
+    state::StateDirectory,
 };
+use past::Found;
 
 /// The fleet's own directory in Jupyter's runtime directory. Its name must not match `*fleet*`: clients that are told
 /// `--existing fleet` take the newest match, and this is not the published file.
 const STATE_DIRECTORY: &str = ".fleet";
-
-/// What the published file says its kernel is called; jupyter_server lists a file only if it names a kernel.
-const PUBLISHED_NAME: &str = "fleet";
 
 /// How long kernels may take to end once they were killed.
 const AFTER_KILL: Duration = Duration::from_secs(5);
@@ -61,8 +52,7 @@ pub fn serve(
     let runtimes = find_runtimes(&config, environment, settings.default_runtime.as_ref())?;
     let directories = Directories::of(environment);
     create_directory(&directories.runtime)?;
-    let state = directories.runtime.join(STATE_DIRECTORY);
-    create_private_directory(&state)?;
+    let state = StateDirectory::take(directories.runtime.join(STATE_DIRECTORY))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(config, settings, &runtimes, &directories, state, out))
 }
@@ -72,77 +62,64 @@ async fn run(
     settings: ServeSettings,
     runtimes: &Runtimes,
     directories: &Directories,
-    state: PathBuf,
+    state: StateDirectory,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let shutdown = Shutdown::default();
     watch_signals(shutdown.clone())?;
-    let (listeners, published) = bind(&settings, &state).await?;
+    let (listeners, published) = publish::bind(&settings, &state).await?;
     let limits = Arc::new(config.limits);
     let hidden = settings.key.map(|key| key.variable);
+    let Found { past, retired, journal } = past::find(&state, runtimes)?;
     let proxy = Proxy::new(Parts {
         signer: Signer::new(published.signature_scheme, published.key.as_ref()),
         published: published.clone(),
         default_runtime: position(runtimes),
-        runtimes: runtimes.iter().cloned().collect(),
-        provisioner: Arc::new(Local::new(state, hidden, raise_open_files())),
+        runtimes: runtimes.iter().cloned().chain(retired).collect(),
+        provisioner: Arc::new(Local::new(state.path().to_owned(), hidden, raise_open_files())),
         limits: limits.clone(),
         restart: config.restart,
+        journal,
+        bounds: config.bounds,
     });
+    proxy.resume(past).await;
     let mut doors = JoinSet::new();
     for (channel, listener) in listeners {
         doors.spawn(proxy.clone().accept(channel, listener));
     }
+    doors.spawn(proxy.clone().keep_registry(state.registry()));
+    doors.spawn(proxy.clone().look_after_kernels(state.path().to_owned()));
+    state.remember_published(&published)?;
     write_connection_file(&settings.connection_file, &published)?;
     proxy.fill_pools();
+    doors.spawn(proxy.clone().cull_idle_kernels());
     let told = tell(out, &published, &settings.connection_file, &directories.runtime);
     if told.is_ok() {
         shutdown.asked().await;
     }
-    info!("stopping; a second signal kills what is still running");
     unpublish(&settings.connection_file, &published);
-    doors.shutdown().await;
-    stop_kernels(&proxy, &shutdown, limits.stop() * 3).await;
+    if settings.ephemeral {
+        info!("stopping; a second signal kills what is still running");
+        doors.shutdown().await;
+        stop_kernels(&proxy, &shutdown, limits.stop() * 3).await;
+    } else {
+        doors.shutdown().await;
+        leave_kernels(&proxy);
+    }
+    proxy.write_registry(&state.registry());
     info!(metrics = %proxy.metrics(), "stopped");
     told.context("cannot print the addresses")
 }
 
-/// The five published sockets and the file that lists them.
-async fn bind(
-    settings: &ServeSettings,
-    state: &Path,
-) -> anyhow::Result<(Vec<(Channel, Listener)>, ConnectionFile)> {
-    let key = match &settings.key {
-        Some(given) => given.key.clone(),
-        None => SecretKey::random()?,
-    };
-    let prefix = state.join("published").to_string_lossy().into_owned();
-    let mut listeners = Vec::new();
-    let mut ports = Vec::new();
-    for (number, channel) in (1_u16..).zip(Channel::ALL) {
-        let endpoint = match settings.listen {
-            Listen::Tcp(ip) => Endpoint::Tcp(SocketAddr::new(ip, 0)),
-            Listen::Ipc => Endpoint::Ipc(format!("{prefix}-{number}").into()),
-        };
-        let listener = Listener::bind(&endpoint).await?;
-        ports.push(match listener.endpoint() {
-            Endpoint::Tcp(address) => address.port(),
-            Endpoint::Ipc(_) => number,
-        });
-        listeners.push((channel, listener));
+/// Kernels outlive `serve`: the next one takes them up.
+fn leave_kernels(proxy: &Proxy) {
+    let left = proxy.leave_kernels();
+    if left > 0 {
+        info!(
+            "{left} kernels go on running with their state: the next `jupyter-fleet serve` takes them up (and stops them on \
+             exit, if it is told --ephemeral)"
+        );
     }
-    let address = match settings.listen {
-        Listen::Tcp(ip) => Address::Tcp(ip),
-        Listen::Ipc => Address::Ipc(prefix),
-    };
-    let mut numbers = ports.into_iter().filter_map(NonZeroU16::new);
-    let mut next = || numbers.next().context("the system gave no port");
-    // In the order of `Channel::ALL`.
-    let ports =
-        Ports { shell: next()?, iopub: next()?, stdin: next()?, control: next()?, heartbeat: next()? };
-    let mut published = ConnectionFile::new(address, ports, Some(key))?;
-    published.kernel_name = Some(PUBLISHED_NAME.to_owned());
-    Ok((listeners, published))
 }
 
 fn position(runtimes: &Runtimes) -> usize {

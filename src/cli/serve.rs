@@ -42,6 +42,9 @@ pub struct ServeArguments {
     /// Allow an address that other machines can reach: messages are signed, but not encrypted
     #[arg(long)]
     allow_remote: bool,
+    /// Stop all kernels on exit, instead of leaving them to the next `serve`
+    #[arg(long)]
+    ephemeral: bool,
     /// The runtime of clients that ask for nothing [default: the config's, else python3 if installed, else lua]
     #[arg(long, value_name = "NAME", env = "JUPYTER_FLEET_DEFAULT_RUNTIME")]
     default_runtime: Option<RuntimeName>,
@@ -58,6 +61,8 @@ pub struct ServeSettings {
     pub key: Option<KeyFromEnvironment>,
     /// The default runtime, where the command line chose one.
     pub default_runtime: Option<RuntimeName>,
+    /// Whether kernels end with `serve`.
+    pub ephemeral: bool,
 }
 
 /// Where clients connect.
@@ -116,6 +121,7 @@ impl ServeArguments {
                 .or_else(|| config.serve.connection_file.clone())
                 .unwrap_or_else(in_runtime_directory),
             default_runtime: self.default_runtime,
+            ephemeral: self.ephemeral,
         })
     }
 

@@ -14,7 +14,7 @@ use crate::{
     runtimes::{ConnectionMode, Launch, Runtime, RuntimeNames, RuntimeSource, usual_transport},
 };
 
-use super::{Located, RuntimeProblem};
+use super::{Located, RuntimeProblem, Usual, cull_after::CullAfter};
 
 /// A runtime as it is written: from scratch with `argv`, or what is different from a kernelspec.
 ///
@@ -37,6 +37,7 @@ pub(super) struct RuntimeTable {
     connection: Option<ConnectionMode>,
     pool: Option<usize>,
     max_clients: Option<usize>,
+    cull_after: Option<CullAfter>,
     debugger: Option<bool>,
 }
 
@@ -46,7 +47,7 @@ impl RuntimeTable {
         &self,
         name: &Located<RuntimeName>,
         installed: &[Runtime],
-        usual_max_clients: Option<NonZeroUsize>,
+        usual: Usual,
     ) -> Result<Runtime, RuntimeProblem> {
         let base = self.base(&name.value, installed)?;
         Ok(Runtime {
@@ -60,8 +61,9 @@ impl RuntimeTable {
             interrupt_mode: self.interrupt_mode.unwrap_or(base.interrupt_mode),
             transport: self.transport.unwrap_or(base.transport),
             connection: self.connection.unwrap_or(base.connection),
-            pool: self.pool.unwrap_or(base.pool),
-            max_clients: self.max_clients.map_or(usual_max_clients, NonZeroUsize::new),
+            pool: self.pool.or(base.pool),
+            max_clients: self.max_clients.map_or(usual.max_clients, NonZeroUsize::new),
+            cull_after: self.cull_after.map_or(usual.cull_after, |after| after.0),
             debugger: self.debugger.unwrap_or(base.debugger),
             source: RuntimeSource::Config(name.file.clone()),
         })

@@ -51,7 +51,8 @@ fn message(text: &str) -> String {
 #[test]
 fn an_empty_file_leaves_everything_as_usual() {
     let config = parse("").unwrap();
-    assert_eq!((config.max_clients, config.restart), (None, RestartRight::Anyone));
+    assert_eq!((config.usual, config.bounds), (Usual::default(), Bounds::default()));
+    assert_eq!(config.restart, RestartRight::Anyone);
     assert_eq!(runtimes("").unwrap().names().to_string(), "python3, lua");
 }
 
@@ -60,6 +61,9 @@ fn every_key_of_a_runtime_is_read() {
     let text = r#"
         restart = "sole"
         max_clients = 4
+        max_kernels = 9
+        max_memory = "8G"
+        cull_after = "1h 30m"
         [serve]
         ip = "localhost"
         transport = "tcp"
@@ -78,11 +82,14 @@ fn every_key_of_a_runtime_is_read() {
         connection = "announced"
         pool = 2
         max_clients = 3
+        cull_after = 90.5
         debugger = true
     "#;
     let config = parse(text).unwrap();
     assert_eq!(config.serve.ip, Some("127.0.0.1".parse().unwrap()));
     assert_eq!(config.restart, RestartRight::Sole);
+    assert_eq!(config.bounds, Bounds { kernels: NonZeroUsize::new(9), memory: ByteSize::new(8 << 30) });
+    assert_eq!(config.usual.cull_after, Some(Duration::from_secs(5400)));
 
     let gpu = runtime(text, "gpu");
     let Launch::Argv { argv, env, cwd } = &gpu.launch else { panic!("a command") };
@@ -91,7 +98,8 @@ fn every_key_of_a_runtime_is_read() {
     assert!(gpu.providers.contains("ollama") && gpu.labels.contains("gpu"));
     assert_eq!(gpu.memory_limit, ByteSize::new(512 << 20));
     assert_eq!((gpu.interrupt_mode, gpu.connection), (InterruptMode::Message, ConnectionMode::Announced));
-    assert_eq!((gpu.pool, gpu.max_clients, gpu.debugger), (2, NonZeroUsize::new(3), true));
+    assert_eq!((gpu.pool, gpu.max_clients, gpu.debugger), (Some(2), NonZeroUsize::new(3), true));
+    assert_eq!(gpu.cull_after, Some(Duration::from_millis(90_500)));
     assert_eq!(gpu.source, RuntimeSource::Config(FILE.into()));
 }
 
@@ -116,7 +124,7 @@ fn a_table_of_an_existing_name_overrides_it() {
     let text = "[runtimes.lua]\npool = 1\n[runtimes.python3]\nlabels = ['plain']";
     assert_eq!(runtimes(text).unwrap().names().to_string(), "lua, python3");
     let lua = runtime(text, "lua");
-    assert_eq!((lua.pool, &lua.launch), (1, &Launch::BuiltinLua));
+    assert_eq!((lua.pool, &lua.launch), (Some(1), &Launch::BuiltinLua));
     assert!(runtime(text, "python3").labels.contains("plain"));
 }
 
@@ -125,6 +133,27 @@ fn the_bound_of_clients_holds_where_no_runtime_says_otherwise() {
     let text = "max_clients = 4\n[runtimes.free]\nkernelspec = 'python3'\nmax_clients = 0";
     assert_eq!(runtime(text, "python3").max_clients, NonZeroUsize::new(4));
     assert_eq!(runtime(text, "free").max_clients, None);
+}
+
+#[test]
+fn idle_kernels_are_stopped_after_the_usual_time_unless_their_runtime_has_its_own() {
+    let text = "cull_after = '2h'\n[runtimes.kept]\nkernelspec = 'python3'\ncull_after = 0\n\
+                [runtimes.brief]\nkernelspec = 'python3'\ncull_after = '45s'";
+    assert_eq!(runtime(text, "python3").cull_after, Some(Duration::from_secs(7200)));
+    assert_eq!(runtime(text, "kept").cull_after, None);
+    assert_eq!(runtime(text, "brief").cull_after, Some(Duration::from_secs(45)));
+    for wrong in ["'soon'", "-1", "-0.5", "inf", "nan", "'30'", "1e300", "true"] {
+        let text = message(&format!("cull_after = {wrong}"));
+        assert!(text.starts_with("/etc/fleet.toml:1:") && text.contains("30m"), "{text}");
+    }
+}
+
+#[test]
+fn the_default_runtime_keeps_one_kernel_warm_unless_it_says_otherwise() {
+    let pool = |text, name, is_default| runtime(text, name).pool_size(is_default);
+    assert_eq!((pool("", "python3", true), pool("", "lua", false)), (1, 0));
+    assert_eq!(pool("[runtimes.python3]\npool = 0", "python3", true), 0);
+    assert_eq!(pool("[runtimes.lua]\npool = 3", "lua", false), 3);
 }
 
 #[test]
@@ -213,7 +242,7 @@ fn the_usual_file_may_be_missing_but_a_named_one_may_not() {
     assert!(error.contains(missing.to_str().unwrap()), "{error}");
 
     fs::write(home.path().join(FILE_NAME), "max_clients = 7").unwrap();
-    assert_eq!(Config::load(None, &environment).unwrap().max_clients, NonZeroUsize::new(7));
+    assert_eq!(Config::load(None, &environment).unwrap().usual.max_clients, NonZeroUsize::new(7));
 }
 
 proptest::proptest! {

@@ -12,7 +12,8 @@ use crate::{
     channel::Channel,
     id::KernelId,
     jupyter::{
-        connection_file::{ConnectionFile, ConnectionFileError},
+        connection_file::{Address, ConnectionFile, ConnectionFileError, Ports},
+        endpoint::Endpoint,
         header::{Header, Parent, peek_execution_state},
         message::{Envelope, Unverified, Verified},
         reply::Voice,
@@ -27,8 +28,12 @@ use crate::{
 /// How often an announced connection file is looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// How long iopub may stay silent after a reply before the kernel is asked again: its subscription came too late.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// How long iopub may stay silent after a reply before the kernel is asked again, for the subscription came too late; at
+/// first, for most subscriptions are only a little late. Doubled each time.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
+/// The longest that it grows to.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How often it is asked before it is taken as one that says nothing on iopub when it is asked who it is.
 const ASKED: usize = 10;
@@ -50,6 +55,24 @@ pub struct Channels {
     pub signer: Signer,
     /// The content of its `kernel_info_reply`, JSON.
     pub info: Bytes,
+    /// The routing id under which the kernel knows us on shell, control and stdin.
+    pub identity: Bytes,
+    /// Where it listens.
+    pub ports: Option<Ports>,
+    /// Shell and stdin once more, under the routing id of an earlier `serve`: what the kernel still has to say about
+    /// the requests of that one's clients comes there, if the kernel lets a routing id come back.
+    pub past: Vec<(Channel, Peer)>,
+}
+
+/// A kernel that an earlier `serve` has talked to.
+#[derive(Clone, Debug)]
+pub struct Acquaintance {
+    /// The content of its `kernel_info_reply`, JSON.
+    pub info: Bytes,
+    /// The routing id under which it knows that `serve`.
+    pub identity: Bytes,
+    /// Whether it still owes replies.
+    pub owes: bool,
 }
 
 /// Why a started process is no kernel (yet).
@@ -81,10 +104,12 @@ pub enum ConnectError {
     Silent(&'static str),
 }
 
-/// Connects to a kernel that is starting, and asks it who it is, until the deadline.
+/// Connects to a kernel that is starting, and asks it who it is, until the deadline. One that is `known` is not asked,
+/// for it may be busy.
 pub async fn connect(
     kernel: &KernelId,
     connection: &Connection,
+    known: Option<&Acquaintance>,
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Channels, ConnectError> {
@@ -92,27 +117,50 @@ pub async fn connect(
         Connection::Given(file) => (**file).clone(),
         Connection::Announced(path) => announced(path, deadline).await?,
     };
-    let signer = Signer::new(file.signature_scheme, file.signing_key()?);
-    let identity = Bytes::from(format!("jupyter-fleet-{kernel}"));
-    let reach = |channel: Channel, socket: SocketType| {
+    // A routing id of its own for each time: not every kernel lets one come back while it still knows the last.
+    let number = uuid::Uuid::new_v4().simple().to_string();
+    let identity = Bytes::from(format!("jupyter-fleet-{kernel}-{}", number.get(..8).unwrap_or_default()));
+    let reach = |channel, socket, identity: &Bytes| {
         let local = Local { socket, identity: identity.clone(), longest_ready: limits.handshake_bytes };
-        let endpoint = file.endpoint(channel);
-        async move {
-            let settings = PeerSettings::new(limits);
-            let peer = dial(&endpoint, &local, &settings, deadline).await;
-            peer.map_err(|error| ConnectError::Dial(channel, error))
-        }
+        reach(channel, file.endpoint(channel), local, limits, deadline)
     };
-    let (mut shell, mut iopub, stdin, control, heartbeat) = tokio::try_join!(
-        reach(Channel::Shell, SocketType::Dealer),
-        reach(Channel::IoPub, SocketType::Sub),
-        reach(Channel::Stdin, SocketType::Dealer),
-        reach(Channel::Control, SocketType::Dealer),
-        reach(Channel::Heartbeat, SocketType::Req),
+    let (shell, iopub, stdin, control, heartbeat) = tokio::try_join!(
+        reach(Channel::Shell, SocketType::Dealer, &identity),
+        reach(Channel::IoPub, SocketType::Sub, &identity),
+        reach(Channel::Stdin, SocketType::Dealer, &identity),
+        reach(Channel::Control, SocketType::Dealer, &identity),
+        reach(Channel::Heartbeat, SocketType::Req, &identity),
     )?;
     iopub.subscribe(b"");
-    let info = ask(&mut shell, &mut iopub, &signer, deadline).await?;
-    Ok(Channels { shell, iopub, stdin, control, heartbeat, signer, info })
+    let signer = Signer::new(file.signature_scheme, file.signing_key()?);
+    let ports = matches!(file.address(), Address::Tcp(_)).then(|| file.ports());
+    let info = Bytes::new();
+    let mut channels =
+        Channels { shell, iopub, stdin, control, heartbeat, signer, info, identity, ports, past: Vec::new() };
+    match known {
+        None => channels.ask(deadline).await?,
+        Some(known) => {
+            channels.info = known.info.clone();
+            for channel in [Channel::Shell, Channel::Stdin].into_iter().filter(|_| known.owes) {
+                // Where that fails, those who wait are told so.
+                if let Ok(peer) = reach(channel, SocketType::Dealer, &known.identity).await {
+                    channels.past.push((channel, peer));
+                }
+            }
+        }
+    }
+    Ok(channels)
+}
+
+async fn reach(
+    channel: Channel,
+    endpoint: Endpoint,
+    local: Local,
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Peer, ConnectError> {
+    let peer = dial(&endpoint, &local, &PeerSettings::new(limits), deadline).await;
+    peer.map_err(|error| ConnectError::Dial(channel, error))
 }
 
 /// Waits for the file that a kernel writes itself. Half a file is waited out: not every kernel renames.
@@ -129,54 +177,52 @@ async fn announced(path: &Path, deadline: Instant) -> Result<ConnectionFile, Con
     }
 }
 
-/// Asks for `kernel_info` until both a reply and something on iopub arrived: a subscription takes effect some time
-/// after it was sent, and what the kernel publishes before is lost. What it publishes of our own requests is heard here
-/// to the end, so that clients hear nothing of them.
-async fn ask(
-    shell: &mut Peer,
-    iopub: &mut Peer,
-    signer: &Signer,
-    deadline: Instant,
-) -> Result<Bytes, ConnectError> {
-    let voice = Voice::new("jupyter-fleet");
-    let mut asked = 0;
-    loop {
-        asked += 1;
-        let request = voice.say(jupyter_protocol::KernelInfoRequest {}, &Bytes::new());
-        let sent = shell.signed_outbox().send(&Envelope::default(), &signer.sign(request));
-        sent.map_err(|_| ConnectError::Closed(Channel::Shell))?;
-        let reply = timeout_at(
-            deadline,
-            first(Channel::Shell, shell, signer, |message| {
+impl Channels {
+    /// Asks for `kernel_info` until both a reply and something on iopub arrived: a subscription takes effect some time
+    /// after it was sent, and what the kernel publishes before is lost. What it publishes of our own requests is heard
+    /// here to the end, so that clients hear nothing of them.
+    async fn ask(&mut self, deadline: Instant) -> Result<(), ConnectError> {
+        let Self { shell, iopub, signer, .. } = self;
+        let voice = Voice::new("jupyter-fleet");
+        let mut pause = ASK_AGAIN;
+        for asked in 1.. {
+            let request = voice.say(jupyter_protocol::KernelInfoRequest {}, &Bytes::new());
+            let sent = shell.signed_outbox().send(&Envelope::default(), &signer.sign(request));
+            sent.map_err(|_| ConnectError::Closed(Channel::Shell))?;
+            let is_reply = |message: &Verified| {
                 let is_reply =
                     Header::peek(message).is_ok_and(|header| header.msg_type == "kernel_info_reply");
-                let ours = Parent::peek(message).is_ok_and(|parent| parent.session == voice.session());
-                is_reply && ours
-            }),
-        );
-        let reply = reply.await.map_err(|_| ConnectError::Silent("its kernel_info_reply on shell"))??;
-        let asked_for = Parent::peek(&reply).map(|parent| parent.msg_id).unwrap_or_default();
-        let mut speaks = false;
-        let is_last = |message: &Verified| {
-            speaks = true;
-            peek_execution_state(message).as_deref() == Some("idle")
-                && Parent::peek(message).is_ok_and(|parent| parent.msg_id == asked_for)
-        };
-        let heard = timeout(ASK_AGAIN, first(Channel::IoPub, iopub, signer, is_last)).await;
-        match heard {
-            Err(_) if !speaks && asked < ASKED && Instant::now() < deadline => {}
-            Err(_) if !speaks => {
-                warn!("a kernel answers on shell and says nothing on iopub; its first output may be missed");
-                return Ok(Bytes::copy_from_slice(reply.body().content()));
-            }
-            // One that never says that it is done has at least been heard.
-            Err(_) => return Ok(Bytes::copy_from_slice(reply.body().content())),
-            Ok(heard) => {
-                heard?;
-                return Ok(Bytes::copy_from_slice(reply.body().content()));
+                is_reply && Parent::peek(message).is_ok_and(|parent| parent.session == voice.session())
+            };
+            let reply = timeout_at(deadline, first(Channel::Shell, shell, signer, is_reply)).await;
+            let reply = reply.map_err(|_| ConnectError::Silent("its kernel_info_reply on shell"))??;
+            self.info = Bytes::copy_from_slice(reply.body().content());
+            let answered = Parent::peek(&reply).map(|parent| parent.msg_id).unwrap_or_default();
+            let mut speaks = false;
+            let is_last = |message: &Verified| {
+                speaks = true;
+                is_idle_of(message, &answered)
+            };
+            match timeout(pause, first(Channel::IoPub, iopub, signer, is_last)).await {
+                Ok(heard) => return heard.map(|_| ()),
+                // It has begun to speak. One that never says that it is idle is good all the same.
+                Err(_) if speaks => {
+                    let rest = first(Channel::IoPub, iopub, signer, |message| is_idle_of(message, &answered));
+                    return timeout(LONGEST_PAUSE, rest).await.map_or(Ok(()), |heard| heard.map(|_| ()));
+                }
+                Err(_) if asked < ASKED && Instant::now() < deadline => pause = LONGEST_PAUSE.min(2 * pause),
+                Err(_) => break,
             }
         }
+        warn!("a kernel answers on shell and says nothing on iopub; its first output may be missed");
+        Ok(())
     }
+}
+
+/// Whether a kernel says that it is done with this request.
+fn is_idle_of(message: &Verified, msg_id: &str) -> bool {
+    peek_execution_state(message).as_deref() == Some("idle")
+        && Parent::peek(message).is_ok_and(|parent| parent.msg_id == msg_id)
 }
 
 /// The first rightly signed message that is wanted.

@@ -53,6 +53,8 @@ pub enum Downfall {
     },
     /// A channel was lost although the process lived; it was ended.
     Broken(String),
+    /// It ended, or could not be reached any more, while no `serve` watched over it.
+    Unwatched(String),
     /// It never came up.
     NeverUp(LaunchError),
 }

@@ -16,6 +16,7 @@ use rustix::process::{Pid, Resource, Rlimit, kill_process_group};
 use tokio::process::{Child, Command};
 
 use super::{
+    adopt::Adopted,
     provision::{Boxed, Connection, Exit, LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
     record::{ProcessIdentity, ProcessRecord, seconds_since_epoch},
 };
@@ -26,7 +27,9 @@ use crate::{
         endpoint::Transport,
         scheme::SecretKey,
     },
-    runtimes::{CommandValues, ConnectionMode, FileError, Launch, write_connection_file},
+    runtimes::{
+        CommandValues, ConnectionMode, FileError, Launch, read_connection_file, write_connection_file,
+    },
 };
 
 /// Ports handed out lately, which the next kernels do not get: theirs may not have bound them yet.
@@ -144,9 +147,23 @@ impl Provisioner for Local {
         Box::pin(async move { self.start(order) })
     }
 
+    fn adopt<'a>(&'a self, order: &'a LaunchOrder, record: &'a ProcessRecord) -> Boxed<'a, Option<Launched>> {
+        Box::pin(async move {
+            let process = Adopted::new(record.identity).ok()?;
+            let connection = match order.runtime.connection {
+                ConnectionMode::Given => {
+                    Connection::Given(Box::new(read_connection_file(&record.connection_file).ok()?))
+                }
+                ConnectionMode::Announced => Connection::Announced(record.connection_file.clone()),
+            };
+            Some(Launched { process: Box::new(process), connection, record: record.clone() })
+        })
+    }
+
     fn clean_up(&self, order: &LaunchOrder, keep_log: bool) {
         let suffixes = [".json", "-ipc-1", "-ipc-2", "-ipc-3", "-ipc-4", "-ipc-5"];
-        for suffix in suffixes.into_iter().chain((!keep_log).then_some(".log")) {
+        let logs = [".log", ".log.1"].into_iter().filter(|_| !keep_log);
+        for suffix in suffixes.into_iter().chain(logs) {
             // Most kernels have only some of these files.
             let _ = std::fs::remove_file(self.directory.join(format!("kernel-{}{suffix}", order.kernel)));
         }
@@ -179,13 +196,8 @@ impl Process for LocalProcess {
     }
 
     fn signal(&self, signal: Signal) {
-        let signal = match signal {
-            Signal::Interrupt => rustix::process::Signal::INT,
-            Signal::Terminate => rustix::process::Signal::TERM,
-            Signal::Kill => rustix::process::Signal::KILL,
-        };
         // The only error is that nobody is left to signal.
-        let _ = self.group.map(|group| kill_process_group(group, signal));
+        let _ = self.group.map(|group| kill_process_group(group, signal.number()));
     }
 }
 

@@ -1,17 +1,21 @@
 //! The kernels of the fleet: launching them, connecting to them, watching over their processes.
 //!
 //! One task owns one kernel. What clients say to kernels passes elsewhere, in the walk.
+mod adopt;
 mod connect;
 mod handle;
 mod local;
 mod log;
 mod provision;
+mod reconcile;
 mod record;
 mod supervisor;
 
-pub use connect::Channels;
+pub use connect::{Acquaintance, Channels};
 pub use handle::{Downfall, KernelEvent, KernelHandle};
 pub use local::Local;
+pub use log::rotate;
 pub use provision::{Exit, LaunchError, LaunchOrder, Provisioner};
+pub use reconcile::{Belonging, belongings, kill_all};
 pub use record::{ProcessIdentity, ProcessRecord, seconds_since_epoch};
-pub use supervisor::supervise;
+pub use supervisor::{Earlier, supervise};

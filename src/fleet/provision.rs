@@ -19,6 +19,8 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Provisioner: fmt::Debug + Send + Sync {
     /// Starts one kernel's process. Whether it comes up is seen at its sockets, not here.
     fn launch<'a>(&'a self, order: &'a LaunchOrder) -> Boxed<'a, Result<Launched, LaunchError>>;
+    /// Takes over a process that an earlier `serve` started; `None` if it is there no more.
+    fn adopt<'a>(&'a self, order: &'a LaunchOrder, record: &'a ProcessRecord) -> Boxed<'a, Option<Launched>>;
     /// Removes what a kernel that is gone for good has left behind; its log only if nobody needs to look at it.
     fn clean_up(&self, order: &LaunchOrder, keep_log: bool);
 }
@@ -73,6 +75,17 @@ pub enum Signal {
     Terminate,
     /// SIGKILL
     Kill,
+}
+
+impl Signal {
+    /// The system's number for it.
+    pub(super) fn number(self) -> rustix::process::Signal {
+        match self {
+            Self::Interrupt => rustix::process::Signal::INT,
+            Self::Terminate => rustix::process::Signal::TERM,
+            Self::Kill => rustix::process::Signal::KILL,
+        }
+    }
 }
 
 /// How a process ended.

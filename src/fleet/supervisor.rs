@@ -6,10 +6,10 @@ use tokio::{
     sync::mpsc,
     time::{Duration, Instant, timeout},
 };
-use tracing::{info, warn};
+use tracing::{Instrument, info, info_span, warn};
 
 use super::{
-    connect::{Channels, ConnectError, connect},
+    connect::{Acquaintance, Channels, ConnectError, connect},
     handle::{Downfall, KernelEvent, KernelHandle, Order},
     log::log_tail,
     provision::{LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
@@ -29,24 +29,41 @@ const PORT_TRIES: usize = 3;
 /// How long a process whose sockets are closed may take to end, if it is ending.
 const DYING: Duration = Duration::from_millis(300);
 
+/// Time for connecting to a kernel that has been up before: its sockets are bound, and take connections even while it
+/// is busy.
+const RECONNECT: Duration = Duration::from_secs(10);
+
 /// Orders and events that may wait.
 const QUEUE: usize = 16;
 
-/// Launches a kernel and watches over it; events come until [`KernelEvent::Gone`].
+/// A process that an earlier `serve` started for a kernel.
+#[derive(Clone, Debug)]
+pub struct Earlier {
+    /// Which.
+    pub record: ProcessRecord,
+    /// What that `serve` knew of it; `None` if it had not answered yet.
+    pub known: Option<Acquaintance>,
+}
+
+/// Launches a kernel, or takes over its earlier process, and watches over it; events come until [`KernelEvent::Gone`].
 pub fn supervise(
     provisioner: Arc<dyn Provisioner>,
     order: LaunchOrder,
+    earlier: Option<Earlier>,
     limits: Arc<Limits>,
 ) -> (KernelHandle, mpsc::Receiver<KernelEvent>) {
     let (handle, orders) = mpsc::channel(QUEUE);
     let (events, seen) = mpsc::channel(QUEUE);
-    tokio::spawn(Supervisor { provisioner, order, limits, orders, events, process: 0 }.run());
+    let span = info_span!(parent: None, "kernel", id = %order.kernel, runtime = %order.runtime.name);
+    let supervisor = Supervisor { provisioner, order, earlier, limits, orders, events, process: 0 };
+    tokio::spawn(supervisor.run().instrument(span));
     (KernelHandle(handle), seen)
 }
 
 struct Supervisor {
     provisioner: Arc<dyn Provisioner>,
     order: LaunchOrder,
+    earlier: Option<Earlier>,
     limits: Arc<Limits>,
     orders: mpsc::Receiver<Order>,
     events: mpsc::Sender<KernelEvent>,
@@ -64,7 +81,7 @@ impl Supervisor {
                 Downfall::Stopped => break downfall,
                 Downfall::Restarted => deaths = 0,
                 // What never came up will not come up the second time; what did may have been unlucky.
-                Downfall::NeverUp(_) => break downfall,
+                Downfall::NeverUp(_) | Downfall::Unwatched(_) => break downfall,
                 Downfall::Died { .. } | Downfall::Broken(_) => {
                     deaths += 1;
                     if deaths > RESTARTS_IN_A_ROW {
@@ -85,12 +102,19 @@ impl Supervisor {
 
     /// One life: from launch to end.
     async fn live(&mut self) -> Downfall {
-        let (mut launched, channels) = match self.bring_up().await {
+        let up = match self.earlier.take() {
+            None => self.bring_up().await,
+            Some(earlier) => match self.take_over(earlier).await {
+                Ok(up) => up,
+                Err(why) => return Downfall::Unwatched(why),
+            },
+        };
+        let (mut launched, channels) = match up {
             Ok(up) => up,
             Err(LaunchError::Cancelled) => return Downfall::Stopped,
             Err(error) => return Downfall::NeverUp(error),
         };
-        info!(kernel = %self.order.kernel, pid = launched.process.pid(), "kernel is up");
+        info!(pid = launched.process.pid(), "kernel is up");
         self.process += 1;
         self.tell(KernelEvent::Up(self.process, Box::new(channels))).await;
         loop {
@@ -139,12 +163,12 @@ impl Supervisor {
         loop {
             let launched = self.provisioner.launch(&self.order).await?;
             self.tell(KernelEvent::Launched(launched.record.clone())).await;
-            match self.wait_until_up(launched).await {
+            match self.wait_until_up(launched, None).await {
                 Err(LaunchError::Exited { log_tail, .. })
                     if tries < PORT_TRIES
                         && log_tail.to_ascii_lowercase().contains("address already in use") =>
                 {
-                    warn!(kernel = %self.order.kernel, "a port of the kernel was taken; launching it with others");
+                    warn!("a port of the kernel was taken; launching it with others");
                     tries += 1;
                 }
                 done => return done,
@@ -152,8 +176,30 @@ impl Supervisor {
         }
     }
 
-    async fn wait_until_up(&mut self, mut launched: Launched) -> Result<(Launched, Channels), LaunchError> {
-        let waited = self.limits.launch();
+    /// Takes over the process of an earlier `serve`: one that was up must be there still, one that was starting may
+    /// take its time.
+    async fn take_over(
+        &mut self,
+        earlier: Earlier,
+    ) -> Result<Result<(Launched, Channels), LaunchError>, String> {
+        let Earlier { record, known } = earlier;
+        let Some(launched) = self.provisioner.adopt(&self.order, &record).await else {
+            return Err(format!("process {} is gone", record.identity.pid));
+        };
+        self.tell(KernelEvent::Launched(record)).await;
+        let was_up = known.is_some();
+        match self.wait_until_up(launched, known).await {
+            Err(error) if was_up && !matches!(error, LaunchError::Cancelled) => Err(error.to_string()),
+            up => Ok(up),
+        }
+    }
+
+    async fn wait_until_up(
+        &mut self,
+        mut launched: Launched,
+        known: Option<Acquaintance>,
+    ) -> Result<(Launched, Channels), LaunchError> {
+        let waited = if known.is_some() { RECONNECT } else { self.limits.launch() };
         let deadline = Instant::now() + waited;
         let Launched { process, connection, record: ProcessRecord { argv, log, .. } } = &mut launched;
         let error = tokio::select! {
@@ -162,7 +208,7 @@ impl Supervisor {
                 LaunchError::Exited { argv: argv.clone(), exit, log_tail: log_tail(log) }
             }
             () = cancelled(&mut self.orders) => LaunchError::Cancelled,
-            connected = connect(&self.order.kernel, connection, &self.limits, deadline) => match connected {
+            connected = connect(&self.order.kernel, connection, known.as_ref(), &self.limits, deadline) => match connected {
                 Ok(channels) => return Ok((launched, channels)),
                 Err(step) => self.why_not_up(&mut **process, argv, log, waited, &step).await,
             },

@@ -17,6 +17,11 @@ pub const DELIMITER: &[u8] = b"<IDS|MSG>";
 pub struct Envelope(SmallVec<[Bytes; 1]>);
 
 impl Envelope {
+    /// An envelope of these frames.
+    pub fn new(frames: impl IntoIterator<Item = Bytes>) -> Self {
+        Self(frames.into_iter().collect())
+    }
+
     /// An envelope of one frame, as iopub has it.
     pub fn topic(topic: Bytes) -> Self {
         Self(smallvec::smallvec![topic])

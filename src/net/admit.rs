@@ -1,5 +1,7 @@
 //! Letting a connection in: where it comes from, whether there is room for another stranger, and the handshake.
 
+use tokio::time::timeout;
+
 use super::{
     admission::Admission, origin::Origins, peer::Peer, peer_error::PeerError, settings::PeerSettings,
     stream::Stream,
@@ -32,7 +34,11 @@ impl Gatehouse {
             ticket.belongs_to(&origin)?;
             Ok(origin)
         };
-        let (mut peer, origin) = tokio::try_join!(Peer::establish(stream, local, settings), counted)?;
+        // The search has no end of its own, and a stranger is worth no longer wait than the handshake's.
+        let deadline = self.limits.handshake();
+        let both = async { tokio::try_join!(Peer::establish(stream, local, settings), counted) };
+        let (mut peer, origin) =
+            timeout(deadline, both).await.map_err(|_| PeerError::SlowHandshake(deadline))??;
         peer.distrust(ticket, self.limits.unauthenticated_message_bytes);
         Ok((peer, origin))
     }

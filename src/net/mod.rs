@@ -5,6 +5,7 @@
 
 mod admission;
 mod admit;
+mod channels;
 mod dial;
 mod listener;
 mod origin;
@@ -17,6 +18,7 @@ mod stream;
 
 pub use admission::Refused;
 pub use admit::Gatehouse;
+pub use channels::{bind_again, bind_channels};
 pub use dial::{DialError, dial};
 pub use listener::{BindError, Listener};
 pub use origin::Origins;

@@ -18,6 +18,9 @@ use crate::id::Origin;
 /// Most questions that one search answers.
 const BATCH: usize = 4096;
 
+/// How often a connection is looked for before it counts as gone.
+const SEARCHES: usize = 3;
+
 /// The peer's end of a TCP connection as the table of sockets lists it: its address, and ours.
 type Pair = (SocketAddr, SocketAddr);
 
@@ -69,7 +72,20 @@ fn plain(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
+/// Searches again for what was not found: the table of sockets changes while it is read, and a read may miss a line.
 fn search(pairs: &[Pair]) -> HashMap<Pair, Origin> {
+    let mut found = HashMap::with_capacity(pairs.len());
+    for _ in 0..SEARCHES {
+        let missing: Vec<Pair> = pairs.iter().filter(|pair| !found.contains_key(*pair)).copied().collect();
+        if missing.is_empty() {
+            break;
+        }
+        found.extend(search_once(&missing));
+    }
+    found
+}
+
+fn search_once(pairs: &[Pair]) -> HashMap<Pair, Origin> {
     let wanted: HashSet<&Pair> = pairs.iter().collect();
     let mut found = HashMap::with_capacity(pairs.len());
     let mut inodes = HashMap::with_capacity(pairs.len());

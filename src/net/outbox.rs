@@ -44,6 +44,15 @@ pub enum PushError {
 }
 
 impl SignedOutbox {
+    /// The outbox of a connection that has ended.
+    pub fn closed() -> Self {
+        Self(Outbox(Arc::new(Shared {
+            queue: Mutex::new(Queue::closed()),
+            changed: Notify::new(),
+            limit: 0,
+        })))
+    }
+
     /// Queues a message behind its receiver's envelope. It leaves with the next [`Self::flush`].
     pub fn push(&self, envelope: &Envelope, message: &Signed) -> Result<(), PushError> {
         self.0.push(Room::Usual, envelope.frames().iter().chain(message.frames()))

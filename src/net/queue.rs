@@ -36,8 +36,13 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn new(socket: WriteHalf) -> Self {
+        Self { socket: Some(Arc::new(socket)), ..Self::closed() }
+    }
+
+    /// The queue of a connection that has ended.
+    pub(super) fn closed() -> Self {
         Self {
-            socket: Some(Arc::new(socket)),
+            socket: None,
             chunks: VecDeque::new(),
             tail: BytesMut::new(),
             bytes: 0,

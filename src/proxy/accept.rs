@@ -1,4 +1,4 @@
-//! Taking connections on the five published channels, each served by a task of its own.
+//! Taking connections on the five channels of a connection file, each served by a task of its own.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -6,26 +6,43 @@ use std::{
 };
 
 use bytes::Bytes;
-use tracing::{debug, info};
+use tracing::{
+    Instrument, Span, debug,
+    field::{self, Empty},
+    info, info_span,
+};
 
-use super::{Proxy, connection::Connection};
+use super::{Proxy, connection::Connection, profile::Profile};
 use crate::{
     channel::Channel,
-    id::{ConnectionId, Origin, ProfileId},
+    id::{ConnectionId, Origin},
     net::{Listener, Peer, PeerError, Stream},
     zmtp::{Local, SocketType},
 };
 
 impl Proxy {
-    /// Accepts connections of one channel until the task is dropped. One connection's error ends that connection.
+    /// Accepts connections of one published channel until the task is dropped. One connection's error ends that
+    /// connection.
     pub async fn accept(self: Arc<Self>, channel: Channel, listener: Listener) {
+        let published = self.published.clone();
+        self.accept_at(published, channel, listener).await;
+    }
+
+    /// The same for a channel of any connection file.
+    pub(super) async fn accept_at(
+        self: Arc<Self>,
+        profile: Arc<Profile>,
+        channel: Channel,
+        listener: Listener,
+    ) {
         loop {
             let stream = listener.accept().await;
-            tokio::spawn(self.clone().attend(channel, stream));
+            let span = info_span!(parent: None, "client", %channel, origin = Empty, session = Empty);
+            tokio::spawn(self.clone().attend(profile.clone(), channel, stream).instrument(span));
         }
     }
 
-    async fn attend(self: Arc<Self>, channel: Channel, stream: Stream) {
+    async fn attend(self: Arc<Self>, profile: Arc<Profile>, channel: Channel, stream: Stream) {
         let socket = match channel {
             Channel::Shell | Channel::Control | Channel::Stdin => SocketType::Router,
             Channel::IoPub => SocketType::XPub,
@@ -40,33 +57,40 @@ impl Proxy {
             }
         };
         self.metrics.connections.increment();
-        debug!(%channel, %origin, "connected");
+        Span::current().record("origin", field::display(origin));
+        debug!("connected");
         let ended = match channel {
             Channel::Shell | Channel::Control | Channel::Stdin => {
-                let connection = self.register(channel, origin, &peer);
+                let connection = self.register(profile, channel, origin, &peer);
                 let ended = self.clone().serve_requests(peer, &connection).await;
                 self.connections.remove(&connection.id);
                 ended
             }
             Channel::IoPub => {
-                let connection = self.register(channel, origin, &peer);
+                let connection = self.register(profile, channel, origin, &peer);
                 let ended = self.clone().serve_subscriber(peer, &connection).await;
                 self.connections.remove(&connection.id);
                 ended
             }
-            Channel::Heartbeat => self.serve_heartbeat(peer, origin).await,
+            Channel::Heartbeat => self.serve_heartbeat(peer, profile.id, origin).await,
         };
         self.log_end(channel, origin, ended);
     }
 
-    fn register(&self, channel: Channel, origin: Origin, peer: &Peer) -> Arc<Connection> {
+    fn register(
+        &self,
+        profile: Arc<Profile>,
+        channel: Channel,
+        origin: Origin,
+        peer: &Peer,
+    ) -> Arc<Connection> {
         let id = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed));
         let connection = Arc::new(Connection {
             id,
             channel,
             origin,
             identity: Bytes::copy_from_slice(&peer.remote().identity),
-            profile: ProfileId::DEFAULT,
+            profile,
             outbox: peer.signed_outbox(),
         });
         self.connections.insert(id, connection.clone());
@@ -75,10 +99,10 @@ impl Proxy {
 
     fn log_end(&self, channel: Channel, origin: Origin, ended: Result<(), PeerError>) {
         match ended {
-            Ok(()) => debug!(%channel, %origin, "disconnected"),
+            Ok(()) => debug!("disconnected"),
             // A client that is killed resets its connections: nothing to worry anyone with.
             Err(reason @ (PeerError::Io(_) | PeerError::Torn)) => {
-                debug!(%channel, %origin, %reason, "disconnected")
+                debug!(%reason, "disconnected")
             }
             Err(reason) => {
                 self.metrics.refused_connections.increment();

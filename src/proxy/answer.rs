@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::sleep;
 use tracing::info;
 
-use super::{Proxy, connection::ReturnAddress, kernel::Kernel};
+use super::{Proxy, connection::ReturnAddress, kernel::Kernel, returning::Due};
 use crate::{
     id::ClientId,
     jupyter::{
@@ -41,7 +41,7 @@ impl Proxy {
                     self.tell_info(None, client, &address, info);
                 }
             }
-            Decision::Connect => self.reply(client, &address, self.connect_reply(&address.header)),
+            Decision::Connect => self.reply(client, &address, self.connect_reply(&address)),
             Decision::Interrupt(id) => {
                 if let Some(kernel) = self.kernel(&id) {
                     info!(kernel = %id, session = %client.session, "interrupted");
@@ -115,12 +115,15 @@ impl Proxy {
     /// The kernel did not take a request that had been remembered already.
     pub(super) fn take_back(&self, kernel: &Kernel, client: &ClientId, address: &ReturnAddress) {
         let Ok(header) = serde_json::from_slice::<Header<'_>>(&address.header) else { return };
-        self.table.lock().answered(&kernel.id, &header.msg_id, client.session.as_str());
+        self.table.lock().withdraw(&kernel.id, &header.msg_id, client);
         self.refuse_more(kernel, client, &header, address);
     }
 
     /// Fails a request as a kernel would: in the cell, and in the reply.
     pub(super) fn fail(&self, client: &ClientId, msg_type: &str, address: &ReturnAddress, failure: &Failure) {
+        if self.is_owed(client, address, || Due::Failure(msg_type.to_owned(), failure.clone())) {
+            return;
+        }
         let parent = &address.header;
         let status = |state| self.voice.status(state, parent);
         let shown = (msg_type == "execute_request").then(|| self.voice.error(failure, parent));
@@ -171,9 +174,9 @@ impl Proxy {
         let last = fanout.as_ref().map(|fanout| fanout.state().clone());
         let last = last.filter(|state| *state != ExecutionState::Idle);
         let last = last.map(|state| self.voice.status(state, &Bytes::new()));
-        self.whisper_to(&listeners, client, [status(ExecutionState::Busy)]);
+        self.whisper_to(&listeners, [status(ExecutionState::Busy)]);
         self.reply(client, address, self.voice.say_again("kernel_info_reply", info, parent));
-        self.whisper_to(&listeners, client, std::iter::once(status(ExecutionState::Idle)).chain(last));
+        self.whisper_to(&listeners, std::iter::once(status(ExecutionState::Idle)).chain(last));
         drop(fanout);
     }
 
@@ -182,10 +185,13 @@ impl Proxy {
         let mut flushes = Flushes::default();
         self.send(client, address, body, &mut flushes);
         flushes.flush();
+        self.journal.write();
     }
 
-    fn connect_reply(&self, parent: &Bytes) -> Body {
-        self.voice.say_raw("connect_reply", connect_content(&self.published.ports()), parent)
+    /// The ports of the connection file that the client came by.
+    fn connect_reply(&self, address: &ReturnAddress) -> Body {
+        let ports = address.connection.profile.file.ports();
+        self.voice.say_raw("connect_reply", connect_content(&ports), &address.header)
     }
 
     fn interrupt_reply(&self, parent: &Bytes) -> Body {

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use jupyter_protocol::ExecutionState;
 use tracing::debug;
 
-use super::{Proxy, connection::ReturnAddress, kernel::Kernel};
+use super::{
+    Proxy, broadcast::Broadcast, connection::ReturnAddress, fanout::Profiles, kernel::Kernel, returning::Due,
+};
 use crate::{
     channel::Channel,
-    id::{ClientId, ProfileId},
+    id::ClientId,
     jupyter::{
         header::{Header, Parent, peek_execution_state},
         message::{Body, Unverified, Verified},
@@ -28,6 +30,8 @@ pub(super) struct Source {
     pub(super) process: u64,
     pub(super) life: u64,
     pub(super) signer: Signer,
+    /// It is a connection with the routing id of an earlier `serve`, whose end means nothing.
+    pub(super) is_past: bool,
 }
 
 impl Source {
@@ -54,8 +58,11 @@ impl Proxy {
                 }
             }
             flushes.flush();
+            self.journal.write();
         };
-        self.channel_ended(&source, ended);
+        if !source.is_past {
+            self.channel_ended(&source, ended);
+        }
     }
 
     /// Hands a reply to whoever asked.
@@ -64,6 +71,9 @@ impl Proxy {
             return self.stray(kernel, "a reply without a parent");
         };
         let asked = self.table.lock().answered(&kernel.id, &parent.msg_id, &parent.session);
+        if parent.session == self.voice.session() {
+            return self.past_is_over(kernel);
+        }
         let Some(asked) = asked else { return self.stray(kernel, "a reply that nobody waits for") };
         self.metrics.replies.increment();
         self.send(&asked.client, &asked.address, message.into_body(), flushes);
@@ -74,8 +84,7 @@ impl Proxy {
 
     /// Signs a message for a client and queues it at its return address, or where the client is now.
     pub(super) fn send(&self, client: &ClientId, address: &ReturnAddress, body: Body, flushes: &mut Flushes) {
-        let Some(signer) = self.signer(client.profile) else { return };
-        let signed = signer.sign(body);
+        let signed = address.connection.profile.signer.sign(body);
         let mut connection = address.connection.clone();
         let mut pushed = connection.outbox.push(&address.envelope, &signed);
         if pushed == Err(PushError::Closed)
@@ -84,6 +93,12 @@ impl Proxy {
             connection = newer;
             pushed = connection.outbox.push(&address.envelope, &signed);
         }
+        if pushed == Err(PushError::Closed)
+            && self.is_owed(client, address, || Due::Reply(signed.body().clone()))
+        {
+            return;
+        }
+        self.journal.answered(address.entry);
         match pushed {
             Ok(()) => flushes.add(connection.outbox.clone()),
             Err(PushError::Closed) => {
@@ -108,15 +123,16 @@ impl Proxy {
                 Some(ended) => break ended,
                 None => self.give_notices(kernel),
             }
+            let profiles = kernel.fanout().profiles();
             for message in batch.drain(..).filter_map(|event| self.verify(&source, event)) {
-                self.publish(kernel, message);
+                self.publish(kernel, message, &profiles);
             }
             kernel.fanout().flush();
         };
         self.channel_ended(&source, ended);
     }
 
-    fn publish(&self, kernel: &Kernel, message: Verified) {
+    fn publish(&self, kernel: &Kernel, message: Verified, profiles: &Profiles) {
         let Ok(header) = Header::peek(&message) else {
             return self.stray(kernel, "an iopub message without a header");
         };
@@ -129,16 +145,20 @@ impl Proxy {
         if let Some(state) = &state {
             self.heard_status(kernel, &message, state);
         }
+        kernel.speaks();
         self.metrics.published.increment();
-        let Some(signer) = self.signer(ProfileId::DEFAULT) else { return };
         let (envelope, body) = message.into_parts();
-        let signed = signer.sign(body);
+        let mut message = Broadcast::new(body);
+        for profile in profiles {
+            // Before the fanout is locked: a large message takes its time. Whoever joins meanwhile is seen to below.
+            message.signed_for(profile);
+        }
         let mut fanout = kernel.fanout();
         if let Some(state) = state {
             fanout.set_state(state);
-            return fanout.publish_status(&envelope, &signed, &self.voice, signer);
+            return fanout.publish_status(&envelope, &mut message, &self.voice);
         }
-        for _ in 0..fanout.publish(&envelope, &signed) {
+        for _ in 0..fanout.publish(&envelope, &mut message) {
             self.metrics.lost.increment();
         }
     }
@@ -152,9 +172,7 @@ impl Proxy {
     }
 
     fn give_notices(&self, kernel: &Kernel) {
-        if let Some(signer) = self.signer(ProfileId::DEFAULT) {
-            kernel.fanout().give_notices(&self.voice, signer);
-        }
+        kernel.fanout().give_notices(&self.voice);
     }
 
     fn verify(&self, source: &Source, event: Event) -> Option<Verified> {

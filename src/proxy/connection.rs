@@ -1,12 +1,16 @@
 //! A client's connection, as the rest of the walk sees it: where it comes from and where messages to it go.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
+use super::profile::Profile;
 use crate::{
     channel::Channel,
-    id::{ConnectionId, Origin, ProfileId},
+    id::{ConnectionId, Origin},
     jupyter::message::{Envelope, Signed},
     net::{PushError, SignedOutbox},
+    state::Entry,
 };
 
 /// One accepted connection of a signed channel.
@@ -17,8 +21,8 @@ pub(super) struct Connection {
     pub(super) origin: Origin,
     /// What the peer announced; a client uses one identity on shell, control and stdin.
     pub(super) identity: Bytes,
-    /// Whose key messages on this connection are signed with.
-    pub(super) profile: ProfileId,
+    /// By which connection file it came, whose key signs the messages on it.
+    pub(super) profile: Arc<Profile>,
     pub(super) outbox: SignedOutbox,
 }
 
@@ -32,9 +36,11 @@ impl Connection {
 /// Where the reply to a request goes, and what it answers.
 #[derive(Clone, Debug)]
 pub(super) struct ReturnAddress {
-    pub(super) connection: std::sync::Arc<Connection>,
+    pub(super) connection: Arc<Connection>,
     /// What the client put before the delimiter.
     pub(super) envelope: Envelope,
     /// The request's header, JSON: the parent of what we say ourselves.
     pub(super) header: Bytes,
+    /// Where the journal notes that it waits.
+    pub(super) entry: Entry,
 }

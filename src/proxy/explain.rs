@@ -7,8 +7,7 @@ use crate::{fleet::Downfall, jupyter::reply::Failure};
 pub(super) fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) -> Failure {
     let name = kernel.name();
     let log = format!("kernel-{}.log of the fleet's directory", kernel.id);
-    let limit =
-        kernel.runtime.memory_limit.map(|limit| format!("; its memory limit is {limit}")).unwrap_or_default();
+    let limit = kernel.memory_limit.map(|limit| format!("; its memory limit is {limit}")).unwrap_or_default();
     let next = if comes_back {
         "it is being restarted, and its variables are lost"
     } else {
@@ -28,6 +27,9 @@ pub(super) fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) ->
             "KernelBroken",
             format!("{name} could not be talked to any more ({why}) and was ended; {next}"),
         ),
+        Downfall::Unwatched(why) => {
+            Failure::new("KernelLost", format!("{name} was lost while its fleet was away: {why}; {next}"))
+        }
         Downfall::NeverUp(error) => {
             let text = format!(
                 "{name} did not come up: {error}\nThe next request tries again. All it said is in {log}"

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jupyter_protocol::ExecutionState;
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
-use super::connection::Connection;
+use super::{broadcast::Broadcast, connection::Connection, profile::Profile};
 use crate::{
     id::{ConnectionId, KernelId},
     jupyter::{
         message::{Envelope, Signed},
         reply::Voice,
-        signature::Signer,
     },
     net::PushError,
 };
+
+/// The connection files that a kernel's subscribers came by: one, as a rule.
+pub(super) type Profiles = SmallVec<[Arc<Profile>; 1]>;
 
 /// The topics that one iopub connection has subscribed to.
 #[derive(Debug, Default)]
@@ -81,24 +84,18 @@ impl Fanout {
     }
 
     /// A subscriber hears the kernel from now on: it is welcomed (JEP 65) and told the kernel's state.
-    pub(super) fn join(
-        &mut self,
-        connection: Arc<Connection>,
-        topics: Arc<Topics>,
-        voice: &Voice,
-        signer: &Signer,
-    ) {
+    pub(super) fn join(&mut self, connection: Arc<Connection>, topics: Arc<Topics>, voice: &Voice) {
         let mut subscriber =
             Subscriber { connection, topics, lost: 0, lost_parent: Bytes::new(), last_status: None };
-        self.greet(&mut subscriber, voice, signer);
+        self.greet(&mut subscriber, voice);
         self.subscribers.push(subscriber);
     }
 
     /// A subscriber's first subscription may come after it joined.
-    pub(super) fn subscribed(&mut self, id: ConnectionId, voice: &Voice, signer: &Signer) {
+    pub(super) fn subscribed(&mut self, id: ConnectionId, voice: &Voice) {
         let at = self.subscribers.iter().position(|subscriber| subscriber.connection.id == id);
         if let Some(mut subscriber) = at.map(|at| self.subscribers.swap_remove(at)) {
-            self.greet(&mut subscriber, voice, signer);
+            self.greet(&mut subscriber, voice);
             self.subscribers.push(subscriber);
         }
     }
@@ -107,13 +104,27 @@ impl Fanout {
         self.subscribers.retain(|subscriber| subscriber.connection.id != id);
     }
 
-    fn greet(&self, subscriber: &mut Subscriber, voice: &Voice, signer: &Signer) {
+    fn greet(&self, subscriber: &mut Subscriber, voice: &Voice) {
         let Some(topic) = subscriber.topics.first() else { return };
+        let profile = subscriber.connection.profile.clone();
+        let signer = &profile.signer;
         let welcome = signer.sign(voice.welcome(&topic));
         subscriber.push(&Envelope::topic(topic), &welcome);
         let status = signer.sign(voice.status(self.state.clone(), &Bytes::new()));
         subscriber.push(&Envelope::topic(self.topic.clone()), &status);
         subscriber.connection.outbox.flush();
+    }
+
+    /// The connection files that subscribers came by, each once.
+    pub(super) fn profiles(&self) -> Profiles {
+        let mut profiles = Profiles::new();
+        for subscriber in &self.subscribers {
+            let profile = &subscriber.connection.profile;
+            if !profiles.iter().any(|known| known.id == profile.id) {
+                profiles.push(profile.clone());
+            }
+        }
+        profiles
     }
 
     /// What the kernel last said of itself.
@@ -131,27 +142,28 @@ impl Fanout {
     }
 
     /// Queues a message for everyone who wants it; returns for how many it was too much.
-    pub(super) fn publish(&mut self, envelope: &Envelope, message: &Signed) -> u64 {
-        let wanting =
-            self.subscribers.iter_mut().filter(|subscriber| subscriber.topics.want(envelope.first()));
-        wanting.map(|subscriber| u64::from(!subscriber.push(envelope, message))).sum()
+    pub(super) fn publish(&mut self, envelope: &Envelope, message: &mut Broadcast) -> u64 {
+        let mut lost = 0;
+        for subscriber in &mut self.subscribers {
+            if subscriber.topics.want(envelope.first())
+                && let Some(signed) = message.signed_for(&subscriber.connection.profile)
+            {
+                lost += u64::from(!subscriber.push(envelope, signed));
+            }
+        }
+        lost
     }
 
     /// The same for a status, which even a slow subscriber gets, behind a notice of what it missed: a frontend that
     /// misses an `idle` waits for ever.
-    pub(super) fn publish_status(
-        &mut self,
-        envelope: &Envelope,
-        status: &Signed,
-        voice: &Voice,
-        signer: &Signer,
-    ) {
+    pub(super) fn publish_status(&mut self, envelope: &Envelope, status: &mut Broadcast, voice: &Voice) {
         let topic = self.topic();
         for subscriber in &mut self.subscribers {
             if !subscriber.topics.want(envelope.first()) {
                 continue;
             }
-            let told = subscriber.give_notice(&topic, voice, signer);
+            let Some(status) = status.signed_for(&subscriber.connection.profile) else { continue };
+            let told = subscriber.give_notice(&topic, voice);
             if !told || subscriber.connection.outbox.push_urgent(envelope, status) == Err(PushError::Full) {
                 subscriber.lost += 1;
                 subscriber.last_status = Some((envelope.clone(), status.clone()));
@@ -172,10 +184,10 @@ impl Fanout {
     }
 
     /// Tells those who can take it how much they missed.
-    pub(super) fn give_notices(&mut self, voice: &Voice, signer: &Signer) {
+    pub(super) fn give_notices(&mut self, voice: &Voice) {
         let topic = self.topic();
         for subscriber in self.subscribers.iter_mut().filter(|subscriber| subscriber.lost > 0) {
-            subscriber.give_notice(&topic, voice, signer);
+            subscriber.give_notice(&topic, voice);
             subscriber.connection.outbox.flush();
         }
     }
@@ -183,13 +195,13 @@ impl Fanout {
 
 impl Subscriber {
     /// Tells the subscriber what it missed, if anything; `false` if it cannot even take that now.
-    fn give_notice(&mut self, topic: &Envelope, voice: &Voice, signer: &Signer) -> bool {
+    fn give_notice(&mut self, topic: &Envelope, voice: &Voice) -> bool {
         if self.lost > 0 {
             let text = format!(
                 "[jupyter-fleet: {} messages were lost here: this client reads too slowly]",
                 self.lost
             );
-            let notice = signer.sign(voice.notice(&text, &self.lost_parent));
+            let notice = self.connection.profile.signer.sign(voice.notice(&text, &self.lost_parent));
             if self.connection.outbox.push_urgent(topic, &notice) == Err(PushError::Full) {
                 return false;
             }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use thiserror::Error;
-use tracing::debug;
+use tracing::{Span, debug};
 
 use super::{
     Proxy,
@@ -27,6 +27,7 @@ use crate::{
     },
     net::{Event, Flushes, Peer, PeerError},
     route::{Decision, Outstanding, Request, RequestKind, Requirements, RequirementsError},
+    state::{Asked, Entry},
 };
 
 /// Why a client's message goes nowhere.
@@ -53,6 +54,10 @@ impl Proxy {
         connection: &Arc<Connection>,
     ) -> Result<(), PeerError> {
         let mut known = Known::new();
+        if let Some(client) = self.returning.recognise(connection) {
+            self.recognise(connection, &mut known, client.session.as_str());
+            tokio::spawn(self.clone().pay(client));
+        }
         let ended = self.read_requests(&mut peer, connection, &mut known).await;
         for (client, _) in known {
             self.client_left(connection, &client);
@@ -91,6 +96,8 @@ impl Proxy {
                     }
                 }
             }
+            // What is not noted must not go out: nobody would know that it waits.
+            self.journal.write();
             flushes.flush();
         }
         Ok(())
@@ -104,16 +111,17 @@ impl Proxy {
         flushes: &mut Flushes,
     ) -> Result<(), Refused> {
         let unverified = Unverified::split(frames)?;
-        let signer = self.signer(connection.profile).ok_or(BadSignature)?;
+        let signer = &connection.profile.signer;
         let message = signer.verify(unverified)?;
         if signer.is_signing() && !self.replays.lock().is_new(message.fingerprint()) {
             return Err(Refused::Replayed);
         }
         let header = Header::peek(&message)?;
         let (client, gate) = self.recognise(connection, known, &header.session);
-        let held = Held { connection: connection.clone(), message };
-        if let Some(Held { connection, message }) = gate.pass(held, self.limits.held_bytes) {
-            self.route(&connection, client, message, flushes);
+        let entry = self.note(connection, client, &header, &message);
+        let held = Held { connection: connection.clone(), message, entry };
+        if let Some(Held { connection, message, entry }) = gate.pass(held, self.limits.held_bytes) {
+            self.route(&connection, client, message, entry, flushes);
         }
         Ok(())
     }
@@ -127,7 +135,8 @@ impl Proxy {
     ) -> &'a (ClientId, Arc<Gate>) {
         let found = known.iter().position(|(client, _)| client.session.as_str() == session);
         let index = found.unwrap_or_else(|| {
-            let client = ClientId { profile: connection.profile, session: SessionId::from(session) };
+            let client = ClientId { profile: connection.profile.id, session: SessionId::from(session) };
+            Span::current().record("session", session);
             let gate = self.client_arrived(connection, &client);
             known.push((client, gate));
             known.len() - 1
@@ -136,12 +145,36 @@ impl Proxy {
         &known[index]
     }
 
+    /// Notes a request that a reply is due to.
+    fn note(
+        &self,
+        connection: &Connection,
+        client: &ClientId,
+        header: &Header<'_>,
+        message: &Verified,
+    ) -> Entry {
+        if !header.msg_type.ends_with("_request") {
+            return Entry::NONE;
+        }
+        self.journal.asked(&Asked {
+            client: client.clone(),
+            channel: connection.channel,
+            origin: connection.origin,
+            msg_type: header.msg_type.to_string(),
+            msg_id: header.msg_id.to_string(),
+            identity: hex::encode(&connection.identity),
+            envelope: message.envelope().frames().iter().map(hex::encode).collect(),
+            header: String::from_utf8_lossy(message.body().header()).into_owned(),
+        })
+    }
+
     /// Decides on a message and carries the decision out.
     pub(super) fn route(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
         client: &ClientId,
         message: Verified,
+        entry: Entry,
         flushes: &mut Flushes,
     ) {
         let Ok(header) = Header::peek(&message) else { return };
@@ -154,12 +187,13 @@ impl Proxy {
             connection: connection.clone(),
             envelope: message.envelope().detached(),
             header: Bytes::copy_from_slice(message.body().header()),
+            entry,
         };
-        let request = Request { client, kind };
+        let request = Request { client, kind, defaults: &connection.profile.defaults };
         let (decision, forward) = self.with_table(|table, now| {
             let decision = table.decide(&request, || wishes(&message), KernelId::random, now);
-            if let Decision::Launch(id, runtime) | Decision::KnownInfo(id, Some(runtime)) = &decision {
-                self.launch(id, *runtime);
+            if let Decision::Launch(id, launch) | Decision::KnownInfo(id, Some(launch)) = &decision {
+                self.launch(id, launch);
             }
             let to = match &decision {
                 Decision::Forward(id) | Decision::Launch(id, _) => self.kernel(id),

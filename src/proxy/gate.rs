@@ -5,23 +5,28 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::sleep};
 use tracing::debug;
 
 use super::{Proxy, connection::Connection};
-use crate::{channel::Channel, id::ClientId, jupyter::message::Verified, net::Flushes};
+use crate::{channel::Channel, id::ClientId, jupyter::message::Verified, net::Flushes, state::Entry};
 
 /// A message on its way to be routed.
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) connection: Arc<Connection>,
     pub(super) message: Verified,
+    /// Where the journal notes that it waits.
+    pub(super) entry: Entry,
 }
 
 /// One client's gate.
 #[derive(Debug)]
 pub(super) struct Gate {
+    /// The routing id that the client came with.
+    identity: Bytes,
     state: Mutex<State>,
     pressed: Notify,
 }
@@ -33,16 +38,20 @@ enum State {
 }
 
 impl Gate {
-    fn new(state: State) -> Self {
-        Self { state: Mutex::new(state), pressed: Notify::new() }
+    fn new(identity: Bytes, state: State) -> Self {
+        Self { identity, state: Mutex::new(state), pressed: Notify::new() }
     }
 
-    fn open() -> Self {
-        Self::new(State::Open)
+    fn open(identity: Bytes) -> Self {
+        Self::new(identity, State::Open)
     }
 
-    fn closed() -> Self {
-        Self::new(State::Closed { held: VecDeque::new(), bytes: 0 })
+    fn closed(identity: Bytes) -> Self {
+        Self::new(identity, State::Closed { held: VecDeque::new(), bytes: 0 })
+    }
+
+    pub(super) fn identity(&self) -> &Bytes {
+        &self.identity
     }
 
     /// Gives the message back if the gate is open, else holds it. When more than `most` bytes are held, the gate opens
@@ -87,7 +96,7 @@ impl Proxy {
     ) -> Arc<Gate> {
         if connection.channel == Channel::Stdin {
             // Its clients' messages are answers, which nothing can come before.
-            return Arc::new(Gate::open());
+            return Arc::new(Gate::open(connection.identity.clone()));
         }
         let was_here = self.with_table(|table, _| {
             let was_here = table.is_connected(client);
@@ -98,7 +107,7 @@ impl Proxy {
         if was_here && let Some(gate) = self.gates.get(client) {
             return gate.clone();
         }
-        let gate = Arc::new(Gate::closed());
+        let gate = Arc::new(Gate::closed(connection.identity.clone()));
         self.gates.insert(client.clone(), gate.clone());
         tokio::spawn(self.clone().open_gate(client.clone(), gate.clone()));
         gate
@@ -132,14 +141,15 @@ impl Proxy {
             if held.is_empty() {
                 return;
             }
-            for Held { connection, message } in held {
-                self.route(&connection, &client, message, &mut flushes);
+            for Held { connection, message, entry } in held {
+                self.route(&connection, &client, message, entry, &mut flushes);
             }
             flushes.flush();
         }
     }
 
-    async fn all_listen(&self, client: &ClientId) {
+    /// Returns once as many iopub connections listen where the client is as clients live there.
+    pub(super) async fn all_listen(&self, client: &ClientId) {
         loop {
             let mut changed = std::pin::pin!(self.audience_changed.notified());
             changed.as_mut().enable();

@@ -4,34 +4,42 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Proxy, kernel::Kernel};
+use super::{
+    Proxy,
+    kernel::{Asker, Kernel},
+};
 use crate::{
     channel::Channel,
     frames::Frames,
-    id::Origin,
+    id::{Origin, ProfileId},
     net::{EchoOutbox, Event, Peer, PeerError},
 };
 
 impl Proxy {
     /// Serves a client's heartbeat connection. While its kernel is starting, or it has none yet, the proxy echoes.
-    pub(super) async fn serve_heartbeat(&self, mut peer: Peer, origin: Origin) -> Result<(), PeerError> {
+    pub(super) async fn serve_heartbeat(
+        &self,
+        mut peer: Peer,
+        profile: ProfileId,
+        origin: Origin,
+    ) -> Result<(), PeerError> {
         let outbox = peer.echo_outbox();
         let mut batch = Vec::new();
         while peer.next(&mut batch).await? {
             for event in batch.drain(..) {
                 if let Event::Message(frames) = event {
-                    self.ping(origin, frames, &outbox);
+                    self.ping(profile, origin, frames, &outbox);
                 }
             }
         }
         Ok(())
     }
 
-    fn ping(&self, origin: Origin, frames: Frames, asker: &EchoOutbox) {
-        let bound = self.table.lock().kernel_at(&origin);
+    fn ping(&self, profile: ProfileId, origin: Origin, frames: Frames, asker: &EchoOutbox) {
+        let bound = self.table.lock().kernel_at(profile, origin);
         let kernel = bound.and_then(|id| self.kernel(&id));
         let enveloped = with_delimiter(&frames);
-        if kernel.is_some_and(|kernel| kernel.ping(&enveloped, asker.clone())) {
+        if kernel.is_some_and(|kernel| kernel.ping(&enveloped, Asker::Client(asker.clone()))) {
             return;
         }
         // A peer that does not read its echoes misses them, as with any kernel.
@@ -44,7 +52,7 @@ impl Proxy {
         while let Ok(true) = peer.next(&mut batch).await {
             for event in batch.drain(..) {
                 let Event::Message(frames) = event else { continue };
-                if let Some(asker) = kernel.echoed() {
+                if let Some(Asker::Client(asker)) = kernel.echoed() {
                     let _ = asker.send(&frames);
                 }
             }

@@ -25,7 +25,9 @@ impl Proxy {
     ) -> Result<(), PeerError> {
         let topics = Arc::new(Topics::default());
         self.topics.insert(connection.id, topics.clone());
-        self.with_table(|table, _| table.subscriber_arrived(connection.id, connection.origin));
+        self.with_table(|table, _| {
+            table.subscriber_arrived(connection.id, connection.profile.id, connection.origin)
+        });
         let ended = self.read_subscriptions(&mut peer, connection, &topics).await;
         self.with_table(|table, now| table.subscriber_left(connection.id, now));
         self.topics.remove(&connection.id);
@@ -76,9 +78,7 @@ impl Proxy {
         })?;
         if is_first {
             for kernel in heard.iter().filter_map(|id| self.kernel(id)) {
-                if let Some(signer) = self.signer(connection.profile) {
-                    kernel.fanout().subscribed(connection.id, &self.voice, signer);
-                }
+                kernel.fanout().subscribed(connection.id, &self.voice);
             }
         }
         self.audience_changed.notify_waiters();
@@ -96,16 +96,14 @@ impl Proxy {
             Change::Joined { subscriber, kernel } => {
                 let Some(kernel) = self.kernel(&kernel) else { return };
                 let Some((connection, topics)) = self.subscriber(subscriber) else { return };
-                if let Some(signer) = self.signer(connection.profile) {
-                    kernel.fanout().join(connection, topics, &self.voice, signer);
-                }
+                kernel.fanout().join(connection, topics, &self.voice);
             }
         }
     }
 
     /// Says something on iopub to one client alone.
     pub(super) fn whisper(&self, client: &ClientId, bodies: impl IntoIterator<Item = Body>) {
-        self.whisper_to(&self.listeners(client), client, bodies);
+        self.whisper_to(&self.listeners(client), bodies);
     }
 
     /// The iopub connections of one client.
@@ -114,15 +112,11 @@ impl Proxy {
         listeners.into_iter().filter_map(|id| self.subscriber(id)).collect()
     }
 
-    pub(super) fn whisper_to(
-        &self,
-        listeners: &Listeners,
-        client: &ClientId,
-        bodies: impl IntoIterator<Item = Body>,
-    ) {
-        let Some(signer) = self.signer(client.profile) else { return };
+    pub(super) fn whisper_to(&self, listeners: &Listeners, bodies: impl IntoIterator<Item = Body>) {
+        // A client's listeners have come by the same connection file as it.
+        let Some((first, _)) = listeners.first() else { return };
         for body in bodies {
-            let signed = signer.sign(body);
+            let signed = first.profile.signer.sign(body);
             let envelope = Envelope::topic("kernel.fleet.status".into());
             for (connection, topics) in listeners {
                 if topics.want(envelope.first()) {

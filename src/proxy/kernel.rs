@@ -6,13 +6,16 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use jupyter_protocol::ExecutionState;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{connection::ReturnAddress, fanout::Fanout};
 use crate::{
+    byte_size::ByteSize,
     channel::Channel,
     fleet::{KernelHandle, ProcessRecord},
     frames::Frames,
@@ -35,6 +38,8 @@ pub(super) struct Kernel {
     pub(super) id: KernelId,
     pub(super) runtime_index: usize,
     pub(super) runtime: Arc<Runtime>,
+    /// The most memory that it may use.
+    pub(super) memory_limit: Option<ByteSize>,
     pub(super) handle: KernelHandle,
     pub(super) fanout: Mutex<Fanout>,
     link: Mutex<Link>,
@@ -42,6 +47,10 @@ pub(super) struct Kernel {
     /// How often it has lost its process: what was meant for one process never reaches the next.
     life: AtomicU64,
     used: AtomicBool,
+    /// It has not echoed a ping for too long.
+    unresponsive: AtomicBool,
+    /// It has said something on iopub since it was last asked whether it is active.
+    spoke: AtomicBool,
     /// Those who asked who the kernel is before it was known; `None` once it is, or never will be.
     curious: Mutex<Option<Vec<(ClientId, ReturnAddress)>>>,
 }
@@ -65,8 +74,31 @@ pub(super) struct Outboxes {
     pub(super) control: SignedOutbox,
     pub(super) stdin: SignedOutbox,
     pub(super) heartbeat: EchoOutbox,
+    pub(super) known: Known,
     /// Who sent the pings that have not been echoed, in their order.
-    pub(super) pings: VecDeque<EchoOutbox>,
+    pub(super) pings: VecDeque<Asker>,
+    /// When it last echoed, or came up.
+    pub(super) echoed: Instant,
+}
+
+/// What is known of a process that answers.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    /// The content of its `kernel_info_reply`, JSON.
+    pub(super) info: Bytes,
+    /// The routing id under which it knows us.
+    pub(super) identity: Bytes,
+    /// Its shell port, if it has ports.
+    pub(super) port: Option<u16>,
+}
+
+/// Who sent a ping.
+#[derive(Clone, Debug)]
+pub(super) enum Asker {
+    /// A client, which wants the echo.
+    Client(EchoOutbox),
+    /// The proxy, which wants to know whether there is one.
+    Ourselves,
 }
 
 impl Kernel {
@@ -74,6 +106,7 @@ impl Kernel {
         id: KernelId,
         runtime_index: usize,
         runtime: Arc<Runtime>,
+        memory_limit: Option<ByteSize>,
         handle: KernelHandle,
     ) -> Self {
         Self {
@@ -81,11 +114,14 @@ impl Kernel {
             id,
             runtime_index,
             runtime,
+            memory_limit,
             handle,
             link: Mutex::new(Link::Down { held: VecDeque::new(), bytes: 0 }),
             process: Mutex::new(None),
             life: AtomicU64::new(0),
             used: AtomicBool::new(false),
+            unresponsive: AtomicBool::new(false),
+            spoke: AtomicBool::new(false),
             curious: Mutex::new(Some(Vec::new())),
         }
     }
@@ -98,6 +134,37 @@ impl Kernel {
     /// Its latest process.
     pub(super) fn process(&self) -> Option<ProcessRecord> {
         self.process.lock().clone()
+    }
+
+    /// What is known of it while it answers.
+    pub(super) fn known(&self) -> Option<Known> {
+        match &*self.link.lock() {
+            Link::Up(outboxes) => Some(outboxes.known.clone()),
+            _ => None,
+        }
+    }
+
+    /// How long ago it last echoed a ping, or came up; `None` while no process answers.
+    pub(super) fn silence(&self, now: Instant) -> Option<Duration> {
+        match &*self.link.lock() {
+            Link::Up(outboxes) => Some(now.saturating_duration_since(outboxes.echoed)),
+            _ => None,
+        }
+    }
+
+    /// Whether it has not echoed for too long; `true` if that has just changed.
+    pub(super) fn set_unresponsive(&self, unresponsive: bool) -> bool {
+        self.unresponsive.swap(unresponsive, Ordering::Relaxed) != unresponsive
+    }
+
+    /// In a word, whether it can be used.
+    pub(super) fn status(&self) -> &'static str {
+        match &*self.link.lock() {
+            Link::Down { .. } => "starting",
+            Link::Up(_) if self.unresponsive.load(Ordering::Relaxed) => "unresponsive",
+            Link::Up(_) => "up",
+            Link::Gone => "gone",
+        }
     }
 
     /// Which of its processes messages are meant for now.
@@ -136,6 +203,13 @@ impl Kernel {
             Err(PushError::Full) => Pushed::Full,
             // Its reader notices too, and tells the supervisor; whoever waits is told when the process is gone.
             Err(PushError::Closed) => Pushed::Dropped,
+        }
+    }
+
+    /// Asks a process that answers who it is: its reply tells that it has come that far.
+    pub(super) fn ask_who_it_is(&self, request: Body) {
+        if let Pushed::Queued(outbox) = self.push(Channel::Shell, request, self.life()) {
+            outbox.flush();
         }
     }
 
@@ -187,7 +261,7 @@ impl Kernel {
     }
 
     /// Sends a ping on for a client; `false` if no process answers now.
-    pub(super) fn ping(&self, frames: &Frames, asker: EchoOutbox) -> bool {
+    pub(super) fn ping(&self, frames: &Frames, asker: Asker) -> bool {
         let mut link = self.link.lock();
         let Link::Up(outboxes) = &mut *link else { return false };
         if outboxes.pings.len() >= PINGS {
@@ -201,9 +275,12 @@ impl Kernel {
     }
 
     /// Who sent the ping that is echoed now.
-    pub(super) fn echoed(&self) -> Option<EchoOutbox> {
+    pub(super) fn echoed(&self) -> Option<Asker> {
         match &mut *self.link.lock() {
-            Link::Up(outboxes) => outboxes.pings.pop_front(),
+            Link::Up(outboxes) => {
+                outboxes.echoed = Instant::now();
+                outboxes.pings.pop_front()
+            }
             _ => None,
         }
     }
@@ -211,6 +288,21 @@ impl Kernel {
     /// Whether this is the first time that somebody got something done by this kernel.
     pub(super) fn first_use(&self) -> bool {
         !self.used.load(Ordering::Relaxed) && !self.used.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether somebody got something done by it.
+    pub(super) fn was_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// It says something on iopub.
+    pub(super) fn speaks(&self) {
+        self.spoke.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it runs something, or has said anything since this was last asked.
+    pub(super) fn is_active(&self) -> bool {
+        self.spoke.swap(false, Ordering::Relaxed) || *self.fanout().state() == ExecutionState::Busy
     }
 
     /// Somebody wants to know who the kernel is, as soon as that is known. `false`: it is known now, or never will be.

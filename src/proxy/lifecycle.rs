@@ -1,67 +1,85 @@
 //! What happens to kernels, and what their clients are told of it: launch, death, restart, end.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use jupyter_protocol::{ExecutionState, ShutdownRequest};
+use jupyter_protocol::{ExecutionState, KernelInfoRequest, ShutdownRequest};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
-use tracing::{info, warn};
+use tracing::{Instrument, info, info_span, warn};
 
 use super::{
     Proxy,
     backend::Source,
+    broadcast::Broadcast,
     connection::ReturnAddress,
     explain::explain,
-    kernel::{Kernel, Outboxes},
+    kernel::{Kernel, Known, Outboxes},
 };
 use crate::{
     channel::Channel,
     fleet::{Channels, Downfall, KernelEvent, LaunchOrder, supervise},
-    id::{KernelId, ProfileId},
+    id::KernelId,
     jupyter::{header::username, message::Body, reply::Failure},
-    route::Outstanding,
+    route::{Launch, Outstanding},
 };
 
 /// How long what a dead kernel had sent is still read.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
 impl Proxy {
-    /// Launches a kernel of the runtime with this index. Called with the table locked: whoever is routed to the kernel
-    /// finds it here.
-    pub(super) fn launch(self: &Arc<Self>, id: &KernelId, runtime_index: usize) {
+    /// Launches a kernel. Called with the table locked: whoever is routed to the kernel finds it here.
+    pub(super) fn launch(self: &Arc<Self>, id: &KernelId, launch: &Launch) {
+        let Launch { runtime: runtime_index, memory_limit, ref displaced } = *launch;
         let Some(runtime) = self.runtimes.get(runtime_index).cloned() else { return };
+        for reserve in displaced {
+            self.stop_kernel(reserve, &format!("it was in reserve, and kernel {id} needs its room"));
+        }
         info!(kernel = %id, runtime = %runtime.name, "launching");
-        let order =
-            LaunchOrder { kernel: id.clone(), runtime: runtime.clone(), memory_limit: runtime.memory_limit };
-        let (handle, events) = supervise(self.provisioner.clone(), order, self.limits.clone());
-        let kernel = Arc::new(Kernel::new(id.clone(), runtime_index, runtime, handle));
+        let order = LaunchOrder { kernel: id.clone(), runtime: runtime.clone(), memory_limit };
+        let (handle, events) = supervise(self.provisioner.clone(), order, None, self.limits.clone());
+        let kernel = Arc::new(Kernel::new(id.clone(), runtime_index, runtime, memory_limit, handle));
         self.kernels.insert(id.clone(), kernel.clone());
-        tokio::spawn(self.clone().follow(kernel, events));
+        let span = info_span!(parent: None, "kernel", %id, runtime = %kernel.runtime.name);
+        tokio::spawn(self.clone().follow(kernel, events).instrument(span));
     }
 
-    /// Launches kernels until each runtime has as many in reserve as its `pool` says.
+    /// Launches kernels until each runtime has as many in reserve as its `pool` says, or the fleet's bounds are reached.
     pub fn fill_pools(self: &Arc<Self>) {
         if self.is_stopping() {
             return;
         }
-        let runtimes = self.runtimes.iter().enumerate();
-        for (index, runtime) in runtimes.filter(|(_, runtime)| runtime.pool > 0) {
+        for (index, runtime) in self.runtimes.iter().enumerate() {
+            let pool = runtime.pool_size(index == self.default_runtime);
             self.with_table(|table, _| {
-                for _ in table.pristine_kernels(index)..runtime.pool {
-                    let id = KernelId::random();
-                    if table.launch(&id, index).is_some() {
-                        self.launch(&id, index);
+                for _ in table.pristine_kernels(index)..pool {
+                    if !table.has_room_for(index) {
+                        return;
                     }
+                    let id = KernelId::random();
+                    let memory_limit = runtime.memory_limit;
+                    table.launch(&id, index);
+                    self.launch(&id, &Launch { runtime: index, memory_limit, displaced: Vec::new() });
                 }
             });
         }
     }
 
-    async fn follow(self: Arc<Self>, kernel: Arc<Kernel>, mut events: mpsc::Receiver<KernelEvent>) {
+    pub(super) async fn follow(
+        self: Arc<Self>,
+        kernel: Arc<Kernel>,
+        mut events: mpsc::Receiver<KernelEvent>,
+    ) {
         let mut readers = JoinSet::new();
         while let Some(event) = events.recv().await {
             match event {
-                KernelEvent::Launched(process) => kernel.is_launched(process),
+                KernelEvent::Launched(process) => {
+                    kernel.is_launched(process);
+                    self.registry_changed.notify_one();
+                }
                 KernelEvent::Up(process, channels) => {
                     self.kernel_is_up(&kernel, process, *channels, &mut readers);
                 }
@@ -85,44 +103,57 @@ impl Proxy {
         channels: Channels,
         readers: &mut JoinSet<()>,
     ) {
-        let Channels { shell, iopub, stdin, control, heartbeat, signer, info } = channels;
+        let Channels { shell, iopub, stdin, control, heartbeat, signer, info, identity, ports, past } =
+            channels;
         let outboxes = Outboxes {
             signer: signer.clone(),
             shell: shell.signed_outbox(),
             control: control.signed_outbox(),
             stdin: stdin.signed_outbox(),
             heartbeat: heartbeat.echo_outbox(),
-            pings: std::collections::VecDeque::new(),
+            known: Known { info: info.clone(), identity, port: ports.map(|ports| ports.shell.get()) },
+            pings: VecDeque::new(),
+            echoed: Instant::now(),
         };
         self.infos.insert(kernel.runtime_index, info.clone());
-        let source = |channel| Source {
+        let source = |channel, is_past| Source {
             kernel: kernel.clone(),
             channel,
             process,
             life: kernel.life(),
             signer: signer.clone(),
+            is_past,
         };
-        for (channel, peer) in [(Channel::Shell, shell), (Channel::Control, control), (Channel::Stdin, stdin)]
+        let present = [(Channel::Shell, shell), (Channel::Control, control), (Channel::Stdin, stdin)];
+        let present = present.map(|(channel, peer)| (source(channel, false), peer));
+        for (source, peer) in
+            past.into_iter().map(|(channel, peer)| (source(channel, true), peer)).chain(present)
         {
-            readers.spawn(self.clone().serve_replies(source(channel), peer));
+            readers.spawn(self.clone().serve_replies(source, peer).in_current_span());
         }
-        readers.spawn(self.clone().serve_iopub(source(Channel::IoPub), iopub));
-        readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat));
-        if *kernel.fanout().state() != ExecutionState::Idle {
-            self.set_state(kernel, ExecutionState::Idle);
+        readers.spawn(self.clone().serve_iopub(source(Channel::IoPub, false), iopub).in_current_span());
+        readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat).in_current_span());
+        let owes = self.table.lock().outstanding_where(&kernel.id, ReturnAddress::is_from_before) > 0;
+        let state = if owes { ExecutionState::Busy } else { ExecutionState::Idle };
+        if *kernel.fanout().state() != state {
+            self.set_state(kernel, state);
         }
         kernel.connect(outboxes);
+        if owes {
+            kernel.ask_who_it_is(self.voice.say(KernelInfoRequest {}, &Bytes::new()));
+        }
         self.with_table(|table, _| table.kernel_is_ready(&kernel.id));
         for (client, address) in kernel.take_curious() {
             self.tell_info(Some(kernel), &client, &address, info.clone());
         }
         self.kernels_changed.notify_waiters();
+        self.registry_changed.notify_one();
     }
 
     /// The process is gone and comes back: everyone who waited is told why in vain.
     fn kernel_is_down(&self, kernel: &Kernel, downfall: &Downfall) {
         let failure = explain(kernel, downfall, true);
-        warn!(kernel = %kernel.id, reason = failure.evalue, "kernel is down");
+        warn!(reason = failure.evalue, "kernel is down");
         let lost = self.lose_process(kernel);
         self.fail_all(lost, &failure);
         self.announce(kernel, [self.voice.error(&failure, &Bytes::new())]);
@@ -138,9 +169,9 @@ impl Proxy {
         })
     }
 
-    fn kernel_is_gone(&self, kernel: &Kernel, downfall: &Downfall) {
+    fn kernel_is_gone(self: &Arc<Self>, kernel: &Kernel, downfall: &Downfall) {
         let failure = explain(kernel, downfall, false);
-        info!(kernel = %kernel.id, reason = failure.evalue, "kernel is gone");
+        info!(reason = failure.evalue, "kernel is gone");
         if !matches!(downfall, Downfall::Stopped) {
             self.announce(kernel, [self.voice.error(&failure, &Bytes::new())]);
             self.set_state(kernel, ExecutionState::Dead);
@@ -154,7 +185,13 @@ impl Proxy {
             self.fail(&client, "kernel_info_request", &address, &failure);
         }
         self.kernels.remove(&kernel.id);
+        self.close_door(&kernel.id);
         self.kernels_changed.notify_waiters();
+        self.registry_changed.notify_one();
+        if kernel.was_used() {
+            // There may be room again. (What gave way to others, or never came up, would only do so again.)
+            self.fill_pools();
+        }
     }
 
     fn fail_all(&self, lost: Vec<Outstanding<ReturnAddress>>, failure: &Failure) {
@@ -201,12 +238,11 @@ impl Proxy {
     }
 
     /// Says something on iopub to everyone who hears a kernel.
-    fn announce(&self, kernel: &Kernel, bodies: impl IntoIterator<Item = Body>) {
-        let Some(signer) = self.signer(ProfileId::DEFAULT) else { return };
+    pub(super) fn announce(&self, kernel: &Kernel, bodies: impl IntoIterator<Item = Body>) {
         let mut fanout = kernel.fanout();
         let envelope = fanout.topic();
         for body in bodies {
-            fanout.publish(&envelope, &signer.sign(body));
+            fanout.publish(&envelope, &mut Broadcast::new(body));
         }
         fanout.flush();
     }

@@ -2,12 +2,17 @@
 //!
 //! `frontend` is the way from a client to a kernel, `backend` the way back; `iopub` and `heartbeat` are the two
 //! channels that know no sessions. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
-//! kernels. Decisions are made in `route`, processes are watched in `fleet`; neither happens here.
+//! kernels, `liveness` looks whether they are well, `cull` ends those that nobody needs, `door` gives one a connection file of
+//! its own. `remember` writes down what the next `serve` must know, `resume` takes it up, `returning` pays clients that come
+//! back. Decisions are made in `route`, processes are watched in `fleet`; neither happens here.
 
 mod accept;
 mod answer;
 mod backend;
+mod broadcast;
 mod connection;
+mod cull;
+mod door;
 mod explain;
 mod fanout;
 mod frontend;
@@ -16,12 +21,18 @@ mod heartbeat;
 mod iopub;
 mod kernel;
 mod lifecycle;
+mod liveness;
 mod notice;
+mod profile;
+mod remember;
 mod replay;
+mod resume;
+mod returning;
 mod stdin;
 mod stop;
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -36,12 +47,16 @@ use tokio::sync::Notify;
 
 use self::{
     connection::{Connection, ReturnAddress},
+    door::Door,
     fanout::Topics,
     gate::Gate,
     kernel::Kernel,
     notice::Notices,
+    profile::Profile,
     replay::Replays,
+    returning::Returning,
 };
+pub use self::{door::DoorError, resume::Past};
 use crate::{
     fleet::Provisioner,
     id::{ClientId, ConnectionId, KernelId, ProfileId},
@@ -49,8 +64,9 @@ use crate::{
     limits::Limits,
     metrics::Metrics,
     net::Gatehouse,
-    route::{Offer, RestartRight, Settings, Table},
+    route::{Bounds, Offer, Requirements, RestartRight, Settings, Table},
     runtimes::Runtime,
+    state::Journal,
 };
 
 /// What a proxy is made of.
@@ -70,9 +86,13 @@ pub struct Parts {
     pub limits: Arc<Limits>,
     /// Who may restart a shared kernel.
     pub restart: RestartRight,
+    /// Where requests that wait are noted.
+    pub journal: Journal,
+    /// How large the fleet may grow.
+    pub bounds: Bounds,
 }
 
-/// The state that all connections share. No lock in here is ever held across an await.
+/// The state that all connections share. No lock on data in here is ever held across an await.
 #[derive(Debug)]
 pub struct Proxy {
     table: Mutex<Table<ReturnAddress>>,
@@ -83,19 +103,27 @@ pub struct Proxy {
     topics: DashMap<ConnectionId, Arc<Topics>>,
     /// The content of each runtime's `kernel_info_reply`, once a kernel of it was up.
     infos: DashMap<usize, Bytes>,
-    /// One signer per profile.
-    signers: Vec<Signer>,
+    /// The doors of kernels that have one.
+    doors: DashMap<KernelId, Door>,
+    /// Held while a door is opened, which takes a while.
+    opening: tokio::sync::Mutex<()>,
     replays: Mutex<Replays>,
     notices: Notices,
     next_connection: AtomicU64,
     audience_changed: Notify,
     kernels_changed: Notify,
+    registry_changed: Notify,
+    /// Held while the registry is written: the doors whose connection files are on disk.
+    registry_turn: Mutex<BTreeSet<KernelId>>,
+    journal: Journal,
+    returning: Returning,
     stopping: AtomicBool,
     voice: Voice,
     gatehouse: Gatehouse,
     metrics: Metrics,
-    published: ConnectionFile,
+    published: Arc<Profile>,
     runtimes: Vec<Arc<Runtime>>,
+    default_runtime: usize,
     provisioner: Arc<dyn Provisioner>,
     limits: Arc<Limits>,
 }
@@ -103,7 +131,17 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy without clients and kernels.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { published, signer, runtimes, default_runtime, provisioner, limits, restart } = parts;
+        let Parts {
+            published,
+            signer,
+            runtimes,
+            default_runtime,
+            provisioner,
+            limits,
+            restart,
+            bounds,
+            journal,
+        } = parts;
         let table = Table::new(Settings {
             runtimes: runtimes.iter().map(|runtime| offer(runtime)).collect(),
             default: default_runtime,
@@ -111,6 +149,8 @@ impl Proxy {
             requests_in_flight: limits.requests_in_flight,
             remembered_clients: limits.remembered_clients,
             restart,
+            bounds,
+            abandoned_after: limits.abandoned_after(),
         });
         Arc::new(Self {
             table: Mutex::new(table),
@@ -119,18 +159,29 @@ impl Proxy {
             gates: DashMap::new(),
             topics: DashMap::new(),
             infos: DashMap::new(),
-            signers: vec![signer],
+            doors: DashMap::new(),
+            opening: tokio::sync::Mutex::default(),
             notices: Notices::new(Instant::now()),
             replays: Mutex::new(Replays::new(limits.remembered_signatures)),
-            next_connection: AtomicU64::new(0),
+            next_connection: AtomicU64::new(ConnectionId::BEFORE.0 + 1),
             audience_changed: Notify::new(),
             kernels_changed: Notify::new(),
+            registry_changed: Notify::new(),
+            registry_turn: Mutex::default(),
+            journal,
+            returning: Returning::new(Instant::now()),
             stopping: AtomicBool::new(false),
             voice: Voice::new("jupyter-fleet"),
             gatehouse: Gatehouse::new(&limits),
             metrics: Metrics::default(),
-            published,
+            published: Arc::new(Profile {
+                id: ProfileId::DEFAULT,
+                signer,
+                file: published,
+                defaults: Requirements::default(),
+            }),
             runtimes,
+            default_runtime,
             provisioner,
             limits,
         })
@@ -139,10 +190,6 @@ impl Proxy {
     /// What happened how often.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
-    }
-
-    fn signer(&self, profile: ProfileId) -> Option<&Signer> {
-        self.signers.get(usize::try_from(profile.0).ok()?)
     }
 
     fn kernel(&self, id: &KernelId) -> Option<Arc<Kernel>> {
@@ -155,11 +202,23 @@ impl Proxy {
         change: impl FnOnce(&mut MutexGuard<'_, Table<ReturnAddress>>, Instant) -> T,
     ) -> T {
         let mut table = self.table.lock();
+        let before = table.revision();
         let result = change(&mut table, Instant::now());
+        if table.revision() != before {
+            self.registry_changed.notify_one();
+        }
         for change in table.take_changes() {
             self.change_audience(change);
         }
         result
+    }
+
+    /// The connection file that clients of this profile use, while it leads anywhere.
+    fn profile(&self, id: ProfileId) -> Option<Arc<Profile>> {
+        if id == ProfileId::DEFAULT {
+            return Some(self.published.clone());
+        }
+        self.doors.iter().map(|door| door.profile.clone()).find(|profile| profile.id == id)
     }
 
     fn is_stopping(&self) -> bool {
@@ -176,5 +235,6 @@ fn offer(runtime: &Runtime) -> Offer {
         memory_limit: runtime.memory_limit,
         debugger: runtime.debugger,
         max_clients: runtime.max_clients,
+        cull_after: runtime.cull_after,
     }
 }

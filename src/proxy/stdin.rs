@@ -30,8 +30,7 @@ impl Proxy {
             asked.map(|request| (request.client.clone(), request.address.clone()))
         };
         let Some((client, address)) = asked else { return self.stray(kernel, "a question to nobody") };
-        let Some(signer) = self.signer(client.profile) else { return };
-        let signed = signer.sign(message.into_body());
+        let signed = address.connection.profile.signer.sign(message.into_body());
         let connection = self.stdin_of(&address.connection);
         let sent = connection.map(|connection| connection.send(&Envelope::default(), &signed));
         if !matches!(sent, Some(Ok(()))) {
@@ -63,7 +62,7 @@ impl Proxy {
         let fitting = self.connections.iter().filter(|entry| {
             let connection = entry.value();
             connection.channel == channel
-                && connection.profile == of.profile
+                && connection.profile.id == of.profile.id
                 && !connection.identity.is_empty()
                 && same_peer(who(connection), who(of))
         });

@@ -18,6 +18,12 @@ impl Proxy {
         self.all_gone(Instant::now() + within).await
     }
 
+    /// Takes no more requests, and leaves the kernels as they are; returns how many there are.
+    pub fn leave_kernels(&self) -> usize {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.kernels.len()
+    }
+
     /// Kills all kernels that are left.
     pub async fn kill_all(&self, within: Duration) -> bool {
         for kernel in &self.kernels {

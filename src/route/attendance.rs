@@ -5,13 +5,20 @@ use std::{
     time::Instant,
 };
 
-use crate::id::{ClientId, KernelId, Origin};
+use crate::id::{ClientId, KernelId, Origin, ProfileId};
+
+/// Where a connection comes from, and by which connection file: clients and listeners are matched by both.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Place {
+    pub(super) profile: ProfileId,
+    pub(super) origin: Origin,
+}
 
 /// Clients, by themselves and by where they are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Attendance {
     clients: BTreeMap<ClientId, Presence>,
-    at: HashMap<Origin, BTreeSet<ClientId>>,
+    at: HashMap<Place, BTreeSet<ClientId>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -32,7 +39,7 @@ impl Attendance {
         if presence.connections == 0 {
             // Whoever comes back from elsewhere is no longer where he was.
             for left in presence.origins.iter().filter(|left| **left != origin) {
-                remove_at(&mut self.at, left, client);
+                remove_at(&mut self.at, &Place::of(client, *left), client);
             }
             presence.origins.retain(|kept| *kept == origin);
         }
@@ -40,7 +47,7 @@ impl Attendance {
         let was_gone = std::mem::replace(&mut presence.gone, false);
         let is_new = presence.origins.insert(origin);
         if is_new {
-            self.at.entry(origin).or_default().insert(client.clone());
+            self.at.entry(Place::of(client, origin)).or_default().insert(client.clone());
         }
         is_new || was_gone
     }
@@ -69,7 +76,7 @@ impl Attendance {
     pub(super) fn forget(&mut self, client: &ClientId) {
         let Some(presence) = self.clients.remove(client) else { return };
         for origin in presence.origins {
-            remove_at(&mut self.at, &origin, client);
+            remove_at(&mut self.at, &Place::of(client, origin), client);
         }
     }
 
@@ -95,32 +102,52 @@ impl Attendance {
         self.clients.get(client).into_iter().flat_map(|presence| &presence.origins)
     }
 
-    /// The clients of one process or address that a listener there may belong to. A session that was closed long ago
+    pub(super) fn places_of(&self, client: &ClientId) -> impl Iterator<Item = Place> {
+        self.origins_of(client).map(|origin| Place::of(client, *origin))
+    }
+
+    /// The clients at one process or address that a listener there may belong to. A session that was closed long ago
     /// must not be heard in the next one.
-    pub(super) fn here(&self, origin: &Origin) -> impl Iterator<Item = &ClientId> {
-        let at = self.at.get(origin).into_iter().flatten();
-        at.filter(|client| self.is_here(client, origin))
+    pub(super) fn here(&self, place: &Place) -> impl Iterator<Item = &ClientId> {
+        let at = self.at.get(place).into_iter().flatten();
+        at.filter(|client| self.is_here(client, place))
     }
 
     /// Whether a listener at this process or address may be the client's.
-    pub(super) fn is_here(&self, client: &ClientId, origin: &Origin) -> bool {
-        let exact = matches!(origin, Origin::Process { .. } | Origin::Address(_));
-        let here = |presence: &Presence| !presence.gone && presence.origins.contains(origin);
-        exact && self.clients.get(client).is_some_and(here)
+    pub(super) fn is_here(&self, client: &ClientId, place: &Place) -> bool {
+        let exact = matches!(place.origin, Origin::Process { .. } | Origin::Address(_));
+        let here = |presence: &Presence| !presence.gone && presence.origins.contains(&place.origin);
+        exact && client.profile == place.profile && self.clients.get(client).is_some_and(here)
     }
 
-    /// All clients of the origin's user or address.
-    pub(super) fn of_owner(&self, origin: &Origin) -> impl Iterator<Item = &ClientId> {
-        self.at.iter().filter(|(at, _)| at.same_owner(origin)).flat_map(|(_, clients)| clients)
+    /// All clients of the place's user or address.
+    pub(super) fn of_owner(&self, place: &Place) -> impl Iterator<Item = &ClientId> {
+        self.at.iter().filter(|(at, _)| at.same_owner(place)).flat_map(|(_, clients)| clients)
     }
 }
 
-/// Takes an item out of an index by origin, and its place with the last one.
-pub(super) fn remove_at<T: Ord>(index: &mut HashMap<Origin, BTreeSet<T>>, origin: &Origin, item: &T) {
-    if let Some(at) = index.get_mut(origin) {
+impl Place {
+    fn of(client: &ClientId, origin: Origin) -> Self {
+        Self { profile: client.profile, origin }
+    }
+
+    /// Whether both belong to one user of this machine, or to one remote address, and to one connection file.
+    pub(super) fn same_owner(&self, other: &Self) -> bool {
+        self.profile == other.profile && self.origin.same_owner(&other.origin)
+    }
+
+    /// Whose listeners may be matched by user here; `None` if nobody's.
+    pub(super) fn user(&self) -> Option<(ProfileId, u32)> {
+        self.origin.uid().map(|uid| (self.profile, uid))
+    }
+}
+
+/// Takes an item out of an index by place, and its entry with the last one.
+pub(super) fn remove_at<T: Ord>(index: &mut HashMap<Place, BTreeSet<T>>, place: &Place, item: &T) {
+    if let Some(at) = index.get_mut(place) {
         at.remove(item);
         if at.is_empty() {
-            index.remove(origin);
+            index.remove(place);
         }
     }
 }

@@ -2,15 +2,19 @@
 //!
 //! A SUB socket cannot be told by identity and never authenticates itself, so it is matched by where it comes from:
 //! it hears the kernels of the authenticated clients of its process (or remote address). Where no client of its
-//! process shows up, as behind a tunnel, it hears those of its user, and never more.
+//! process shows up, as behind a tunnel, it hears those of its user, and never more. All that within one profile: by
+//! another connection file come other clients, and other keys.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
-use super::attendance::{Attendance, remove_at};
-use crate::id::{ClientId, ConnectionId, KernelId, Origin};
+use super::{
+    RememberedClient,
+    attendance::{Attendance, Place, remove_at},
+};
+use crate::id::{ClientId, ConnectionId, KernelId, Origin, ProfileId};
 
 /// What changed in who hears what.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,15 +39,15 @@ pub enum Change {
 pub(super) struct Audience {
     clients: Attendance,
     subscribers: BTreeMap<ConnectionId, Subscriber>,
-    subscribers_at: HashMap<Origin, BTreeSet<ConnectionId>>,
-    /// Subscribers that are matched by user, under their user.
-    wide: BTreeSet<(Option<u32>, ConnectionId)>,
+    subscribers_at: HashMap<Place, BTreeSet<ConnectionId>>,
+    /// Subscribers that are matched by user, under their profile and user.
+    wide: BTreeSet<((ProfileId, u32), ConnectionId)>,
     changes: Vec<Change>,
 }
 
 #[derive(Clone, Debug)]
 struct Subscriber {
-    origin: Origin,
+    place: Place,
     topics: usize,
     /// A client of its process has shown up: it stands behind no tunnel, and is never matched by user.
     met: bool,
@@ -57,16 +61,29 @@ impl Audience {
         if !self.clients.connect(client, origin) {
             return;
         }
-        self.narrow(origin);
+        self.narrow(Place { profile: client.profile, origin });
         near.extend(self.around(client));
         self.refresh(&near);
+    }
+
+    /// A client of an earlier `serve` is expected back until then.
+    pub(super) fn recall_client(&mut self, remembered: &RememberedClient, until: Instant) {
+        let RememberedClient { client, kernel, origins } = remembered;
+        for origin in origins {
+            self.clients.connect(client, *origin);
+        }
+        for _ in origins {
+            self.clients.disconnect(client, until);
+        }
+        self.clients.bind(client, Some(kernel.clone()));
+        self.refresh(&self.around(client));
     }
 
     /// One of the client's connections has ended.
     pub(super) fn client_disconnected(&mut self, client: &ClientId, now: Instant, linger: Duration) {
         if self.clients.disconnect(client, now + linger) {
-            let origins: Vec<Origin> = self.clients.origins_of(client).copied().collect();
-            origins.into_iter().for_each(|origin| self.end_lingering(origin, now));
+            let places: Vec<Place> = self.clients.places_of(client).collect();
+            places.into_iter().for_each(|place| self.end_lingering(place, now));
         }
     }
 
@@ -81,13 +98,13 @@ impl Audience {
         self.refresh(&near);
     }
 
-    pub(super) fn subscriber_arrived(&mut self, subscriber: ConnectionId, origin: Origin) {
-        let met = self.clients.here(&origin).next().is_some();
-        let entry = Subscriber { origin, topics: 0, met, hears: BTreeSet::new() };
+    pub(super) fn subscriber_arrived(&mut self, subscriber: ConnectionId, place: Place) {
+        let met = self.clients.here(&place).next().is_some();
+        let entry = Subscriber { place, topics: 0, met, hears: BTreeSet::new() };
         self.subscribers.insert(subscriber, entry);
-        self.subscribers_at.entry(origin).or_default().insert(subscriber);
-        if matches!(origin, Origin::User { .. }) {
-            self.wide.insert((origin.uid(), subscriber));
+        self.subscribers_at.entry(place).or_default().insert(subscriber);
+        if matches!(place.origin, Origin::User { .. }) {
+            self.wide.extend(place.user().map(|user| (user, subscriber)));
         }
         self.refresh(&BTreeSet::from([subscriber]));
     }
@@ -101,18 +118,20 @@ impl Audience {
     /// No client of the subscriber's process has shown up for so long that it is matched by user.
     pub(super) fn widen(&mut self, subscriber: ConnectionId) {
         let Some(entry) = self.subscribers.get(&subscriber) else { return };
-        if !entry.met && entry.origin.uid().is_some() {
-            self.wide.insert((entry.origin.uid(), subscriber));
+        if !entry.met
+            && let Some(user) = entry.place.user()
+        {
+            self.wide.insert((user, subscriber));
             self.refresh(&BTreeSet::from([subscriber]));
         }
     }
 
     pub(super) fn subscriber_left(&mut self, subscriber: ConnectionId, now: Instant) {
         let Some(entry) = self.subscribers.remove(&subscriber) else { return };
-        remove_at(&mut self.subscribers_at, &entry.origin, &subscriber);
-        self.wide.remove(&(entry.origin.uid(), subscriber));
+        remove_at(&mut self.subscribers_at, &entry.place, &subscriber);
+        self.not_wide(&entry.place, subscriber);
         self.changes.extend(entry.hears.into_iter().map(|kernel| Change::Left { subscriber, kernel }));
-        self.end_lingering(entry.origin, now);
+        self.end_lingering(entry.place, now);
     }
 
     pub(super) fn take_changes(&mut self) -> Vec<Change> {
@@ -126,21 +145,21 @@ impl Audience {
     /// Whether as many iopub connections listen at one of the client's origins as clients live there: then its own
     /// is among them, and nothing that it asks for now can be missed.
     pub(super) fn all_listen(&self, client: &ClientId, now: Instant) -> bool {
-        self.clients.origins_of(client).any(|origin| {
-            let live = self.clients.here(origin).filter(|client| self.clients.is_live(client, now)).count();
-            self.listening(origin) >= live
+        self.clients.places_of(client).any(|place| {
+            let live = self.clients.here(&place).filter(|client| self.clients.is_live(client, now)).count();
+            self.listening(&place) >= live
         })
     }
 
     /// The iopub connections that a message for this client alone goes to.
     pub(super) fn listeners(&self, client: &ClientId) -> Vec<ConnectionId> {
-        let owned = |origin: &Origin| self.clients.origins_of(client).any(|own| own.same_owner(origin));
+        let owned = |place: &Place| self.clients.places_of(client).any(|own| own.same_owner(place));
         let hears = |subscriber: &ConnectionId| {
             let Some(entry) = self.subscribers.get(subscriber) else { return false };
-            if self.wide.contains(&(entry.origin.uid(), *subscriber)) {
-                owned(&entry.origin)
+            if self.is_wide(&entry.place, *subscriber) {
+                owned(&entry.place)
             } else {
-                self.clients.is_here(client, &entry.origin)
+                self.clients.is_here(client, &entry.place)
             }
         };
         self.around(client).into_iter().filter(hears).collect()
@@ -151,58 +170,67 @@ impl Audience {
         entry.flat_map(|entry| &entry.hears).cloned().collect()
     }
 
-    /// The kernels that connections of this origin belong to: those of its clients, else of its user's.
-    pub(super) fn kernels_at(&self, origin: &Origin) -> BTreeSet<KernelId> {
-        let near = self.company(origin, false);
-        if near.is_empty() { self.company(origin, true) } else { near }
+    /// The kernels that connections at this place belong to: those of its clients, else of its user's.
+    pub(super) fn kernels_at(&self, place: &Place) -> BTreeSet<KernelId> {
+        let near = self.company(place, false);
+        if near.is_empty() { self.company(place, true) } else { near }
     }
 
-    /// The kernels of the clients at an origin, or of all its owner's.
-    fn company(&self, origin: &Origin, wide: bool) -> BTreeSet<KernelId> {
+    /// The kernels of the clients at a place, or of all its owner's.
+    fn company(&self, place: &Place, wide: bool) -> BTreeSet<KernelId> {
         let kernel = |client| self.clients.kernel_of(client).cloned();
         if wide {
-            self.clients.of_owner(origin).filter_map(kernel).collect()
+            self.clients.of_owner(place).filter_map(kernel).collect()
         } else {
-            self.clients.here(origin).filter_map(kernel).collect()
+            self.clients.here(place).filter_map(kernel).collect()
         }
     }
 
-    fn listening(&self, origin: &Origin) -> usize {
-        let at = self.subscribers_at.get(origin).into_iter().flatten();
+    fn is_wide(&self, place: &Place, subscriber: ConnectionId) -> bool {
+        place.user().is_some_and(|user| self.wide.contains(&(user, subscriber)))
+    }
+
+    fn not_wide(&mut self, place: &Place, subscriber: ConnectionId) {
+        if let Some(user) = place.user() {
+            self.wide.remove(&(user, subscriber));
+        }
+    }
+
+    fn listening(&self, place: &Place) -> usize {
+        let at = self.subscribers_at.get(place).into_iter().flatten();
         at.filter(|subscriber| self.subscribers.get(subscriber).is_some_and(|entry| entry.topics > 0)).count()
     }
 
     /// All subscribers that may have to do with a client.
     fn around(&self, client: &ClientId) -> BTreeSet<ConnectionId> {
-        let near =
-            self.clients.origins_of(client).filter_map(|origin| self.subscribers_at.get(origin)).flatten();
-        let users =
-            self.clients.origins_of(client).filter_map(Origin::uid).map(Some).collect::<BTreeSet<_>>();
-        let every = |uid| (uid, ConnectionId(u64::MIN))..=(uid, ConnectionId(u64::MAX));
-        let wide = users.into_iter().flat_map(|uid| self.wide.range(every(uid)));
+        let places = || self.clients.places_of(client);
+        let near = places().filter_map(|place| self.subscribers_at.get(&place)).flatten();
+        let users = places().filter_map(|place| place.user()).collect::<BTreeSet<_>>();
+        let every = |user| (user, ConnectionId(u64::MIN))..=(user, ConnectionId(u64::MAX));
+        let wide = users.into_iter().flat_map(|user| self.wide.range(every(user)));
         near.chain(wide.map(|(_, subscriber)| subscriber)).copied().collect()
     }
 
     fn refresh(&mut self, subscribers: &BTreeSet<ConnectionId>) {
-        // Those of one origin hear the same, and one process may have hundreds of them.
-        let mut known: HashMap<(Origin, bool), BTreeSet<KernelId>> = HashMap::new();
+        // Those at one place hear the same, and one process may have hundreds of them.
+        let mut known: HashMap<(Place, bool), BTreeSet<KernelId>> = HashMap::new();
         for subscriber in subscribers {
-            let Some(origin) = self.subscribers.get(subscriber).map(|entry| entry.origin) else { continue };
-            let wide = self.wide.contains(&(origin.uid(), *subscriber));
-            let hears = known.entry((origin, wide)).or_insert_with(|| self.company(&origin, wide));
+            let Some(place) = self.subscribers.get(subscriber).map(|entry| entry.place) else { continue };
+            let wide = self.is_wide(&place, *subscriber);
+            let hears = known.entry((place, wide)).or_insert_with(|| self.company(&place, wide));
             let Some(entry) = self.subscribers.get_mut(subscriber) else { continue };
             self.changes.extend(entry.now_hears(*subscriber, hears));
         }
     }
 
     /// A client of this process has shown up.
-    fn narrow(&mut self, origin: Origin) {
-        if !matches!(origin, Origin::Process { .. }) {
+    fn narrow(&mut self, place: Place) {
+        if !matches!(place.origin, Origin::Process { .. }) {
             return;
         }
-        for subscriber in self.subscribers_at.get(&origin).into_iter().flatten() {
-            self.wide.remove(&(origin.uid(), *subscriber));
-            if let Some(entry) = self.subscribers.get_mut(subscriber) {
+        for subscriber in self.subscribers_at.get(&place).cloned().unwrap_or_default() {
+            self.not_wide(&place, subscriber);
+            if let Some(entry) = self.subscribers.get_mut(&subscriber) {
                 entry.met = true;
             }
         }
@@ -210,10 +238,10 @@ impl Audience {
 
     /// A client lingers for its time and while a listener may be its: those beyond the number of spare listeners are
     /// gone, the first to have left first.
-    fn end_lingering(&mut self, origin: Origin, now: Instant) {
+    fn end_lingering(&mut self, place: Place, now: Instant) {
         let (connected, mut lingering): (Vec<ClientId>, Vec<ClientId>) =
-            self.clients.here(&origin).cloned().partition(|client| self.clients.is_connected(client));
-        let spare = self.listening(&origin).saturating_sub(connected.len());
+            self.clients.here(&place).cloned().partition(|client| self.clients.is_connected(client));
+        let spare = self.listening(&place).saturating_sub(connected.len());
         let surplus = lingering.len().saturating_sub(spare);
         lingering.sort_by_key(|client| self.clients.counts_until(client));
         for (index, client) in lingering.iter().enumerate() {

@@ -9,6 +9,7 @@ impl<A> Table<A> {
     /// A shell or control connection has authenticated itself as this client's.
     pub fn client_connected(&mut self, client: &ClientId, origin: Origin) {
         self.audience.client_connected(client, origin);
+        self.revision += 1;
     }
 
     /// One of the client's shell or control connections has ended. Its binding stays.
@@ -47,6 +48,8 @@ impl<A> Table<A> {
             kernel.group.clone_from(&requirements.group);
         }
         kernel.clients.insert(client.clone());
+        self.revision += 1;
+        kernel.idle.interrupt();
         self.audience.bind(client, Some(id.clone()));
         self.forget_oldest(id);
     }
@@ -56,6 +59,7 @@ impl<A> Table<A> {
         if let Some(kernel) = kernel.and_then(|id| self.kernels.get_mut(&id)) {
             kernel.clients.remove(client);
         }
+        self.revision += 1;
         self.audience.bind(client, None);
         self.forget_stranger(client);
     }

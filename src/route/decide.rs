@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Instant};
 
-use super::{KernelState, Placement, Refusal, Requirements, RequirementsError, RestartRight, Table, place};
+use super::{
+    KernelState, Launch, Placement, Refusal, Requirements, RequirementsError, RestartRight, Settings, Table,
+    place,
+};
 use crate::id::{ClientId, KernelId};
 
 /// A verified message on shell, control or stdin, as far as routing looks at it.
@@ -12,6 +15,8 @@ pub struct Request<'a> {
     pub client: &'a ClientId,
     /// What it is.
     pub kind: RequestKind,
+    /// What holds where the client asks for nothing else: its connection file leads to one kernel, or anywhere.
+    pub defaults: &'a Requirements,
 }
 
 /// The kinds of messages that routing tells apart.
@@ -39,11 +44,11 @@ pub enum RequestKind {
 pub enum Decision {
     /// It goes to this kernel.
     Forward(KernelId),
-    /// A kernel with this id is launched from the runtime with this index, and the request goes to it.
-    Launch(KernelId, usize),
+    /// A kernel with this id is launched, and the request goes to it.
+    Launch(KernelId, Launch),
     /// A `kernel_info_request` to a kernel that would not answer at once: what is known of it is told, or else the
-    /// request goes to it. A kernel of the runtime with this index is launched under this id where that is given.
-    KnownInfo(KernelId, Option<usize>),
+    /// request goes to it. It is launched under this id where a launch is given.
+    KnownInfo(KernelId, Option<Launch>),
     /// A `kernel_info_request` of a client that has not decided yet: what is known of this runtime is told.
     RuntimeInfo(usize),
     /// The published ports are told.
@@ -130,27 +135,45 @@ impl<A> Table<A> {
         }
         let requirements = match wishes() {
             Err(error) => return Decision::Misunderstood(error),
-            Ok(None) if request.kind == RequestKind::KernelInfo => return self.default_info(fresh),
-            Ok(wishes) => wishes.unwrap_or_default(),
+            Ok(None) if request.kind == RequestKind::KernelInfo && request.defaults.is_nothing() => {
+                return self.default_info(fresh);
+            }
+            Ok(wishes) => wishes.unwrap_or_default().over(request.defaults),
         };
-        let placement =
-            place(&requirements, &self.candidates(now), &self.settings.runtimes, self.settings.default);
-        match placement {
+        match self.place(&requirements, request.defaults.kernel.as_ref(), now) {
             Placement::Refused(refusal) => Decision::Refused(refusal),
             Placement::Existing(kernel) => {
                 self.bind(request.client, &kernel, &requirements);
                 self.decide_bound(kernel, request, now)
             }
-            Placement::Spawn(runtime) => {
+            Placement::Spawn { runtime, memory_limit } => {
                 let kernel = fresh();
-                self.launch(&kernel, runtime);
+                let launch = match self.admit(&kernel, runtime, memory_limit, &requirements) {
+                    Ok(launch) => launch,
+                    Err(refusal) => return Decision::Refused(refusal),
+                };
                 self.bind(request.client, &kernel, &requirements);
                 match request.kind {
-                    RequestKind::KernelInfo => Decision::KnownInfo(kernel, Some(runtime)),
-                    _ => Decision::Launch(kernel, runtime),
+                    RequestKind::KernelInfo => Decision::KnownInfo(kernel, Some(launch)),
+                    _ => Decision::Launch(kernel, launch),
                 }
             }
         }
+    }
+
+    /// Whoever comes by a kernel's own door gets that kernel or none, even if it was one client's alone: whoever opened
+    /// the door meant this very kernel, and gave its key to nobody else.
+    fn place(&self, requirements: &Requirements, door: Option<&KernelId>, now: Instant) -> Placement {
+        let Settings { runtimes, default, .. } = &self.settings;
+        let mut candidates = self.candidates(now);
+        if let Some(door) = door {
+            if requirements.kernel.as_ref() != Some(door) {
+                return Placement::Refused(Refusal::leads_elsewhere(requirements, door, runtimes));
+            }
+            candidates.retain(|candidate| candidate.kernel == door);
+            candidates.iter_mut().for_each(|candidate| candidate.exclusive = false);
+        }
+        place(requirements, &candidates, runtimes, *default)
     }
 
     fn decide_bound(&mut self, kernel: KernelId, request: &Request<'_>, now: Instant) -> Decision {
@@ -209,7 +232,10 @@ impl<A> Table<A> {
             return Decision::KnownInfo(kernel.clone(), None);
         }
         let kernel = fresh();
-        self.launch(&kernel, default);
-        Decision::KnownInfo(kernel, Some(default))
+        let memory_limit = self.settings.runtimes.get(default).and_then(|offer| offer.memory_limit);
+        match self.admit(&kernel, default, memory_limit, &Requirements::default()) {
+            Ok(launch) => Decision::KnownInfo(kernel, Some(launch)),
+            Err(refusal) => Decision::Refused(refusal),
+        }
     }
 }

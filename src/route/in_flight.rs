@@ -68,8 +68,12 @@ impl<A> InFlight<A> {
 
     /// Takes the request out that a reply answers.
     pub(super) fn take(&mut self, msg_id: &str, session: &str) -> Option<Outstanding<A>> {
+        self.take_first(msg_id, |request| asked_by(request, session))
+    }
+
+    fn take_first(&mut self, msg_id: &str, such: impl Fn(&Outstanding<A>) -> bool) -> Option<Outstanding<A>> {
         let same = self.requests.get_mut(msg_id)?;
-        let index = same.iter().position(|request| asked_by(request, session))?;
+        let index = same.iter().position(such)?;
         let request = same.remove(index);
         if same.is_empty() {
             self.requests.remove(msg_id);
@@ -77,6 +81,11 @@ impl<A> InFlight<A> {
         self.all -= 1;
         self.shell -= usize::from(request.channel == Channel::Shell);
         Some(request)
+    }
+
+    /// Takes out a request of this very client's.
+    pub(super) fn withdraw(&mut self, msg_id: &str, client: &ClientId) -> Option<Outstanding<A>> {
+        self.take_first(msg_id, |request| request.client == *client)
     }
 
     /// Takes everything out: the kernel is gone.
@@ -87,8 +96,32 @@ impl<A> InFlight<A> {
         all.into_iter().flat_map(|(_, same)| same).collect()
     }
 
+    /// How many are such.
+    pub(super) fn count(&self, such: impl Fn(&Outstanding<A>) -> bool) -> usize {
+        self.requests.values().flatten().filter(|request| such(request)).count()
+    }
+
+    /// Takes out those that are such.
+    pub(super) fn take_such(&mut self, such: impl Fn(&Outstanding<A>) -> bool) -> Vec<Outstanding<A>> {
+        let mut taken = Vec::new();
+        for same in self.requests.values_mut() {
+            while let Some(index) = same.iter().position(&such) {
+                taken.push(same.remove(index));
+            }
+        }
+        self.requests.retain(|_, same| !same.is_empty());
+        self.all -= taken.len();
+        self.shell -= taken.iter().filter(|request| request.channel == Channel::Shell).count();
+        taken
+    }
+
     pub(super) fn len(&self) -> usize {
         self.all
+    }
+
+    /// Whether a reply is due.
+    pub(super) fn owes_a_reply(&self) -> bool {
+        self.requests.values().flatten().any(Outstanding::expects_reply)
     }
 
     /// Requests on shell, which a running cell delays.

@@ -3,14 +3,17 @@
 //! `now` is always a parameter, and so is a fresh kernel id: the same history gives the same decisions. What a
 //! message's bytes look like belongs below, carrying a decision out belongs above.
 
+mod admission;
 mod attendance;
 mod audience;
 mod bindings;
+mod cull;
 mod decide;
 mod in_flight;
 mod offer;
 mod placement;
 mod refusal;
+mod remembered;
 mod requests;
 mod requirements;
 mod settings;
@@ -19,12 +22,15 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use admission::{Launch, NoRoom};
 pub use audience::Change;
+pub use cull::Cull;
 pub use decide::{Decision, Request, RequestKind};
 pub use in_flight::Outstanding;
 pub use offer::{Offer, Unmet};
 pub use placement::{Candidate, Placement, place};
-pub use refusal::Refusal;
+pub use refusal::{NoMatch, Refusal};
+pub use remembered::{RememberedClient, RememberedKernel};
 pub use requirements::{Requirements, RequirementsError};
-pub use settings::{RestartRight, Settings};
+pub use settings::{Bounds, RestartRight, Settings};
 pub use table::{KernelState, Table};

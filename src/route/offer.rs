@@ -1,6 +1,6 @@
 //! What a runtime, and each kernel launched from it, has to offer; and what of a wish it does not meet.
 
-use std::{collections::BTreeSet, fmt, num::NonZeroUsize};
+use std::{collections::BTreeSet, fmt, num::NonZeroUsize, time::Duration};
 
 use super::Requirements;
 use crate::{byte_size::ByteSize, runtime_name::RuntimeName};
@@ -22,6 +22,8 @@ pub struct Offer {
     pub debugger: bool,
     /// The most clients of one kernel; `None` is no bound.
     pub max_clients: Option<NonZeroUsize>,
+    /// After which idle time a kernel is stopped; `None` is never.
+    pub cull_after: Option<Duration>,
 }
 
 /// One thing asked for that does not hold.

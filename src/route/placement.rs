@@ -1,7 +1,7 @@
 //! Choosing the kernel for a client, or the runtime to launch one from.
 
 use super::{Offer, Requirements, Unmet, refusal::Refusal};
-use crate::id::KernelId;
+use crate::{byte_size::ByteSize, id::KernelId};
 
 /// A kernel of the fleet, as far as placement looks at it.
 #[derive(Clone, Debug)]
@@ -29,8 +29,13 @@ pub struct Candidate<'a> {
 pub enum Placement {
     /// To a kernel that lives.
     Existing(KernelId),
-    /// To a new kernel of the runtime with this index.
-    Spawn(usize),
+    /// To a new kernel.
+    Spawn {
+        /// The index of its runtime.
+        runtime: usize,
+        /// The most memory that it may use: what the client asked for, else the runtime's own limit.
+        memory_limit: Option<ByteSize>,
+    },
     /// Nowhere.
     Refused(Refusal),
 }
@@ -78,7 +83,9 @@ pub fn place(
     let in_order = default_first.into_iter().chain(runtimes.iter().enumerate());
     let mut able = in_order.filter(|(_, offer)| offer.unmet(&requirements).is_empty());
     match able.next() {
-        Some((index, _)) if requirements.kernel.is_none() => Placement::Spawn(index),
+        Some((runtime, offer)) if requirements.kernel.is_none() => {
+            Placement::Spawn { runtime, memory_limit: requirements.memory_limit.or(offer.memory_limit) }
+        }
         _ => Placement::Refused(Refusal::explain(asked, &requirements, candidates, runtimes)),
     }
 }

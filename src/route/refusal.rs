@@ -2,14 +2,24 @@
 
 use std::fmt;
 
-use super::{Candidate, Offer, Requirements, Unmet};
+use super::{Candidate, NoRoom, Offer, Requirements, Unmet};
+use crate::id::KernelId;
 
-/// Runtimes of which a refusal lists what they lack, at most.
-const LISTED: usize = 12;
+/// Runtimes or kernels that a refusal lists, at most.
+pub(super) const LISTED: usize = 12;
+
+/// Why no kernel serves a client.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// Nothing that exists or could be launched has what was asked for.
+    NoMatch(NoMatch),
+    /// A kernel could be launched if the fleet were allowed to grow.
+    NoRoom(NoRoom),
+}
 
 /// What was asked, what is missing, and which runtimes exist.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Refusal {
+pub struct NoMatch {
     asked: String,
     missing: Vec<String>,
     runtimes: Vec<String>,
@@ -23,15 +33,19 @@ impl Refusal {
         candidates: &[Candidate<'_>],
         runtimes: &[Offer],
     ) -> Self {
-        Self {
-            asked: asked.to_string(),
-            missing: missing(requirements, candidates, runtimes),
-            runtimes: runtimes
-                .iter()
-                .map(|offer| format!("{} ({})", offer.runtime, offer.language))
-                .collect(),
-        }
+        let missing = missing(requirements, candidates, runtimes);
+        Self::NoMatch(NoMatch { asked: asked.to_string(), missing, runtimes: names(runtimes) })
     }
+
+    /// Another kernel was asked for than the one that the client's connection file leads to.
+    pub(super) fn leads_elsewhere(asked: &Requirements, door: &KernelId, runtimes: &[Offer]) -> Self {
+        let missing = vec![format!("this connection file leads to kernel {door} and to no other")];
+        Self::NoMatch(NoMatch { asked: asked.to_string(), missing, runtimes: names(runtimes) })
+    }
+}
+
+fn names(runtimes: &[Offer]) -> Vec<String> {
+    runtimes.iter().map(|offer| format!("{} ({})", offer.runtime, offer.language)).collect()
 }
 
 fn missing(requirements: &Requirements, candidates: &[Candidate<'_>], runtimes: &[Offer]) -> Vec<String> {
@@ -57,6 +71,15 @@ fn lacks(who: &str, unmet: &[Unmet]) -> String {
 }
 
 impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMatch(reason) => reason.fmt(f),
+            Self::NoRoom(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for NoMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no kernel of this fleet can serve what was asked for ({}): ", self.asked)?;
         write!(f, "{}. ", self.missing.join("; "))?;

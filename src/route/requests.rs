@@ -1,13 +1,14 @@
 //! What is asked of kernels and not answered yet, and by whom.
 
 use super::{KernelState, Outstanding, Table, table::Kernel};
-use crate::id::KernelId;
+use crate::id::{ClientId, KernelId};
 
 impl<A> Table<A> {
     /// Remembers a request that is about to be forwarded. `false`: the client has too many of them already.
     #[must_use]
     pub fn track(&mut self, id: &KernelId, msg_id: &str, request: Outstanding<A>) -> bool {
         let Some(kernel) = self.kernels.get_mut(id) else { return false };
+        kernel.idle.interrupt();
         let expects_reply = request.expects_reply();
         let account = (request.client.clone(), expects_reply);
         let outstanding = self.outstanding.entry(account).or_default();
@@ -22,9 +23,19 @@ impl<A> Table<A> {
 
     /// The request that a reply answers; it is no longer outstanding.
     pub fn answered(&mut self, id: &KernelId, msg_id: &str, session: &str) -> Option<Outstanding<A>> {
-        let request = self.kernels.get_mut(id)?.in_flight.take(msg_id, session)?;
+        let kernel = self.kernels.get_mut(id)?;
+        kernel.idle.interrupt();
+        let request = kernel.in_flight.take(msg_id, session)?;
         self.settle(std::slice::from_ref(&request));
         Some(request)
+    }
+
+    /// Takes a request of the client's back, which the kernel never got.
+    pub fn withdraw(&mut self, id: &KernelId, msg_id: &str, client: &ClientId) {
+        let kernel = self.kernels.get_mut(id);
+        if let Some(request) = kernel.and_then(|kernel| kernel.in_flight.withdraw(msg_id, client)) {
+            self.settle(std::slice::from_ref(&request));
+        }
     }
 
     /// The request during which the kernel asks for input; from now on its client's `input_reply` is awaited.

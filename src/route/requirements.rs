@@ -52,6 +52,27 @@ impl Requirements {
         serde_json::from_str(json).map_err(|error| RequirementsError(error.to_string()))
     }
 
+    /// Whether nothing is asked for.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// These, and where they say nothing, those.
+    pub fn over(self, defaults: &Self) -> Self {
+        let all = |own: BTreeSet<String>, more: &BTreeSet<String>| own.union(more).cloned().collect();
+        Self {
+            runtime: self.runtime.or_else(|| defaults.runtime.clone()),
+            language: self.language.or_else(|| defaults.language.clone()),
+            providers: all(self.providers, &defaults.providers),
+            memory_limit: self.memory_limit.or(defaults.memory_limit),
+            labels: all(self.labels, &defaults.labels),
+            debug: self.debug || defaults.debug,
+            group: self.group.or_else(|| defaults.group.clone()),
+            isolated: self.isolated || defaults.isolated,
+            kernel: self.kernel.or_else(|| defaults.kernel.clone()),
+        }
+    }
+
     /// Whether anything is said about what the kernel is, rather than about how it is shared or how large it may grow.
     /// Who says nothing of that kind gets the default runtime, as whoever opens a kernel without metadata does.
     pub fn names_a_kind(&self) -> bool {
@@ -98,6 +119,16 @@ mod tests {
         let parsed = Requirements::parse(json).unwrap();
         assert_eq!(parsed.to_string(), "runtime=lua providers=openai memory_limit=512M group=team-a");
         assert_eq!(Requirements::parse("{}").unwrap().to_string(), "nothing in particular");
+    }
+
+    #[test]
+    fn defaults_lie_beneath_what_is_asked_for() {
+        let parse = |json| Requirements::parse(json).unwrap();
+        let defaults = parse(r#"{"kernel": "k0", "group": "a", "labels": ["gpu"]}"#);
+        assert_eq!(Requirements::default().over(&defaults), defaults);
+        let asked = parse(r#"{"group": "b", "labels": ["big"], "debug": true}"#).over(&defaults);
+        assert_eq!(asked.to_string(), "labels=big,gpu debug=true group=b kernel=k0");
+        assert_eq!(parse("{}").over(&Requirements::default()), Requirements::default());
     }
 
     #[test]

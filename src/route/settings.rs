@@ -1,8 +1,9 @@
 //! What routing is told once, at the start.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use super::Offer;
+use crate::byte_size::ByteSize;
 
 /// What routing is told once, at the start.
 #[derive(Clone, Debug)]
@@ -19,6 +20,19 @@ pub struct Settings {
     pub remembered_clients: usize,
     /// Who may restart a shared kernel.
     pub restart: RestartRight,
+    /// How large the fleet may grow.
+    pub bounds: Bounds,
+    /// How long an isolated kernel outlives its client, where its runtime does not say.
+    pub abandoned_after: Duration,
+}
+
+/// How large a fleet may grow. Kernels that are being stopped count no more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Bounds {
+    /// The most kernels.
+    pub kernels: Option<NonZeroUsize>,
+    /// The most that the memory limits of all kernels may come to.
+    pub memory: Option<ByteSize>,
 }
 
 /// Who may restart a kernel that has several clients.

@@ -5,8 +5,11 @@ use std::{
     time::Instant,
 };
 
-use super::{Candidate, Change, Offer, Outstanding, Settings, audience::Audience, in_flight::InFlight};
-use crate::id::{ClientId, ConnectionId, KernelId, Origin};
+use super::{
+    Candidate, Change, Offer, Outstanding, Settings, attendance::Place, audience::Audience, cull::Idle,
+    in_flight::InFlight,
+};
+use crate::id::{ClientId, ConnectionId, KernelId, Origin, ProfileId};
 
 /// Where a kernel is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +33,8 @@ pub struct Table<A> {
     /// Runtimes whose `kernel_info_reply` is known.
     pub(super) informed: BTreeSet<usize>,
     births: u64,
+    /// Raised with each change of what is [remembered](Self::remembered_clients).
+    pub(super) revision: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -42,7 +47,8 @@ pub(super) struct Kernel<A> {
     pub(super) state: KernelState,
     pub(super) clients: BTreeSet<ClientId>,
     pub(super) in_flight: InFlight<A>,
-    born: u64,
+    pub(super) idle: Idle,
+    pub(super) born: u64,
 }
 
 impl<A> Table<A> {
@@ -55,6 +61,7 @@ impl<A> Table<A> {
             audience: Audience::default(),
             informed: BTreeSet::new(),
             births: 0,
+            revision: 0,
         }
     }
 
@@ -77,9 +84,11 @@ impl<A> Table<A> {
             state: KernelState::Starting,
             clients: BTreeSet::new(),
             in_flight: InFlight::default(),
+            idle: Idle::default(),
             born: self.births,
         };
         self.births += 1;
+        self.revision += 1;
         self.kernels.insert(id.clone(), kernel);
         Some(())
     }
@@ -110,6 +119,7 @@ impl<A> Table<A> {
         let lost = self.kernel_is_down(id);
         self.unbind_all(id);
         self.kernels.remove(id);
+        self.revision += 1;
         lost
     }
 
@@ -123,12 +133,13 @@ impl<A> Table<A> {
 
     /// Kernels of a runtime that nobody has had yet.
     pub fn pristine_kernels(&self, runtime: usize) -> usize {
-        self.kernels.values().filter(|kernel| kernel.pristine && kernel.runtime == runtime).count()
+        let ready = |kernel: &&Kernel<A>| kernel.pristine && kernel.state != KernelState::Stopping;
+        self.kernels.values().filter(ready).filter(|kernel| kernel.runtime == runtime).count()
     }
 
-    /// The youngest of the kernels that connections of this origin belong to.
-    pub fn kernel_at(&self, origin: &Origin) -> Option<KernelId> {
-        let kernels = self.audience.kernels_at(origin).into_iter();
+    /// The youngest of the kernels that connections of this origin belong to, by this connection file.
+    pub fn kernel_at(&self, profile: ProfileId, origin: Origin) -> Option<KernelId> {
+        let kernels = self.audience.kernels_at(&Place { profile, origin }).into_iter();
         kernels.max_by_key(|id| self.kernels.get(id).map(|kernel| kernel.born))
     }
 
@@ -155,8 +166,8 @@ impl<A> Table<A> {
     // Subscribers.
 
     /// An iopub connection has been accepted.
-    pub fn subscriber_arrived(&mut self, subscriber: ConnectionId, origin: Origin) {
-        self.audience.subscriber_arrived(subscriber, origin);
+    pub fn subscriber_arrived(&mut self, subscriber: ConnectionId, profile: ProfileId, origin: Origin) {
+        self.audience.subscriber_arrived(subscriber, Place { profile, origin });
     }
 
     /// How many subscriptions it has now.

@@ -132,8 +132,9 @@ impl Found {
             memory_limit: None,
             interrupt_mode: spec.interrupt_mode,
             connection: ConnectionMode::Given,
-            pool: 0,
+            pool: None,
             max_clients: None,
+            cull_after: None,
             debugger: spec.debugger,
             source: RuntimeSource::Kernelspec(self.resource_dir.clone()),
         })

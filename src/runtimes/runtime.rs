@@ -4,9 +4,10 @@ use std::{
     fmt,
     num::{NonZeroU16, NonZeroUsize},
     path::PathBuf,
+    time::Duration,
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     byte_size::ByteSize,
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// How kernels of one kind are launched, and what they offer to clients.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Runtime {
     /// What clients ask for.
     pub name: RuntimeName,
@@ -37,10 +38,12 @@ pub struct Runtime {
     pub transport: Transport,
     /// Who chooses a kernel's key and ports.
     pub connection: ConnectionMode,
-    /// How many kernels are kept warm, ready for the next client.
-    pub pool: usize,
+    /// How many kernels are kept warm, ready for the next client; `None` is one of the default runtime, else none.
+    pub pool: Option<usize>,
     /// The most clients that share a kernel; `None` is no bound.
     pub max_clients: Option<NonZeroUsize>,
+    /// After which idle time a kernel is stopped; `None` is never.
+    pub cull_after: Option<Duration>,
     /// Whether the kernel has a debugger.
     pub debugger: bool,
     /// Where the runtime was found.
@@ -48,13 +51,15 @@ pub struct Runtime {
 }
 
 /// What is started to get a kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Launch {
     /// A command.
     Argv {
         /// The command, never empty; its placeholders are filled by [`CommandValues::fill`].
         argv: Vec<String>,
-        /// Variables to add to the environment, ready to use.
+        /// Variables to add to the environment, ready to use. They may be secrets, and are never written down.
+        #[serde(skip)]
         env: BTreeMap<String, String>,
         /// The working directory; `None` is the proxy's own.
         cwd: Option<PathBuf>,
@@ -64,7 +69,7 @@ pub enum Launch {
 }
 
 /// Who chooses a kernel's key and ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ConnectionMode {
     /// The proxy writes the connection file, and the kernel reads it, as Jupyter has it.
@@ -75,7 +80,8 @@ pub enum ConnectionMode {
 }
 
 /// Where a runtime was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RuntimeSource {
     /// An installed kernelspec: its directory.
     Kernelspec(PathBuf),
@@ -110,8 +116,9 @@ impl Runtime {
             interrupt_mode: InterruptMode::Message,
             transport: Transport::Ipc,
             connection: ConnectionMode::Given,
-            pool: 0,
+            pool: None,
             max_clients: None,
+            cull_after: None,
             debugger: false,
             source: RuntimeSource::BuiltIn,
         }
@@ -123,6 +130,13 @@ impl Runtime {
 /// ipc keeps other users of the machine out, but few kernels know it: ipykernel does.
 pub fn usual_transport(argv: &[String]) -> Transport {
     if argv.iter().any(|argument| argument.contains("ipykernel")) { Transport::Ipc } else { Transport::Tcp }
+}
+
+impl Runtime {
+    /// How many of its kernels are kept warm.
+    pub fn pool_size(&self, is_default: bool) -> usize {
+        self.pool.unwrap_or(usize::from(is_default))
+    }
 }
 
 impl CommandValues<'_> {

@@ -6,7 +6,7 @@ use super::*;
 fn the_first_request_launches_the_default_runtime() {
     let mut fleet = Fleet::new(settings());
     fleet.connect("a", process(1));
-    assert_eq!(fleet.decide("a", RequestKind::Other, ""), Decision::Launch(kernel(0), PYTHON));
+    assert_eq!(fleet.decide("a", RequestKind::Other, ""), Decision::Launch(kernel(0), launch(PYTHON)));
     assert_eq!(fleet.decide("a", RequestKind::Other, ""), Decision::Forward(kernel(0)));
 }
 
@@ -15,7 +15,7 @@ fn kernel_info_with_metadata_decides() {
     let mut fleet = Fleet::new(settings());
     fleet.connect("a", process(1));
     let decision = fleet.decide("a", RequestKind::KernelInfo, r#"{"runtime": "lua"}"#);
-    assert_eq!(decision, Decision::KnownInfo(kernel(0), Some(LUA)));
+    assert_eq!(decision, Decision::KnownInfo(kernel(0), Some(launch(LUA))));
     assert_eq!(fleet.table.kernel_of(&client("a")), Some(&kernel(0)));
     fleet.table.kernel_is_ready(&kernel(0));
     assert_eq!(fleet.decide("a", RequestKind::KernelInfo, ""), Decision::Forward(kernel(0)));
@@ -27,7 +27,7 @@ fn empty_metadata_decides_for_the_default_runtime() {
     fleet.connect("a", process(1));
     assert_eq!(
         fleet.decide("a", RequestKind::KernelInfo, "{}"),
-        Decision::KnownInfo(kernel(0), Some(PYTHON))
+        Decision::KnownInfo(kernel(0), Some(launch(PYTHON)))
     );
     assert_eq!(fleet.table.kernel_of(&client("a")), Some(&kernel(0)));
 }
@@ -37,13 +37,17 @@ fn kernel_info_without_metadata_tells_of_the_default_runtime_and_decides_nothing
     let mut fleet = Fleet::new(settings());
     fleet.connect("a", process(1));
     let info = |fleet: &mut Fleet| fleet.decide("a", RequestKind::KernelInfo, "");
-    assert_eq!(info(&mut fleet), Decision::KnownInfo(kernel(0), Some(PYTHON)), "the first kernel of it");
+    assert_eq!(
+        info(&mut fleet),
+        Decision::KnownInfo(kernel(0), Some(launch(PYTHON))),
+        "the first kernel of it"
+    );
     assert_eq!(info(&mut fleet), Decision::KnownInfo(kernel(0), None), "the same one, on its way");
     fleet.table.kernel_is_ready(&kernel(0));
     assert_eq!(info(&mut fleet), Decision::RuntimeInfo(PYTHON));
     assert_eq!(fleet.table.kernel_of(&client("a")), None);
     let decision = fleet.decide("a", RequestKind::Other, r#"{"runtime": "lua"}"#);
-    assert_eq!(decision, Decision::Launch(kernel(1), LUA), "the first cell still chooses");
+    assert_eq!(decision, Decision::Launch(kernel(1), launch(LUA)), "the first cell still chooses");
 }
 
 #[test]
@@ -60,7 +64,7 @@ fn kernel_info_launches_anew_where_the_first_kernel_never_came_up() {
     fleet.decide("a", RequestKind::KernelInfo, "");
     fleet.table.remove_kernel(&kernel(0));
     let decision = fleet.decide("a", RequestKind::KernelInfo, "");
-    assert_eq!(decision, Decision::KnownInfo(kernel(1), Some(PYTHON)));
+    assert_eq!(decision, Decision::KnownInfo(kernel(1), Some(launch(PYTHON))));
 }
 
 #[test]

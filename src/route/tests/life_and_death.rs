@@ -25,7 +25,7 @@ fn a_kernel_that_is_gone_for_good_takes_its_bindings_along() {
         [Change::Left { subscriber: ConnectionId(1), kernel: id.clone() }]
     );
     assert_eq!(fleet.table.kernel_of(&client("a")), None);
-    assert_eq!(fleet.decide("a", RequestKind::Other, ""), Decision::Launch(kernel(1), PYTHON));
+    assert_eq!(fleet.decide("a", RequestKind::Other, ""), Decision::Launch(kernel(1), launch(PYTHON)));
     assert_eq!(fleet.table.remove_kernel(&id), []);
 }
 
@@ -68,5 +68,5 @@ fn what_is_said_of_a_kernel_that_is_gone_changes_nothing() {
     assert_eq!(fleet.table.input_asked(&gone, "1", "a"), None);
     assert_eq!((fleet.table.outstanding(&gone), fleet.table.clients_of(&gone)), (0, vec![]));
     let info = fleet.decide("a", RequestKind::KernelInfo, "");
-    assert_eq!(info, Decision::KnownInfo(kernel(0), Some(PYTHON)), "nothing was learnt from it");
+    assert_eq!(info, Decision::KnownInfo(kernel(0), Some(launch(PYTHON))), "nothing was learnt from it");
 }

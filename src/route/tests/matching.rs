@@ -65,7 +65,7 @@ fn a_new_kernel_comes_from_the_first_runtime_that_can_satisfy_the_default_one_fi
         let mut fleet = Fleet::new(settings.clone());
         fleet.connect("a", process(1));
         let decision = fleet.decide("a", RequestKind::Other, wish);
-        assert_eq!(decision, Decision::Launch(kernel(0), expected), "{wish}");
+        assert_eq!(decision, Decision::Launch(kernel(0), launch(expected)), "{wish}");
     }
 }
 

@@ -1,8 +1,11 @@
 //! The rules of routing, one file per topic. All go through [`Fleet`], a table with a clock and ids of its own.
 
+mod admission;
 mod audience;
 mod barrier;
+mod culling;
 mod deciding;
+mod doors;
 mod histories;
 mod life_and_death;
 mod matching;
@@ -27,6 +30,7 @@ const PYTHON: usize = 0;
 const LUA: usize = 1;
 
 const LINGER: Duration = Duration::from_secs(30);
+const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -41,6 +45,7 @@ fn offer(runtime: &str, language: &str) -> Offer {
         memory_limit: None,
         debugger: false,
         max_clients: None,
+        cull_after: None,
     }
 }
 
@@ -61,11 +66,23 @@ fn settings() -> Settings {
         requests_in_flight: 3,
         remembered_clients: 100,
         restart: RestartRight::Anyone,
+        bounds: Bounds::default(),
+        abandoned_after: ABANDONED_AFTER,
     }
 }
 
+/// What becomes of a client that asks for nothing but this runtime, and gets a kernel of its own.
+fn launch(runtime: usize) -> Launch {
+    Launch { runtime, memory_limit: settings().runtimes[runtime].memory_limit, displaced: Vec::new() }
+}
+
+/// The profile of a kernel's own connection file.
+const DOOR: ProfileId = ProfileId(7);
+
+/// A session whose name begins with `door` has come by a kernel's own connection file.
 fn client(session: &str) -> ClientId {
-    ClientId { profile: ProfileId::DEFAULT, session: SessionId::from(session) }
+    let profile = if session.starts_with("door") { DOOR } else { ProfileId::DEFAULT };
+    ClientId { profile, session: SessionId::from(session) }
 }
 
 fn process(pid: i32) -> Origin {
@@ -97,7 +114,11 @@ impl Fleet {
     }
 
     fn subscribe(&mut self, subscriber: u64, origin: Origin) {
-        self.table.subscriber_arrived(ConnectionId(subscriber), origin);
+        self.subscribe_by(ProfileId::DEFAULT, subscriber, origin);
+    }
+
+    fn subscribe_by(&mut self, profile: ProfileId, subscriber: u64, origin: Origin) {
+        self.table.subscriber_arrived(ConnectionId(subscriber), profile, origin);
         self.table.topics_changed(ConnectionId(subscriber), 1);
     }
 
@@ -107,12 +128,23 @@ impl Fleet {
 
     /// Decides a request with this value of `fleet` in its metadata; `""` is none.
     fn decide(&mut self, session: &str, kind: RequestKind, fleet: &str) -> Decision {
+        self.decide_over(&Requirements::default(), session, kind, fleet)
+    }
+
+    /// The same where the client's connection file leads somewhere.
+    fn decide_over(
+        &mut self,
+        defaults: &Requirements,
+        session: &str,
+        kind: RequestKind,
+        fleet: &str,
+    ) -> Decision {
         let wishes = || match fleet {
             "" => Ok(None),
             json => Requirements::parse(json).map(Some),
         };
         let (fresh, client) = (kernel(self.launched), client(session));
-        let request = Request { client: &client, kind };
+        let request = Request { client: &client, kind, defaults };
         let decision = self.table.decide(&request, wishes, || fresh, self.now);
         if matches!(&decision, Decision::Launch(..) | Decision::KnownInfo(_, Some(_))) {
             self.launched += 1;

@@ -73,5 +73,5 @@ fn a_refused_client_is_bound_to_nothing_and_may_ask_again() {
     let mut fleet = Fleet::new(settings());
     refusal(&mut fleet, r#"{"runtime": "julia"}"#);
     assert_eq!(fleet.table.kernel_of(&client("asker")), None);
-    assert_eq!(fleet.decide("asker", RequestKind::Other, ""), Decision::Launch(kernel(0), PYTHON));
+    assert_eq!(fleet.decide("asker", RequestKind::Other, ""), Decision::Launch(kernel(0), launch(PYTHON)));
 }

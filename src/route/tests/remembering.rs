@@ -30,7 +30,7 @@ fn a_detached_client_decides_anew() {
     fleet.join("b", 2, "");
     fleet.decide("a", RequestKind::Shutdown { restart: false }, "");
     let decision = fleet.decide("a", RequestKind::Other, r#"{"runtime": "lua"}"#);
-    assert_eq!(decision, Decision::Launch(kernel(1), LUA));
+    assert_eq!(decision, Decision::Launch(kernel(1), launch(LUA)));
 }
 
 #[test]

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 
 use super::super::*;
 
-pub(super) const CLIENTS: usize = 5;
+pub(super) const CLIENTS: usize = 6;
+/// From this on, clients come by a kernel's own connection file.
+const BY_DOOR: usize = 4;
 const MSG_IDS: usize = 3;
 
 /// One step of a history.
@@ -13,7 +15,7 @@ const MSG_IDS: usize = 3;
 pub(super) enum Operation {
     Connect { client: usize, origin: usize },
     Disconnect { client: usize },
-    Subscribe { origin: usize },
+    Subscribe { origin: usize, by_door: bool },
     Topics { subscriber: usize, topics: usize },
     Widen { subscriber: usize },
     Unsubscribe { subscriber: usize },
@@ -64,6 +66,7 @@ pub(super) fn session(number: usize) -> String {
     match number {
         CLIENTS => "stranger".to_owned(),
         number if number > CLIENTS => String::new(),
+        number if number >= BY_DOOR => format!("door s{number}"),
         number => format!("s{number}"),
     }
 }
@@ -97,7 +100,8 @@ fn of_clients() -> impl Strategy<Value = Operation> {
 
 fn of_subscribers() -> impl Strategy<Value = Operation> {
     prop_oneof![
-        3 => (0..8_usize).prop_map(|origin| Operation::Subscribe { origin }),
+        3 => (0..8_usize, prop::bool::weighted(0.3))
+            .prop_map(|(origin, by_door)| Operation::Subscribe { origin, by_door }),
         1 => (0..6_usize, 0..2_usize)
             .prop_map(|(subscriber, topics)| Operation::Topics { subscriber, topics }),
         2 => (0..6_usize).prop_map(|subscriber| Operation::Widen { subscriber }),

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::super::*;
+use super::operation::session;
 use super::world::World;
 
 /// Where a client's connections are, and where they were before it came back from elsewhere.
@@ -36,6 +37,7 @@ impl Whereabouts {
 
 /// An iopub connection.
 pub(super) struct Listener {
+    profile: ProfileId,
     origin: Origin,
     /// It has been asked to be matched by user.
     wide: bool,
@@ -46,11 +48,12 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn at(origin: Origin, clients: &BTreeMap<usize, Whereabouts>) -> Self {
-        let met = clients.values().any(|client| client.connections.contains(&origin));
-        let may_have_met = clients.values().any(|client| client.seen_at.contains(&origin));
+    pub(super) fn at(profile: ProfileId, origin: Origin, clients: &BTreeMap<usize, Whereabouts>) -> Self {
+        let of_profile = || clients.iter().filter(|(number, _)| profile_of(**number) == profile);
+        let met = of_profile().any(|(_, client)| client.connections.contains(&origin));
+        let may_have_met = of_profile().any(|(_, client)| client.seen_at.contains(&origin));
         let hidden = matches!(origin, Origin::User { .. });
-        Self { origin, wide: hidden, met: met && !hidden, may_have_met: may_have_met && !hidden }
+        Self { profile, origin, wide: hidden, met: met && !hidden, may_have_met: may_have_met && !hidden }
     }
 
     pub(super) fn widen(&mut self) {
@@ -73,25 +76,32 @@ impl Listener {
     }
 }
 
+/// By which connection file a client comes.
+pub(super) fn profile_of(number: usize) -> ProfileId {
+    client(&session(number)).profile
+}
+
 impl World {
     /// A client has shown up at an origin.
-    pub(super) fn meet(&mut self, at: Origin) {
+    pub(super) fn meet(&mut self, profile: ProfileId, at: Origin) {
         let hidden = matches!(at, Origin::User { .. });
-        for listener in self.listeners.values_mut().filter(|listener| listener.origin == at && !hidden) {
+        let there = |listener: &&mut Listener| (listener.profile, listener.origin) == (profile, at);
+        for listener in self.listeners.values_mut().filter(there).filter(|_| !hidden) {
             (listener.met, listener.may_have_met) = (true, true);
         }
     }
 
     pub(super) fn check_hearing(&self) {
-        let kernels_of = |wanted: &dyn Fn(&Whereabouts) -> bool| -> BTreeSet<KernelId> {
-            let clients = self.clients.iter().filter(|(_, client)| wanted(client));
+        let kernels_of = |profile, wanted: &dyn Fn(&Whereabouts) -> bool| -> BTreeSet<KernelId> {
+            let clients = self.clients.iter().filter(|(number, _)| profile_of(**number) == profile);
+            let clients = clients.filter(|(_, client)| wanted(client));
             clients.filter_map(|(number, _)| self.binding(*number)).collect()
         };
         for (subscriber, listener) in &self.listeners {
             let heard = self.heard.iter().filter(|(who, _)| who == subscriber);
             let heard: BTreeSet<KernelId> = heard.map(|(_, kernel)| kernel.clone()).collect();
-            let must = kernels_of(&|client| listener.must_hear(client));
-            let may = kernels_of(&|client| listener.may_hear(client));
+            let must = kernels_of(listener.profile, &|client| listener.must_hear(client));
+            let may = kernels_of(listener.profile, &|client| listener.may_hear(client));
             assert!(must.is_subset(&heard), "{subscriber} must hear {must:?} but hears {heard:?}");
             assert!(heard.is_subset(&may), "{subscriber} may hear {may:?} but hears {heard:?}");
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::*;
 use super::operation::{CLIENTS, Operation, WISHES, origin, session};
-use super::oracle::{Listener, Whereabouts};
+use super::oracle::{Listener, Whereabouts, profile_of};
 use super::replies::Replies;
 
 pub(super) struct World {
@@ -53,7 +53,9 @@ impl World {
         match *operation {
             Operation::Connect { client, origin: at } => self.connect(client, origin(at)),
             Operation::Disconnect { client } => self.disconnect(client),
-            Operation::Subscribe { origin: at } => self.subscribe(origin(at)),
+            Operation::Subscribe { origin: at, by_door } => {
+                self.subscribe(if by_door { DOOR } else { ProfileId::DEFAULT }, origin(at));
+            }
             Operation::Unsubscribe { subscriber } => self.unsubscribe(subscriber as u64),
             Operation::Topics { subscriber, topics } => {
                 table.topics_changed(ConnectionId(subscriber as u64), topics);
@@ -133,7 +135,7 @@ impl World {
     fn connect(&mut self, client: usize, at: Origin) {
         self.fleet.connect(&session(client), at);
         self.clients.entry(client).or_default().connect(at);
-        self.meet(at);
+        self.meet(profile_of(client), at);
     }
 
     fn disconnect(&mut self, client: usize) {
@@ -142,9 +144,9 @@ impl World {
         }
     }
 
-    fn subscribe(&mut self, at: Origin) {
-        self.listeners.insert(self.subscribers, Listener::at(at, &self.clients));
-        self.fleet.subscribe(self.subscribers, at);
+    fn subscribe(&mut self, profile: ProfileId, at: Origin) {
+        self.listeners.insert(self.subscribers, Listener::at(profile, at, &self.clients));
+        self.fleet.subscribe_by(profile, self.subscribers, at);
         self.subscribers += 1;
     }
 

@@ -1,0 +1,23 @@
+"""A kernel's own connection file, as `jupyter-fleet connect` makes it."""
+
+import subprocess
+
+CONNECT_SECONDS = 30
+
+
+def kernels(fleet):
+    """The ids of the fleet's kernels."""
+    return {file.stem.removeprefix("kernel-") for file in fleet.home.runtime_dir.glob(".fleet/kernel-*.json")}
+
+
+def open_door(fleet, kernel):
+    """Opens the kernel's door and returns its connection file."""
+    subprocess.run(
+        [fleet.binary, "connect", kernel],
+        env=fleet.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        check=True,
+        timeout=CONNECT_SECONDS,
+    )
+    return fleet.home.runtime_dir / f"kernel-{kernel}.json"

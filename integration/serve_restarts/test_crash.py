@@ -1,0 +1,150 @@
+"""serve is killed and started again: clients find their kernels, their state, and an answer to what they had asked."""
+
+import os
+import signal
+
+import pytest
+
+from harness.clients import Execution, execute, is_status, new_client, next_message, reply_to
+from harness.deadline import Deadline, wait_until
+
+pytestmark = pytest.mark.proxy_only
+
+
+@pytest.fixture
+def connect(lasting_fleet):
+    """Connects clients that stop with the test."""
+    clients = []
+
+    def make(needs=None, **options):
+        client = new_client(lasting_fleet.published_file, needs, **options)
+        clients.append(client)
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        return client
+
+    yield make
+    for client in clients:
+        client.stop_channels()
+
+
+def crash(fleet):
+    fleet.kill()
+    return fleet.restart()
+
+
+def test_ports_key_state_and_bindings_survive(lasting_fleet, connect):
+    one, two = connect({"group": "a"}), connect({"group": "b"})
+    assert execute(one, "x = 1\nimport os\nos.getpid()").status == "ok"
+    assert execute(two, "x = 2").status == "ok"
+    before = lasting_fleet.info
+    crash(lasting_fleet)
+    assert lasting_fleet.info == before
+    assert execute(one, "x").result == "1"
+    assert execute(two, "x").result == "2"
+    newcomer = connect({"group": "a"})
+    assert execute(newcomer, "x").result == "1", "the group is known, too"
+
+
+def test_an_isolated_kernel_is_still_its_clients_alone(lasting_fleet, connect):
+    owner = connect({"isolated": True})
+    assert execute(owner, "x = 1").status == "ok"
+    crash(lasting_fleet)
+    assert execute(owner, "x").result == "1"
+    assert execute(connect(), "'x' in globals()").result == "False"
+
+
+def test_a_cell_that_runs_through_the_crash_gets_its_reply_and_its_output(lasting_fleet, connect):
+    client = connect()
+    marker = lasting_fleet.home.path / "go"
+    code = f"import os, time\nprint('before', flush=True)\nwhile not os.path.exists({str(marker)!r}): time.sleep(0.05)\n"
+    msg_id = client.execute(code + "print('after')\n6 * 7")
+    wait_for_stream(client, "before")
+    crash(lasting_fleet)
+    # The client says nothing at all meanwhile: its sockets come back by themselves.
+    busy = new_client(lasting_fleet.published_file)
+    busy.start_channels()
+    busy.wait_for_ready(timeout=30)
+    busy.stop_channels()
+    marker.touch()
+    done = finish_after(client, msg_id)
+    assert (done.status, done.result) == ("ok", "42")
+    assert "after" in done.stream()
+    assert execute(client, "1 + 1").result == "2"
+
+
+def test_a_cell_that_asks_for_input_after_the_crash_still_gets_it(lasting_fleet, connect):
+    client = connect()
+    marker = lasting_fleet.home.path / "go"
+    msg_id = client.execute(
+        f"import os, time\nprint('before', flush=True)\n"
+        f"while not os.path.exists({str(marker)!r}): time.sleep(0.05)\ninput('? ')",
+        allow_stdin=True,
+    )
+    wait_for_stream(client, "before")
+    crash(lasting_fleet)
+    assert execute(connect({"group": "other"}), "1").status == "ok"
+    marker.touch()
+    assert client.get_stdin_msg(timeout=30)["content"]["prompt"] == "? "
+    client.input("yes")
+    assert finish_after(client, msg_id).result == "'yes'"
+
+
+def test_a_cell_that_ends_while_nobody_serves_is_answered_with_an_error_that_says_so(lasting_fleet, connect):
+    client = connect()
+    marker, done = lasting_fleet.home.path / "go", lasting_fleet.home.path / "done"
+    msg_id = client.execute(
+        f"import os, time\nprint('before', flush=True)\n"
+        f"while not os.path.exists({str(marker)!r}): time.sleep(0.05)\nx = 5\nopen({str(done)!r}, 'w').close()"
+    )
+    wait_for_stream(client, "before")
+    lasting_fleet.kill()
+    marker.touch()
+    wait_until(done.exists, 10, lambda: "the cell to end")
+    lasting_fleet.restart()
+    reply = reply_to(client, msg_id, 10)["content"]
+    assert (reply["status"], reply["ename"]) == ("error", "FleetRestarted"), reply
+    assert "variables are intact" in reply["evalue"]
+    assert execute(client, "x").result == "5"
+
+
+def test_a_kernel_that_dies_while_nobody_serves_is_replaced_and_its_client_told(lasting_fleet, connect):
+    client = connect()
+    pid = int(execute(client, "import os\nos.getpid()").result)
+    msg_id = client.execute("print('before', flush=True)\nimport time\ntime.sleep(600)")
+    wait_for_stream(client, "before")
+    lasting_fleet.kill()
+    os.kill(pid, signal.SIGKILL)
+    lasting_fleet.restart()
+    reply = reply_to(client, msg_id, 10)["content"]
+    assert (reply["status"], reply["ename"]) == ("error", "KernelLost"), reply
+    assert execute(client, f"import os\nos.getpid() != {pid}", seconds=60).result == "True"
+    wait_until(
+        lambda: pid not in [kernel["pid"] for kernel in lasting_fleet.registry()["kernels"]],
+        10,
+        lambda: str(lasting_fleet.registry()),
+    )
+
+
+def test_twenty_crashes_in_a_row_lose_nothing(lasting_fleet, connect):
+    client = connect()
+    for number in range(20):
+        assert execute(client, f"x = {number}").status == "ok"
+        crash(lasting_fleet)
+        assert execute(client, "x").result == str(number)
+
+
+def wait_for_stream(client, text):
+    wait_until(
+        lambda: text in client.get_iopub_msg(timeout=30)["content"].get("text", ""), 30, lambda: f"the cell to print {text}"
+    )
+
+
+def finish_after(client, msg_id):
+    """As `finish`, for a cell whose `busy` and first output have been read already."""
+    messages, deadline = [], Deadline(30)
+    while not (messages and is_status(messages[-1], "idle")):
+        message = next_message(client, "iopub", deadline, lambda: f"the end of the cell, had {messages}")
+        if message["parent_header"].get("msg_id") == msg_id:
+            messages.append(message)
+    return Execution(reply_to(client, msg_id), messages)

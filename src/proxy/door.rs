@@ -1,0 +1,131 @@
+//! A kernel's own door: a connection file whose clients land on this kernel and on no other.
+//!
+//! A listener on iopub never says who it is, so only the port that it connects to tells by which connection file it came:
+//! each door has five ports of its own, and a key of its own. Clients and listeners of one door never meet those of
+//! another, though they may be one process's. A door stays for as long as its kernel.
+//!
+//! The door of an isolated kernel lets its holder in: an isolated kernel is kept from those who happen to need the same,
+//! and whoever has the door's key was given it for this very kernel.
+
+use std::{path::Path, sync::Arc};
+
+use thiserror::Error;
+use tokio::task::JoinSet;
+use tracing::info;
+
+use super::{Proxy, profile::Profile};
+use crate::{
+    channel::Channel,
+    id::{KernelId, ProfileId},
+    jupyter::{
+        connection_file::{Address, ConnectionFile, ConnectionFileError},
+        scheme::SecretKey,
+        signature::Signer,
+    },
+    net::{BindError, Listener, bind_again, bind_channels},
+    route::Requirements,
+};
+
+/// Why a kernel has no door.
+#[derive(Debug, Error)]
+pub enum DoorError {
+    /// It is gone, or never was.
+    #[error("there is no kernel {0} in this fleet: it may have ended; look which there are")]
+    NoSuchKernel(KernelId),
+    /// Its ports cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The connection file cannot be.
+    #[error("the door's connection file {0}")]
+    File(#[from] ConnectionFileError),
+    /// There is no randomness to make a key of.
+    #[error("cannot make a key for the door: {0}")]
+    Key(#[from] getrandom::Error),
+}
+
+/// An open door. When it is dropped, nobody can connect there any more.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) profile: Arc<Profile>,
+    _accepting: JoinSet<()>,
+}
+
+impl Proxy {
+    /// Opens the kernel's door, or finds it open: the same connection file whoever asks, while the kernel lives.
+    pub async fn open_door(self: &Arc<Self>, kernel: &KernelId) -> Result<ConnectionFile, DoorError> {
+        let _one_at_a_time = self.opening.lock().await;
+        if let Some(door) = self.doors.get(kernel) {
+            return Ok(door.profile.file.clone());
+        }
+        let runtime =
+            self.kernel(kernel).ok_or_else(|| DoorError::NoSuchKernel(kernel.clone()))?.runtime.clone();
+        let address = self.door_address(kernel);
+        let (listeners, ports) = bind_channels(&address, None).await?;
+        let mut file = ConnectionFile::new(address, ports, Some(SecretKey::random()?))?;
+        file.kernel_name = Some(runtime.name.to_string());
+        self.set_up_door(kernel, file.clone(), listeners)?;
+        Ok(file)
+    }
+
+    /// Opens a door that an earlier `serve` had opened, with its ports and its key. Clients that come back by it are the
+    /// same as before.
+    pub async fn reopen_door(
+        self: &Arc<Self>,
+        kernel: &KernelId,
+        file: ConnectionFile,
+    ) -> Result<(), DoorError> {
+        let _one_at_a_time = self.opening.lock().await;
+        file.signing_key()?;
+        let listeners = bind_again(file.address(), file.ports()).await?;
+        self.set_up_door(kernel, file, listeners)
+    }
+
+    /// All doors that are open.
+    pub fn doors(&self) -> Vec<(KernelId, ConnectionFile)> {
+        self.doors.iter().map(|door| (door.key().clone(), door.profile.file.clone())).collect()
+    }
+
+    /// The kernel is gone. Whoever is still connected is told so when they next ask for anything.
+    pub(super) fn close_door(&self, kernel: &KernelId) {
+        self.doors.remove(kernel);
+    }
+
+    fn set_up_door(
+        self: &Arc<Self>,
+        kernel: &KernelId,
+        file: ConnectionFile,
+        listeners: Vec<(Channel, Listener)>,
+    ) -> Result<(), DoorError> {
+        let no_such_kernel = || DoorError::NoSuchKernel(kernel.clone());
+        let profile = Arc::new(Profile {
+            id: ProfileId::of_door(kernel).ok_or_else(no_such_kernel)?,
+            signer: Signer::new(file.signature_scheme, file.key.as_ref()),
+            file,
+            defaults: Requirements { kernel: Some(kernel.clone()), ..Requirements::default() },
+        });
+        let mut accepting = JoinSet::new();
+        for (channel, listener) in listeners {
+            accepting.spawn(self.clone().accept_at(profile.clone(), channel, listener));
+        }
+        self.doors.insert(kernel.clone(), Door { profile, _accepting: accepting });
+        if self.kernel(kernel).is_none() {
+            // It ended meanwhile, and closed no door.
+            self.close_door(kernel);
+            return Err(no_such_kernel());
+        }
+        self.registry_changed.notify_one();
+        info!(%kernel, "its door is open");
+        Ok(())
+    }
+
+    /// Beside the published sockets: on their address, or in their directory.
+    fn door_address(&self, kernel: &KernelId) -> Address {
+        match self.published.file.address() {
+            Address::Tcp(ip) => Address::Tcp(*ip),
+            Address::Ipc(prefix) => {
+                let path = Path::new(prefix).with_file_name(format!("door-{kernel}"));
+                Address::Ipc(path.to_string_lossy().into_owned())
+            }
+        }
+    }
+}

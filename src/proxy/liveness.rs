@@ -1,0 +1,100 @@
+//! Looking after kernels at regular times: do they echo, are their logs short, is nothing left of those that are gone.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use super::{
+    Proxy,
+    kernel::{Asker, Kernel},
+};
+use crate::{
+    fleet::{Belonging, belongings, kill_all, rotate},
+    frames::Frames,
+};
+
+/// How often kernels are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Silence after which a kernel counts as unresponsive.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// How often processes of kernels that are gone are looked for.
+const RECONCILE: Duration = Duration::from_secs(60);
+
+impl Proxy {
+    /// Looks after the kernels until the task is dropped. `state` is the fleet's directory.
+    pub async fn look_after_kernels(self: Arc<Self>, state: PathBuf) {
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reconcile = interval(RECONCILE);
+        reconcile.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = look.tick() => self.look(),
+                _ = reconcile.tick() => self.clone().reconcile(state.clone()).await,
+            }
+        }
+    }
+
+    fn look(&self) {
+        let now = Instant::now();
+        // An empty delimiter and a body: what a REQ socket would send.
+        let ping: Frames = [Bytes::new(), Bytes::from_static(b"jupyter-fleet")].into_iter().collect();
+        let kernels: Vec<Arc<Kernel>> = self.kernels.iter().map(|entry| entry.value().clone()).collect();
+        for kernel in kernels {
+            self.mark(&kernel, now);
+            kernel.ping(&ping, Asker::Ourselves);
+            if let Some(process) = kernel.process()
+                && let Err(error) = rotate(&process.log, self.limits.log_bytes)
+            {
+                warn!(kernel = %kernel.id, %error, "cannot shorten the kernel's log");
+            }
+        }
+        self.forget_late();
+    }
+
+    /// A kernel that does not echo is marked and shown. It may be stopped by a debugger, or swapped out: it is nobody's
+    /// to kill but its clients'.
+    fn mark(&self, kernel: &Kernel, now: Instant) {
+        let Some(silence) = kernel.silence(now) else { return };
+        let unresponsive = silence > SILENCE;
+        if kernel.set_unresponsive(unresponsive) {
+            self.registry_changed.notify_one();
+            if unresponsive {
+                warn!(kernel = %kernel.id, ?silence, "the kernel does not echo its heartbeat");
+            } else {
+                info!(kernel = %kernel.id, "the kernel echoes again");
+            }
+        }
+    }
+
+    /// Ends what is left of kernels that are gone.
+    async fn reconcile(self: Arc<Self>, state: PathBuf) {
+        let strays = tokio::task::spawn_blocking(move || self.strays(&state)).await;
+        if let Ok(strays) = strays {
+            kill_all(&strays);
+        }
+    }
+
+    fn strays(&self, state: &Path) -> Vec<Belonging> {
+        let found = belongings(state).into_iter();
+        found.filter(|one| self.kernel(&one.kernel).is_none_or(|kernel| kernel.has_outlived(one))).collect()
+    }
+}
+
+impl Kernel {
+    /// Whether a process belongs to an earlier process of this kernel. What is younger than the one that is known may
+    /// belong to one that we have yet to hear of.
+    fn has_outlived(&self, one: &Belonging) -> bool {
+        self.process().is_some_and(|known| {
+            one.leader != known.identity.pid && one.process.start_time < known.identity.start_time
+        })
+    }
+}

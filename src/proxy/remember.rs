@@ -1,0 +1,99 @@
+//! Writing down what the next `serve` must know, whenever it changes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tracing::error;
+
+use super::{Proxy, kernel::Kernel};
+use crate::{
+    id::{ClientId, KernelId},
+    jupyter::connection_file::ConnectionFile,
+    route::{RememberedClient, RememberedKernel},
+    runtimes::write_connection_file,
+    state::{BindingRecord, KernelRecord, Registry, door_file},
+};
+
+impl Proxy {
+    /// Writes the registry at each change, until the task is dropped. Changes that come while it is being written are
+    /// written together.
+    pub async fn keep_registry(self: Arc<Self>, path: PathBuf) {
+        loop {
+            self.registry_changed.notified().await;
+            let (proxy, path) = (self.clone(), path.clone());
+            let written = tokio::task::spawn_blocking(move || proxy.write_registry(&path)).await;
+            if let Err(error) = written {
+                error!(%error, "the registry could not be written");
+            }
+        }
+    }
+
+    /// Writes the registry as things are now.
+    pub fn write_registry(&self, path: &Path) {
+        // Whoever writes last has looked last.
+        let mut doors = self.registry_turn.lock();
+        self.write_doors(path, &mut doors);
+        if let Err(error) = self.registry().save(path) {
+            error!(%error, "what the fleet knows is not on disk: a serve after this one will not find its kernels");
+        }
+    }
+
+    /// Doors have keys, which have no place in a file that is there to be shown.
+    fn write_doors(&self, registry: &Path, on_disk: &mut BTreeSet<KernelId>) {
+        let open: BTreeMap<KernelId, ConnectionFile> = self.doors().into_iter().collect();
+        for (kernel, file) in open.iter().filter(|(kernel, _)| !on_disk.contains(*kernel)) {
+            if let Err(error) = write_connection_file(&door_file(registry, kernel), file) {
+                error!(%error, "the clients of a kernel's door will have to connect anew after a restart");
+            }
+        }
+        for closed in on_disk.iter().filter(|kernel| !open.contains_key(*kernel)) {
+            // It may never have been written.
+            let _ = std::fs::remove_file(door_file(registry, closed));
+        }
+        *on_disk = open.into_keys().collect();
+    }
+
+    fn registry(&self) -> Registry {
+        let (kernels, clients) = {
+            let table = self.table.lock();
+            (table.remembered_kernels(), table.remembered_clients())
+        };
+        let kernels = kernels.into_iter().filter_map(|(_, remembered)| {
+            let kernel = self.kernel(&remembered.id)?;
+            let of = |client: &&RememberedClient| client.kernel == remembered.id;
+            let sessions = clients.iter().filter(of).map(|client| client.client.session.to_string());
+            let sessions = sessions.collect();
+            Some(kernel.record(remembered, sessions))
+        });
+        let kernels = kernels.collect();
+        let bindings = clients
+            .into_iter()
+            .map(|remembered| BindingRecord { identity: self.identity_of(&remembered.client), remembered });
+        Registry::new(kernels, bindings.collect())
+    }
+
+    /// The routing id of a client that is here, in hexadecimal digits.
+    fn identity_of(&self, client: &ClientId) -> Option<String> {
+        let gate = self.gates.get(client)?;
+        (!gate.identity().is_empty()).then(|| hex::encode(gate.identity()))
+    }
+}
+
+impl Kernel {
+    fn record(&self, remembered: RememberedKernel, clients: Vec<String>) -> KernelRecord {
+        let known = self.known();
+        KernelRecord {
+            remembered,
+            process: self.process(),
+            port: known.as_ref().and_then(|known| known.port),
+            status: self.status().to_owned(),
+            clients,
+            kernel_info: known.as_ref().and_then(|known| serde_json::from_slice(&known.info).ok()),
+            identity: known.map(|known| String::from_utf8_lossy(&known.identity).into_owned()),
+            config: self.runtime.clone(),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Taking up what an earlier `serve` left: its kernels, its clients, and the requests that it had not answered.
+
+use std::{collections::HashSet, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use tracing::{Instrument, info, info_span, warn};
+
+use super::{
+    Proxy,
+    connection::ReturnAddress,
+    kernel::Kernel,
+    returning::{Due, connection_before},
+};
+use crate::{
+    fleet::{Acquaintance, Earlier, LaunchOrder, supervise},
+    id::KernelId,
+    jupyter::{connection_file::ConnectionFile, message::Envelope, reply::Failure},
+    route::Outstanding,
+    state::{Asked, BindingRecord, Entry, KernelRecord, Registry},
+};
+
+/// What an earlier `serve` left.
+#[derive(Debug)]
+pub struct Past {
+    /// Its kernels and clients.
+    pub registry: Registry,
+    /// Its kernels' doors.
+    pub doors: Vec<(KernelId, ConnectionFile)>,
+    /// Requests that it has not answered.
+    pub owed: Vec<(Entry, Asked)>,
+}
+
+impl Proxy {
+    /// Takes up what an earlier `serve` left. Before the first connection is accepted.
+    pub async fn resume(self: &Arc<Self>, past: Past) {
+        let Past { registry, doors, owed } = past;
+        let bound: HashSet<_> = registry.bindings.iter().map(|binding| &binding.remembered.client).collect();
+        let owing: HashSet<&KernelId> = registry
+            .bindings
+            .iter()
+            .filter(|binding| owed.iter().any(|(_, asked)| asked.client == binding.remembered.client))
+            .map(|binding| &binding.remembered.kernel)
+            .collect();
+        info!(
+            kernels = registry.kernels.len(),
+            clients = bound.len(),
+            requests = owed.len(),
+            "taking up what the last serve left"
+        );
+        for record in &registry.kernels {
+            self.take_over(record, owing.contains(&record.remembered.id));
+        }
+        for (kernel, file) in doors {
+            self.registry_turn.lock().insert(kernel.clone());
+            if let Err(error) = self.reopen_door(&kernel, file).await {
+                warn!(%kernel, %error, "a kernel's door cannot be opened again: its clients have to connect anew");
+            }
+        }
+        for BindingRecord { remembered, identity } in &registry.bindings {
+            self.with_table(|table, now| table.recall_client(remembered, now));
+            let identity = identity.as_deref().and_then(|text| hex::decode(text).ok());
+            if let (Some(identity), Some(origin)) = (identity, remembered.origins.first()) {
+                self.returning.expect(identity.into(), remembered.client.clone(), *origin);
+            }
+        }
+        for (entry, asked) in owed {
+            self.recall_request(entry, asked);
+        }
+        self.registry_changed.notify_one();
+    }
+
+    fn take_over(self: &Arc<Self>, record: &KernelRecord, owes: bool) {
+        let KernelRecord { remembered, process, identity, kernel_info, config, .. } = record;
+        let Some(process) = process.clone() else { return };
+        let of_config = self.runtimes.iter().position(|runtime| runtime.name == config.name);
+        let Some(runtime_index) = of_config else {
+            return warn!(kernel = %remembered.id, runtime = %config.name, "no such runtime any more");
+        };
+        let Some(runtime) = self.runtimes.get(runtime_index).cloned() else { return };
+        let known = identity.clone().zip(kernel_info.clone()).map(|(identity, info)| Acquaintance {
+            info: info.to_string().into(),
+            identity: identity.into(),
+            owes,
+        });
+        let order = LaunchOrder {
+            kernel: remembered.id.clone(),
+            runtime: runtime.clone(),
+            memory_limit: remembered.memory_limit,
+        };
+        let earlier = Some(Earlier { record: process, known });
+        let (handle, events) = supervise(self.provisioner.clone(), order, earlier, self.limits.clone());
+        let kernel = Arc::new(Kernel::new(
+            remembered.id.clone(),
+            runtime_index,
+            runtime,
+            remembered.memory_limit,
+            handle,
+        ));
+        self.with_table(|table, _| {
+            self.kernels.insert(remembered.id.clone(), kernel.clone());
+            table.recall_kernel(remembered, runtime_index)
+        });
+        let span = info_span!(parent: None, "kernel", id = %remembered.id, runtime = %kernel.runtime.name);
+        tokio::spawn(self.clone().follow(kernel, events).instrument(span));
+    }
+
+    /// A request that was not answered: its kernel may still answer it; what reached none is failed.
+    fn recall_request(&self, entry: Entry, asked: Asked) {
+        let Asked { client, channel, origin, msg_type, msg_id, identity, envelope, header } = asked;
+        let identity = Bytes::from(hex::decode(identity).unwrap_or_default());
+        if identity.is_empty() {
+            warn!(session = %client.session, "a client without a routing id cannot be told what became of its request");
+            return self.journal.answered(entry);
+        }
+        self.returning.expect(identity.clone(), client.clone(), origin);
+        let Some(profile) = self.profile(client.profile) else { return self.journal.answered(entry) };
+        let frames = envelope.iter().filter_map(|frame| hex::decode(frame).ok()).map(Bytes::from);
+        let address = ReturnAddress {
+            connection: connection_before(channel, profile, origin, identity),
+            envelope: Envelope::new(frames),
+            header: header.into(),
+            entry,
+        };
+        let tracked = self.with_table(|table, _| {
+            let kernel = table.kernel_of(&client).cloned()?;
+            let request = Outstanding {
+                client: client.clone(),
+                msg_type: msg_type.clone(),
+                channel,
+                address: address.clone(),
+                awaits_input: false,
+            };
+            table.track(&kernel, &msg_id, request).then_some(())
+        });
+        if tracked.is_none() {
+            let due =
+                || Due::Failure(msg_type.clone(), lost("it may not have reached its kernel; run it again"));
+            self.is_owed(&client, &address, due);
+        }
+    }
+
+    /// A kernel that was taken over has come to what we asked it ourselves: whatever it has not answered of what was
+    /// asked before will not be answered to us.
+    pub(super) fn past_is_over(&self, kernel: &Kernel) {
+        let lost_requests =
+            self.with_table(|table, _| table.take_outstanding(&kernel.id, ReturnAddress::is_from_before));
+        let failure = lost(&format!(
+            "{} lives and may have done what was asked, but its reply was lost; its variables are intact",
+            kernel.name()
+        ));
+        for request in lost_requests {
+            self.fail(&request.client, &request.msg_type, &request.address, &failure);
+        }
+    }
+
+    /// Gives up clients that have not come back.
+    pub(super) fn forget_late(&self) {
+        self.returning.forget_late(Instant::now());
+    }
+}
+
+fn lost(what: &str) -> Failure {
+    Failure::new("FleetRestarted", format!("the fleet was restarted while this request was waiting: {what}"))
+}

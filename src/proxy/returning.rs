@@ -1,0 +1,151 @@
+//! Clients of an earlier `serve`, and what they are still owed.
+//!
+//! A client that waits for a reply says nothing: its sockets connect again by themselves, and it would wait for ever.
+//! It is known again by its routing id and owner, and paid what it is owed as soon as it is there and listens.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use tokio::time::sleep;
+use tracing::debug;
+
+use super::{
+    Proxy,
+    connection::{Connection, ReturnAddress},
+    kernel::same_peer,
+    profile::Profile,
+};
+use crate::{
+    id::{ClientId, ConnectionId, Origin},
+    jupyter::{message::Body, reply::Failure},
+    net::Flushes,
+};
+
+/// How long a client is expected back. Sockets try again within a second; a laptop may sleep a little longer.
+const EXPECTED_FOR: Duration = Duration::from_secs(600);
+
+/// Who is expected back, and what is owed.
+#[derive(Debug)]
+pub(super) struct Returning {
+    since: Instant,
+    expected: DashMap<Bytes, Expected>,
+    debts: Mutex<HashMap<ClientId, Vec<Debt>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Expected {
+    client: ClientId,
+    origin: Origin,
+}
+
+/// What a client is owed, and where it asked for it.
+#[derive(Debug)]
+pub(super) struct Debt {
+    address: ReturnAddress,
+    due: Due,
+}
+
+/// What is due.
+#[derive(Debug)]
+pub(super) enum Due {
+    /// A kernel's reply, which came before the client.
+    Reply(Body),
+    /// An error, on iopub too.
+    Failure(String, Failure),
+}
+
+impl Returning {
+    pub(super) fn new(since: Instant) -> Self {
+        Self { since, expected: DashMap::new(), debts: Mutex::default() }
+    }
+
+    /// A client is expected to come back with this routing id.
+    pub(super) fn expect(&self, identity: Bytes, client: ClientId, origin: Origin) {
+        if !identity.is_empty() {
+            self.expected.insert(identity, Expected { client, origin });
+        }
+    }
+
+    /// The client that has come back on this connection.
+    pub(super) fn recognise(&self, connection: &Connection) -> Option<ClientId> {
+        let expected = self.expected.get(&connection.identity)?;
+        let same =
+            same_peer((&expected.origin, &connection.identity), (&connection.origin, &connection.identity));
+        (same && expected.client.profile == connection.profile.id).then(|| expected.client.clone())
+    }
+
+    fn owe(&self, client: &ClientId, debt: Debt) {
+        debug!(session = %client.session, "an answer waits for its client to come back");
+        self.debts.lock().entry(client.clone()).or_default().push(debt);
+    }
+
+    fn take(&self, client: &ClientId) -> Vec<Debt> {
+        self.debts.lock().remove(client).unwrap_or_default()
+    }
+
+    /// Gives up those who have not come back.
+    pub(super) fn forget_late(&self, now: Instant) {
+        if now.duration_since(self.since) > EXPECTED_FOR {
+            self.expected.clear();
+            self.debts.lock().clear();
+        }
+    }
+}
+
+impl ReturnAddress {
+    /// The address of a request that an earlier `serve` received.
+    pub(super) fn is_from_before(&self) -> bool {
+        self.connection.id == ConnectionId::BEFORE
+    }
+}
+
+impl Proxy {
+    /// Whether the client has to come back before it can be told anything; what is due is then remembered.
+    pub(super) fn is_owed(
+        &self,
+        client: &ClientId,
+        address: &ReturnAddress,
+        due: impl FnOnce() -> Due,
+    ) -> bool {
+        let away = address.is_from_before() && self.successor(&address.connection).is_none();
+        if away {
+            self.returning.owe(client, Debt { address: address.clone(), due: due() });
+        }
+        away
+    }
+
+    /// Pays a client that has come back, once its iopub connection must be there too.
+    pub(super) async fn pay(self: Arc<Self>, client: ClientId) {
+        tokio::select! {
+            () = self.all_listen(&client) => {}
+            () = sleep(self.limits.barrier()) => {}
+        }
+        let mut flushes = Flushes::default();
+        for Debt { address, due } in self.returning.take(&client) {
+            match due {
+                Due::Reply(body) => self.send(&client, &address, body, &mut flushes),
+                Due::Failure(msg_type, failure) => self.fail(&client, &msg_type, &address, &failure),
+            }
+        }
+        flushes.flush();
+        self.journal.write();
+    }
+}
+
+/// A stand-in for a connection to an earlier `serve`: nothing can be sent on it, but the one that has taken its place
+/// is found by it.
+pub(super) fn connection_before(
+    channel: crate::channel::Channel,
+    profile: Arc<Profile>,
+    origin: Origin,
+    identity: Bytes,
+) -> Arc<Connection> {
+    let outbox = crate::net::SignedOutbox::closed();
+    Arc::new(Connection { id: ConnectionId::BEFORE, channel, origin, identity, profile, outbox })
+}

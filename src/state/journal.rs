@@ -1,0 +1,277 @@
+//! The journal of requests that wait for replies: a line when one comes, a line when it is answered.
+//!
+//! It outlives this process, not the machine: nothing here is synced, for kernels do not outlive the machine either.
+//! Lines gather in memory and are written once per batch of messages, before the requests go out and after the replies
+//! did.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use crate::{
+    channel::Channel,
+    id::{ClientId, Origin},
+};
+
+/// Length from which an idle journal is emptied.
+const EMPTY_FROM: u64 = 1 << 20;
+
+/// Length from which a journal that is never idle is written anew, with what is still open.
+const REWRITE_FROM: u64 = 64 << 20;
+
+/// One request's number in the journal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Entry(u64);
+
+impl Entry {
+    /// What is in no journal: a message that is owed no reply.
+    pub const NONE: Self = Self(0);
+}
+
+/// A request, with all that it takes to answer it after a restart.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Asked {
+    /// Who asked.
+    #[serde(flatten)]
+    pub client: ClientId,
+    /// On which channel.
+    pub channel: Channel,
+    /// Where from.
+    pub origin: Origin,
+    /// What was asked.
+    pub msg_type: String,
+    /// Its number.
+    pub msg_id: String,
+    /// The routing id of the connection that it came on, in hexadecimal digits.
+    pub identity: String,
+    /// The frames before the delimiter, in hexadecimal digits.
+    pub envelope: Vec<String>,
+    /// The header, JSON.
+    pub header: String,
+}
+
+/// A line of the file.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Line<A> {
+    Asked(Entry, A),
+    Answered(Entry),
+}
+
+/// The journal of this `serve`.
+#[derive(Debug)]
+pub struct Journal(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    file: File,
+    lines: Vec<u8>,
+    length: u64,
+    open: u64,
+    last: u64,
+}
+
+impl Journal {
+    /// Opens the journal, and gives back what the last `serve` owed when it ended. Those requests stay in the journal
+    /// until they are [answered](Self::answered).
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn open(path: &Path) -> io::Result<(Self, Vec<(Entry, Asked)>)> {
+        let owed = read(path)?;
+        let file = rewrite(path, &owed)?;
+        let last = owed.keys().next_back().map_or(0, |entry| entry.0);
+        let inner = Inner {
+            path: path.to_owned(),
+            length: file.metadata()?.len(),
+            file,
+            lines: Vec::new(),
+            open: owed.len() as u64,
+            last,
+        };
+        Ok((Self(Mutex::new(inner)), owed.into_iter().collect()))
+    }
+
+    /// Notes a request. To be [written](Self::write) before the request goes anywhere.
+    pub fn asked(&self, asked: &Asked) -> Entry {
+        let mut inner = self.0.lock();
+        inner.last += 1;
+        inner.open += 1;
+        let entry = Entry(inner.last);
+        inner.append(&Line::Asked(entry, asked));
+        entry
+    }
+
+    /// Notes that a request has its reply. To be [written](Self::write) after the reply was.
+    pub fn answered(&self, entry: Entry) {
+        if entry == Entry::NONE {
+            return;
+        }
+        let mut inner = self.0.lock();
+        inner.open = inner.open.saturating_sub(1);
+        inner.append(&Line::<()>::Answered(entry));
+    }
+
+    /// Writes what has been noted.
+    pub fn write(&self) {
+        let mut inner = self.0.lock();
+        if inner.lines.is_empty() {
+            return;
+        }
+        if let Err(error) = inner.write() {
+            inner.lines.clear();
+            warn!(path = %inner.path.display(), %error, "cannot note requests: after a crash, some may stay unanswered");
+        }
+    }
+}
+
+impl Inner {
+    fn append<A: Serialize>(&mut self, line: &Line<A>) {
+        if serde_json::to_writer(&mut self.lines, line).is_ok() {
+            self.lines.push(b'\n');
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.file.write_all(&self.lines)?;
+        self.length += self.lines.len() as u64;
+        self.lines.clear();
+        if self.open == 0 && self.length >= EMPTY_FROM {
+            self.file.set_len(0)?;
+            self.length = 0;
+        } else if self.length >= REWRITE_FROM {
+            self.file = rewrite(&self.path, &read(&self.path)?)?;
+            self.length = self.file.metadata()?.len();
+        }
+        Ok(())
+    }
+}
+
+/// What is open in a journal. A line that cannot be read is the last, cut short as its writer ended.
+fn read(path: &Path) -> io::Result<BTreeMap<Entry, Asked>> {
+    let text = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        read => read?,
+    };
+    let mut open = BTreeMap::new();
+    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        match serde_json::from_slice(line) {
+            Ok(Line::Asked(entry, asked)) => {
+                open.insert(entry, asked);
+            }
+            Ok(Line::Answered(entry)) => {
+                open.remove(&entry);
+            }
+            Err(error) => warn!(path = %path.display(), %error, "a line of the journal is skipped"),
+        }
+    }
+    Ok(open)
+}
+
+/// Puts a journal with these requests in place of the one that is there.
+fn rewrite(path: &Path, open: &BTreeMap<Entry, Asked>) -> io::Result<File> {
+    let mut text = Vec::new();
+    for (entry, asked) in open {
+        serde_json::to_writer(&mut text, &Line::Asked(*entry, asked))?;
+        text.push(b'\n');
+    }
+    let fresh = path.with_extension("new");
+    let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
+    file.write_all(&text)?;
+    fs::rename(&fresh, path)?;
+    OpenOptions::new().append(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::id::{ProfileId, SessionId};
+
+    fn asked(msg_id: &str) -> Asked {
+        Asked {
+            client: ClientId { profile: ProfileId::DEFAULT, session: SessionId::from("s") },
+            channel: Channel::Shell,
+            origin: Origin::Process { uid: 1, pid: 2 },
+            msg_type: "execute_request".to_owned(),
+            msg_id: msg_id.to_owned(),
+            identity: "ff00".to_owned(),
+            envelope: vec!["aa".to_owned()],
+            header: "{\n\"msg_id\": \"é\"}".to_owned(),
+        }
+    }
+
+    fn owed(path: &Path) -> Vec<String> {
+        Journal::open(path).unwrap().1.into_iter().map(|(_, asked)| asked.msg_id).collect()
+    }
+
+    #[test]
+    fn what_was_not_answered_is_owed_until_it_is() {
+        let home = tempfile::TempDir::new().unwrap();
+        let path = home.path().join("requests.log");
+        let (journal, nothing) = Journal::open(&path).unwrap();
+        assert!(nothing.is_empty());
+        let entries = ["a", "b", "c"].map(|msg_id| journal.asked(&asked(msg_id)));
+        journal.answered(entries[1]);
+        journal.answered(Entry::NONE);
+        journal.write();
+        let (journal, owed_now) = Journal::open(&path).unwrap();
+        assert_eq!(owed_now, [(entries[0], asked("a")), (entries[2], asked("c"))]);
+        assert!(!entries.contains(&journal.asked(&asked("d"))), "numbers are not used again");
+        journal.answered(entries[0]);
+        journal.write();
+        assert_eq!(owed(&path), ["c", "d"]);
+    }
+
+    #[test]
+    fn an_idle_journal_does_not_grow_without_end() {
+        let home = tempfile::TempDir::new().unwrap();
+        let path = home.path().join("requests.log");
+        let (journal, _) = Journal::open(&path).unwrap();
+        for _ in 0..10_000 {
+            let entry = journal.asked(&asked("a"));
+            journal.write();
+            journal.answered(entry);
+            journal.write();
+        }
+        assert!(fs::metadata(&path).unwrap().len() < EMPTY_FROM);
+        assert!(owed(&path).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_journal_cut_anywhere_owes_what_its_whole_lines_say(cut in 0..2_000_usize) {
+            let home = tempfile::TempDir::new().unwrap();
+            let path = home.path().join("requests.log");
+            let (journal, _) = Journal::open(&path).unwrap();
+            for number in 0..4 {
+                let entry = journal.asked(&asked(&number.to_string()));
+                if number % 2 == 0 {
+                    journal.answered(entry);
+                }
+            }
+            journal.write();
+            let mut bytes = fs::read(&path).unwrap();
+            bytes.truncate(cut);
+            fs::write(&path, &bytes).unwrap();
+            let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+            let whole = ["0", "", "1", "2", "", "3"];
+            let asked: Vec<&str> = whole.iter().take(lines).filter(|text| !text.is_empty()).copied().collect();
+            let found = owed(&path);
+            prop_assert!(found.iter().all(|id| asked.contains(&id.as_str()) || asked.len() < 4));
+            for id in asked.iter().filter(|id| ["1", "3"].contains(*id)) {
+                prop_assert!(found.iter().any(|owed| owed == id), "{id} is owed: {found:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What one `serve` leaves on disk for the next, and for people: the fleet's own directory, `.fleet`.
+//!
+//! `registry.json` says which kernels there are and whose they are, whole at each change; `requests.log` which requests
+//! wait for replies, a line at each; `published.json` which ports and key clients know. What follows from them is
+//! decided in the walk, not here.
+
+mod directory;
+mod journal;
+mod registry;
+
+pub use directory::{StateDirectory, StateError, door_file};
+pub use journal::{Asked, Entry, Journal};
+pub use registry::{BindingRecord, KernelRecord, Registry};

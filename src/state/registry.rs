@@ -1,0 +1,222 @@
+//! The registry: which kernels there are and which clients they have, for people, for `jq`, and for the next `serve`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tracing::{error, warn};
+
+use crate::{
+    fleet::{ProcessIdentity, ProcessRecord, seconds_since_epoch},
+    id::KernelId,
+    route::{RememberedClient, RememberedKernel},
+    runtimes::{FileError, Runtime, write_private},
+};
+
+/// The form of the file. A `serve` that finds another one sets the file aside.
+const VERSION: u32 = 1;
+
+/// What is written in `registry.json`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Registry {
+    version: u32,
+    /// The `serve` that wrote it.
+    pub serve: Option<ProcessIdentity>,
+    /// The kernels, oldest first.
+    pub kernels: Vec<KernelRecord>,
+    /// Which client has which kernel.
+    pub bindings: Vec<BindingRecord>,
+}
+
+/// One kernel.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct KernelRecord {
+    /// What routing knows of it.
+    #[serde(flatten)]
+    pub remembered: RememberedKernel,
+    /// Its process, as soon as one has been started.
+    #[serde(flatten)]
+    pub process: Option<ProcessRecord>,
+    /// The first of its ports, shell's; none where it listens on Unix sockets, or has not said yet.
+    pub port: Option<u16>,
+    /// `starting`, `up`, `unresponsive`.
+    pub status: String,
+    /// The sessions of its clients.
+    pub clients: Vec<String>,
+    /// The routing id under which the kernel knows the `serve` that wrote this, on shell, control and stdin.
+    pub identity: Option<String>,
+    /// The content of its `kernel_info_reply`.
+    pub kernel_info: Option<Value>,
+    /// How it was launched, without the variables of its environment.
+    pub config: Arc<Runtime>,
+}
+
+/// One client and its kernel.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct BindingRecord {
+    /// Who has which kernel.
+    #[serde(flatten)]
+    pub remembered: RememberedClient,
+    /// The routing id of its sockets, in hexadecimal digits, by which it is known again before it speaks.
+    pub identity: Option<String>,
+}
+
+impl KernelRecord {
+    /// A kernel that lives, and of which nothing else is known.
+    pub fn found(remembered: RememberedKernel, process: ProcessRecord, config: Arc<Runtime>) -> Self {
+        Self {
+            remembered,
+            process: Some(process),
+            port: None,
+            status: "starting".to_owned(),
+            clients: Vec::new(),
+            identity: None,
+            kernel_info: None,
+            config,
+        }
+    }
+}
+
+impl Registry {
+    /// The registry of this process.
+    pub fn new(kernels: Vec<KernelRecord>, bindings: Vec<BindingRecord>) -> Self {
+        let pid = i32::try_from(std::process::id()).unwrap_or_default();
+        Self { version: VERSION, serve: ProcessIdentity::of(pid).ok(), kernels, bindings }
+    }
+
+    /// Reads the file of the last `serve`. One that cannot be read is set aside, and said to be: what lives is found
+    /// without it, but whose it was is lost.
+    pub fn load(path: &Path) -> Option<Self> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                set_aside(path, &error);
+                return None;
+            }
+        };
+        let read = serde_json::from_slice::<Self>(&text).map_err(|error| error.to_string());
+        let read = read.and_then(|registry| match registry.version {
+            VERSION => Ok(registry),
+            other => Err(format!("it has version {other}, and this program knows {VERSION}")),
+        });
+        read.inspect_err(|reason| set_aside(path, reason)).ok()
+    }
+
+    /// Whether this is the process of a kernel, as far as the registry knows.
+    pub fn knows(&self, kernel: &KernelId, pid: i32) -> bool {
+        let of = |record: &&KernelRecord| record.remembered.id == *kernel;
+        let process = self.kernels.iter().find(of).and_then(|record| record.process.as_ref());
+        process.is_some_and(|process| process.identity.pid == pid)
+    }
+
+    /// Writes the file, whole and synced.
+    ///
+    /// # Errors
+    /// It cannot be written; what was there before is still there.
+    pub fn save(&self, path: &Path) -> Result<(), FileError> {
+        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        text.push(b'\n');
+        write_private(path, &text)
+    }
+}
+
+/// Keeps an unusable file for whoever wants to know what happened to it.
+fn set_aside(path: &Path, reason: &dyn std::fmt::Display) {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".unreadable-{}", seconds_since_epoch()));
+    let aside = PathBuf::from(name);
+    match fs::rename(path, &aside) {
+        Ok(()) => warn!(
+            "the registry {} cannot be used ({reason}); it is kept as {}. Kernels that live are found without it, but \
+             clients lose the kernels that they had: see `jupyter-fleet list` and `jupyter-fleet connect`",
+            path.display(),
+            aside.display(),
+        ),
+        Err(problem) => {
+            error!("the registry {} cannot be used ({reason}) nor moved: {problem}", path.display())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::id::{ClientId, Origin, ProfileId, SessionId};
+
+    fn registry() -> Registry {
+        let id = KernelId::from("1a2b3c4d");
+        let kernel = KernelRecord {
+            remembered: RememberedKernel {
+                id: id.clone(),
+                group: Some("team".to_owned()),
+                isolated: false,
+                pristine: false,
+                memory_limit: "512M".parse().ok(),
+            },
+            process: None,
+            port: Some(41_001),
+            status: "up".to_owned(),
+            clients: vec!["s".to_owned()],
+            identity: None,
+            kernel_info: Some(serde_json::json!({ "status": "ok" })),
+            config: Arc::new(Runtime::builtin_lua()),
+        };
+        let client = ClientId { profile: ProfileId::DEFAULT, session: SessionId::from("s") };
+        let origins = vec![Origin::Process { uid: 1, pid: 2 }];
+        let binding = BindingRecord {
+            remembered: RememberedClient { client, kernel: id, origins },
+            identity: Some("00ff".to_owned()),
+        };
+        Registry::new(vec![kernel], vec![binding])
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let home = tempfile::TempDir::new().unwrap();
+        let path = home.path().join("registry.json");
+        assert_eq!(Registry::load(&path), None);
+        registry().save(&path).unwrap();
+        assert_eq!(Registry::load(&path), Some(registry()));
+        let json: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(json["kernels"][0]["id"], "1a2b3c4d");
+        assert_eq!(json["kernels"][0]["config"]["language"], "lua");
+        assert_eq!(json["bindings"][0]["session"], "s");
+    }
+
+    #[test]
+    fn the_variables_of_a_runtime_are_not_written() {
+        let mut runtime = Runtime::builtin_lua();
+        runtime.launch = crate::runtimes::Launch::Argv {
+            argv: vec!["k".to_owned()],
+            env: [("OPENAI_API_KEY".to_owned(), "hush".to_owned())].into(),
+            cwd: None,
+        };
+        let mut registry = registry();
+        registry.kernels[0].config = Arc::new(runtime);
+        assert!(!serde_json::to_string(&registry).unwrap().contains("hush"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_cut_short_or_altered_is_set_aside_and_kept(cut in 0..900_usize, byte in any::<u8>()) {
+            let home = tempfile::TempDir::new().unwrap();
+            let path = home.path().join("registry.json");
+            registry().save(&path).unwrap();
+            let mut bytes = fs::read(&path).unwrap();
+            bytes.truncate(cut.min(bytes.len() - 3));
+            bytes.push(byte);
+            fs::write(&path, &bytes).unwrap();
+            prop_assert_eq!(Registry::load(&path), None);
+            let kept: Vec<_> = fs::read_dir(home.path()).unwrap().collect();
+            prop_assert_eq!(kept.len(), 1, "the old file, under another name");
+            prop_assert_eq!(fs::read(kept[0].as_ref().unwrap().path()).unwrap(), bytes);
+        }
+    }
+}
