@@ -72,7 +72,14 @@ class Accounts:
             lines.append(TABLE.format(
                 request.client, request.msg_id, f"{request.asked:.3f}", f"in {before:.3f}", f"{since:.3f}", answers or "NONE"
             ))
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.deaths_around(requests)])
+
+    def deaths_around(self, requests):
+        """Who was killed while the requests waited, or shortly before: one line each."""
+        first = min((request.asked for request in requests), default=0) - 2
+        last = max((request.asked for request in requests), default=0) + 2
+        kills = [(at - self.began, what, pid) for what, pid, at in self.killer.killed]
+        return [f"killed at {at:.3f}: {what} {pid}" for at, what, pid in kills if first <= at <= last]
 
     def forgotten(self):
         """Where a living kernel's counters do not follow from what it was asked: one line each."""
