@@ -39,6 +39,9 @@ def run(fleet, scale):
     began = time.monotonic()
     crowds = [Crowd(fleet, chance.random(), clients) for clients in shares(scale)]
     try:
+        for crowd in crowds:
+            # The published file is not there while serve is not.
+            assert crowd.line(ANSWER_SECONDS) == b"connected\n"
         killer.run(scale.seconds)
         for crowd in crowds:
             crowd.stop()
@@ -79,11 +82,14 @@ class Crowd:
 
     def accounts(self):
         # A request that waits for its answer, and the last one of all.
-        readable, _, _ = select.select([self.process.stdout], [], [], 2 * ANSWER_SECONDS + 10)
-        assert readable, "a process of clients said nothing of its accounts"
+        return json.loads(self.line(2 * ANSWER_SECONDS + 10))
+
+    def line(self, seconds):
+        readable, _, _ = select.select([self.process.stdout], [], [], seconds)
+        assert readable, f"a process of clients said nothing for {seconds} s"
         line = self.process.stdout.readline()
-        assert line, "a process of clients ended without its accounts"
-        return json.loads(line)
+        assert line, "a process of clients ended too early"
+        return line
 
     def close(self):
         if self.process.poll() is None:

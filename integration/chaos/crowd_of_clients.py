@@ -1,7 +1,7 @@
 """Clients in one process that ask without a pause, and keep account of every answer to every request.
 
 usage: crowd_of_clients.py, with a line of JSON on stdin: {"file", "seed", "clients": [{"name", "language", "needs"}]}.
-Each later line lets them stop, each with a last request; then their accounts come as one line.
+It says `connected`; the next line lets them stop, each with a last request; then their accounts come as one line.
 """
 
 import asyncio
@@ -113,6 +113,7 @@ async def main():
     task = json.loads(await lines.readline())
     chance = random.Random(task["seed"])
     askers = [Asker(task["file"], chance=random.Random(chance.random()), **each) for each in task["clients"]]
+    print("connected", flush=True)
     readers = [asyncio.create_task(each) for asker in askers for each in (asker.read_replies(), asker.drop_iopub())]
     stop = asyncio.Event()
     asking = asyncio.gather(*(asker.ask_until(stop) for asker in askers))
