@@ -10,6 +10,7 @@ from harness.clients import READY_SECONDS, new_client
 from harness.direct import DirectKernels
 from harness.fleet import Fleet
 from harness.remote_client import RemoteClient
+from harness.trio import Trio
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -155,3 +156,17 @@ def connect_process(fleet):
     yield open_client
     for client in remote_clients:
         client.close()
+
+
+@pytest.fixture
+def trio(own_fleet, group):
+    """Makes three clients of one kernel of the test's own fleet; `needs` as of `connect`."""
+    trios = []
+
+    def make(**needs):
+        trios.append(Trio(own_fleet, group=group, **needs))
+        return trios[-1]
+
+    yield make
+    for each in trios:
+        each.close()

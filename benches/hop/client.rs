@@ -113,7 +113,8 @@ impl Client {
                 ("execute_request", content.as_bytes())
             }
         };
-        let message = Outgoing { envelope: &[], msg_type, parent: b"{}", content, buffer: None };
+        let message =
+            Outgoing { envelope: &[], msg_type, parent: b"{}", metadata: b"{}", content, buffer: None };
         self.speaker.say(&self.shell, message)
     }
 

@@ -106,7 +106,8 @@ impl Kernel {
             _ => ("error_reply", br#"{"status":"error","ename":"Unknown","evalue":"","traceback":[]}"#),
         };
         let envelope: Vec<&[u8]> = request.envelope().collect();
-        let reply = Outgoing { envelope: &envelope, msg_type: reply, parent, content, buffer: None };
+        let reply =
+            Outgoing { envelope: &envelope, msg_type: reply, parent, metadata: b"{}", content, buffer: None };
         self.speaker.say(socket, reply)?;
         self.publish("status", parent, IDLE, None)?;
         Ok(msg_type != "shutdown_request")
@@ -133,7 +134,8 @@ impl Kernel {
         content: &[u8],
         buffer: Option<&[u8]>,
     ) -> anyhow::Result<()> {
-        let message = Outgoing { envelope: &[b"kernel.synthetic"], msg_type, parent, content, buffer };
+        let message =
+            Outgoing { envelope: &[b"kernel.synthetic"], msg_type, parent, metadata: b"{}", content, buffer };
         self.speaker.say(&self.iopub, message)
     }
 }

@@ -56,11 +56,16 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Its process id; of what it has become, where it has executed another program.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_pid()
+    }
+
     /// CPU time that all its threads have used, in seconds. Finer than the clock ticks of `/proc/PID/stat`: the first
     /// field of `schedstat` is in nanoseconds.
     pub fn cpu_seconds(&self) -> anyhow::Result<f64> {
         let mut nanoseconds = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.pid.as_raw_pid()))? {
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid()))? {
             // A thread may end between two lines; it had nothing to do.
             let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
             nanoseconds += text.split(' ').next().unwrap_or_default().parse::<u64>()?;

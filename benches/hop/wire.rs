@@ -25,6 +25,8 @@ pub struct Outgoing<'a> {
     /// The parent header, JSON.
     pub parent: &'a [u8],
     /// JSON.
+    pub metadata: &'a [u8],
+    /// JSON.
     pub content: &'a [u8],
     pub buffer: Option<&'a [u8]>,
 }
@@ -32,7 +34,7 @@ pub struct Outgoing<'a> {
 /// Who makes and signs messages.
 pub struct Speaker {
     mac: Hmac<Sha256>,
-    session: &'static str,
+    session: String,
     said: u64,
     header: Vec<u8>,
 }
@@ -46,9 +48,14 @@ pub struct Incoming {
 
 impl Speaker {
     /// A speaker with the key of a connection file.
-    pub fn new(file: &ConnectionFile, session: &'static str) -> anyhow::Result<Self> {
+    pub fn new(file: &ConnectionFile, session: impl Into<String>) -> anyhow::Result<Self> {
         let key = file.key.as_ref().context("a connection file without a key")?;
-        Ok(Self { mac: Hmac::new_from_slice(key.as_bytes())?, session, said: 0, header: Vec::new() })
+        Ok(Self {
+            mac: Hmac::new_from_slice(key.as_bytes())?,
+            session: session.into(),
+            said: 0,
+            header: Vec::new(),
+        })
     }
 
     /// Composes, signs and sends a message.
@@ -62,7 +69,7 @@ impl Speaker {
             said = self.said,
             msg_type = message.msg_type,
         )?;
-        let parts = [&self.header, message.parent, b"{}", message.content];
+        let parts = [&self.header, message.parent, message.metadata, message.content];
         let mut signature = [0; 64];
         hex::encode_to_slice(self.digest(parts).finalize().into_bytes(), &mut signature)?;
         for frame in message.envelope.iter().copied().chain([DELIMITER, &signature]) {

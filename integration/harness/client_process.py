@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from harness.clients import READY_SECONDS, execute, new_client  # noqa: E402
+from harness.clients import READY_SECONDS, execute, new_client, request  # noqa: E402
 
 
 class RecordingChannel:
@@ -49,6 +49,13 @@ class ClientProcess:
     def do_send_only(self, code):
         return {"msg_id": self.client.execute(code)}
 
+    def do_restart(self, username):
+        self.client.session.username = username
+        return request(self.client, "shutdown_request", {"restart": True}, channel="control")["content"]
+
+    def do_shut_down(self):
+        return request(self.client, "shutdown_request", {"restart": False}, channel="control")["content"]
+
     def do_everything_heard(self):
         """Every iopub message so far, as text: what a test searches for another client's traces."""
         while self.recorded.socket.poll(200):
@@ -62,8 +69,8 @@ class ClientProcess:
         os._exit(9)
 
 
-def main():
-    process = ClientProcess(**json.loads(sys.argv[1]))
+def answer_commands(process):
+    """Answers each line on stdin with what the method `do_...` of `process` returns, until stdin ends."""
     for line in sys.stdin:
         command = json.loads(line)
         try:
@@ -74,4 +81,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    answer_commands(ClientProcess(**json.loads(sys.argv[1])))

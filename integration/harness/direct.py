@@ -15,7 +15,7 @@ from harness.deadline import wait_until
 from harness.home import KERNELS, Home, kernelspecs
 
 START_SECONDS = 20
-PYTHONS = ("python3", "python-tcp", "python-ipc")
+PYTHONS = ("python3", "python-tcp", "python-ipc", "python-message")
 
 
 class DirectKernels:

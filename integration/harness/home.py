@@ -84,6 +84,12 @@ def kernelspecs():
             "language": "python",
             "metadata": {"debugger": True},
         },
+        "python-message": {
+            "argv": [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "display_name": "Python that is interrupted by a message",
+            "language": "python",
+            "interrupt_mode": "message",
+        },
         "bash": {
             "argv": [python, "-m", "bash_kernel", "-f", "{connection_file}"],
             "display_name": "Bash",

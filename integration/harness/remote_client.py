@@ -6,17 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).with_name("client_process.py")
 ANSWER_SECONDS = 60
 
 
 class RemoteClient:
     """A client process: each method sends a command and returns the answer."""
 
-    def __init__(self, connection_file, environment, needs=None, session=None):
-        arguments = {"connection_file": str(connection_file), "needs": needs, "session": session}
+    script = Path(__file__).with_name("client_process.py")
+
+    def __init__(self, connection_file, environment, needs=None, session=None, **more):
+        arguments = {"connection_file": str(connection_file), "needs": needs, "session": session, **more}
         self.process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), json.dumps(arguments)],
+            [sys.executable, str(self.script), json.dumps(arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

@@ -14,7 +14,7 @@ use crate::{
     jupyter::{
         connection_file::{Address, ConnectionFile, ConnectionFileError, Ports},
         endpoint::Endpoint,
-        header::{Header, Parent},
+        header::{Header, Parent, peek_execution_state},
         message::{Envelope, Unverified, Verified},
         reply::Voice,
         signature::{BadSignature, Signer},
@@ -28,8 +28,12 @@ use crate::{
 /// How often an announced connection file is looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// How long iopub may stay silent after a reply before the kernel is asked again: its subscription came too late.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// How long iopub may stay silent after a reply before the kernel is asked again, for the subscription came too late; at
+/// first, for most subscriptions are only a little late. Doubled each time.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
+/// The longest that it grows to.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How often it is asked before it is taken as one that says nothing on iopub when it is asked who it is.
 const ASKED: usize = 10;
@@ -175,10 +179,12 @@ async fn announced(path: &Path, deadline: Instant) -> Result<ConnectionFile, Con
 
 impl Channels {
     /// Asks for `kernel_info` until both a reply and something on iopub arrived: a subscription takes effect some time
-    /// after it was sent, and what the kernel publishes before is lost.
+    /// after it was sent, and what the kernel publishes before is lost. What it publishes of our own requests is heard
+    /// here to the end, so that clients hear nothing of them.
     async fn ask(&mut self, deadline: Instant) -> Result<(), ConnectError> {
         let Self { shell, iopub, signer, .. } = self;
         let voice = Voice::new("jupyter-fleet");
+        let mut pause = ASK_AGAIN;
         for asked in 1.. {
             let request = voice.say(jupyter_protocol::KernelInfoRequest {}, &Bytes::new());
             let sent = shell.signed_outbox().send(&Envelope::default(), &signer.sign(request));
@@ -191,9 +197,20 @@ impl Channels {
             let reply = timeout_at(deadline, first(Channel::Shell, shell, signer, is_reply)).await;
             let reply = reply.map_err(|_| ConnectError::Silent("its kernel_info_reply on shell"))??;
             self.info = Bytes::copy_from_slice(reply.body().content());
-            match timeout(ASK_AGAIN, first(Channel::IoPub, iopub, signer, |_| true)).await {
+            let answered = Parent::peek(&reply).map(|parent| parent.msg_id).unwrap_or_default();
+            let mut speaks = false;
+            let is_last = |message: &Verified| {
+                speaks = true;
+                is_idle_of(message, &answered)
+            };
+            match timeout(pause, first(Channel::IoPub, iopub, signer, is_last)).await {
                 Ok(heard) => return heard.map(|_| ()),
-                Err(_) if asked < ASKED && Instant::now() < deadline => {}
+                // It has begun to speak. One that never says that it is idle is good all the same.
+                Err(_) if speaks => {
+                    let rest = first(Channel::IoPub, iopub, signer, |message| is_idle_of(message, &answered));
+                    return timeout(LONGEST_PAUSE, rest).await.map_or(Ok(()), |heard| heard.map(|_| ()));
+                }
+                Err(_) if asked < ASKED && Instant::now() < deadline => pause = LONGEST_PAUSE.min(2 * pause),
                 Err(_) => break,
             }
         }
@@ -202,12 +219,18 @@ impl Channels {
     }
 }
 
+/// Whether a kernel says that it is done with this request.
+fn is_idle_of(message: &Verified, msg_id: &str) -> bool {
+    peek_execution_state(message).as_deref() == Some("idle")
+        && Parent::peek(message).is_ok_and(|parent| parent.msg_id == msg_id)
+}
+
 /// The first rightly signed message that is wanted.
 async fn first(
     channel: Channel,
     peer: &mut Peer,
     signer: &Signer,
-    wanted: impl Fn(&Verified) -> bool,
+    mut wanted: impl FnMut(&Verified) -> bool,
 ) -> Result<Verified, ConnectError> {
     let mut batch = Vec::new();
     loop {

@@ -111,13 +111,36 @@ impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
-            Self::Signal(number) => match rustix::process::Signal::from_named_raw(*number) {
-                Some(signal) => write!(f, "signal {number} ({signal:?})"),
+            Self::Signal(number) => match signal_name(*number) {
+                Some(name) => write!(f, "signal {number} ({name})"),
                 None => write!(f, "signal {number}"),
             },
             Self::Unknown => write!(f, "an unknown exit status"),
         }
     }
+}
+
+/// The names of those signals that end processes in practice (signal(7)).
+fn signal_name(number: i32) -> Option<&'static str> {
+    use rustix::process::Signal;
+    Some(match Signal::from_named_raw(number)? {
+        Signal::HUP => "SIGHUP",
+        Signal::INT => "SIGINT",
+        Signal::QUIT => "SIGQUIT",
+        Signal::ILL => "SIGILL",
+        Signal::TRAP => "SIGTRAP",
+        Signal::ABORT => "SIGABRT",
+        Signal::BUS => "SIGBUS",
+        Signal::FPE => "SIGFPE",
+        Signal::KILL => "SIGKILL",
+        Signal::SEGV => "SIGSEGV",
+        Signal::PIPE => "SIGPIPE",
+        Signal::TERM => "SIGTERM",
+        Signal::XCPU => "SIGXCPU",
+        Signal::XFSZ => "SIGXFSZ",
+        Signal::SYS => "SIGSYS",
+        _ => return None,
+    })
 }
 
 /// Why a kernel did not come up.

@@ -47,9 +47,11 @@ impl Proxy {
             requests = owed.len(),
             "taking up what the last serve left"
         );
-        for record in &registry.kernels {
-            self.take_over(record, owing.contains(&record.remembered.id));
-        }
+        let taken_over: Vec<_> = registry
+            .kernels
+            .iter()
+            .filter_map(|record| self.take_over(record, owing.contains(&record.remembered.id)))
+            .collect();
         for (kernel, file) in doors {
             self.registry_turn.lock().insert(kernel.clone());
             if let Err(error) = self.reopen_door(&kernel, file).await {
@@ -66,17 +68,27 @@ impl Proxy {
         for (entry, asked) in owed {
             self.recall_request(entry, asked);
         }
+        // Not before: an idle kernel says at once that its past is over, and nobody would answer what is recalled later.
+        for kernel in taken_over {
+            tokio::spawn(kernel);
+        }
         self.registry_changed.notify_one();
     }
 
-    fn take_over(self: &Arc<Self>, record: &KernelRecord, owes: bool) {
+    /// Returns what follows the kernel's life.
+    fn take_over(
+        self: &Arc<Self>,
+        record: &KernelRecord,
+        owes: bool,
+    ) -> Option<impl Future<Output = ()> + use<>> {
         let KernelRecord { remembered, process, identity, kernel_info, config, .. } = record;
-        let Some(process) = process.clone() else { return };
+        let process = process.clone()?;
         let of_config = self.runtimes.iter().position(|runtime| runtime.name == config.name);
         let Some(runtime_index) = of_config else {
-            return warn!(kernel = %remembered.id, runtime = %config.name, "no such runtime any more");
+            warn!(kernel = %remembered.id, runtime = %config.name, "no such runtime any more");
+            return None;
         };
-        let Some(runtime) = self.runtimes.get(runtime_index).cloned() else { return };
+        let runtime = self.runtimes.get(runtime_index).cloned()?;
         let known = identity.clone().zip(kernel_info.clone()).map(|(identity, info)| Acquaintance {
             info: info.to_string().into(),
             identity: identity.into(),
@@ -101,7 +113,7 @@ impl Proxy {
             table.recall_kernel(remembered, runtime_index)
         });
         let span = info_span!(parent: None, "kernel", id = %remembered.id, runtime = %kernel.runtime.name);
-        tokio::spawn(self.clone().follow(kernel, events).instrument(span));
+        Some(self.clone().follow(kernel, events).instrument(span))
     }
 
     /// A request that was not answered: its kernel may still answer it; what reached none is failed.
