@@ -88,8 +88,8 @@ pub fn play_crowd(connection_file: &Path, clients: usize, out: &mut dyn Write) -
     crowd.iter_mut().try_for_each(Newcomer::reply)?;
     for (number, newcomer) in crowd.iter_mut().enumerate() {
         newcomer.subscribe(context_of(number)?, &file)?;
-        newcomer.wait_for_welcome()?;
     }
+    crowd.iter_mut().try_for_each(Newcomer::wait_for_welcome)?;
     writeln!(out, "all are there")?;
     out.flush()?;
     loop {

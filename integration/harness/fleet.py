@@ -141,8 +141,10 @@ class Fleet:
     def clear(self):
         """Ends whatever still runs and removes the home. Asserts nothing."""
         if self.process is not None:
-            processes.end(processes.tagged(self._tag))
+            # serve first: it would start again what it sees die.
+            self.process.kill()
             self.process.wait()
+            processes.end(processes.tagged(self._tag))
         self.home.remove()
 
     def report(self):
