@@ -1,6 +1,7 @@
 """A kernel's own connection file, as `jupyter-fleet connect` makes it."""
 
 import subprocess
+from pathlib import Path
 
 CONNECT_SECONDS = 30
 
@@ -12,12 +13,13 @@ def kernels(fleet):
 
 def open_door(fleet, kernel):
     """Opens the kernel's door and returns its connection file."""
-    subprocess.run(
+    opened = subprocess.run(
         [fleet.binary, "connect", kernel],
         env=fleet.environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
         check=True,
         timeout=CONNECT_SECONDS,
     )
-    return fleet.home.runtime_dir / f"kernel-{kernel}.json"
+    return Path(opened.stdout.strip())

@@ -64,7 +64,6 @@ def test_process_isolation(workflow):
     assert (left, right) == ("left: kept:\tnil", "right: kept:\t2\ttrue")
 
 
-@pytest.mark.xfail(strict=True, reason="depends on memory limits that the operating system enforces")
 def test_resource_limits(workflow):
     modest, *death, works, rich, huge = workflow("resource_limits.sh")
     assert modest == "modest: 1048576\tbytes"
