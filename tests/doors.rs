@@ -64,6 +64,7 @@ impl<'a> Fleet<'a> {
             default_runtime: 0,
             provisioner: Arc::new(Local::new(LocalSettings {
                 directory: state.to_owned(),
+                fleet: "test".to_owned(),
                 program: BINARY.into(),
                 hidden: None,
                 open_files: None,

@@ -81,6 +81,7 @@ async fn run(
         runtimes: runtimes.iter().cloned().chain(retired).collect(),
         provisioner: Arc::new(Local::new(LocalSettings {
             directory: state.path().to_owned(),
+            fleet: state.id().to_owned(),
             program: std::env::current_exe().context("cannot find this program's own file")?,
             hidden,
             open_files: raise_open_files(),
@@ -101,7 +102,7 @@ async fn run(
         doors.spawn(admin.serve(socket));
     }
     doors.spawn(proxy.clone().keep_registry(state.registry()));
-    doors.spawn(proxy.clone().look_after_kernels(state.path().to_owned()));
+    doors.spawn(proxy.clone().look_after_kernels(state.id().to_owned()));
     state.remember_published(&published)?;
     write_connection_file(&settings.connection_file, &published)?;
     proxy.fill_pools();
@@ -195,15 +196,17 @@ async fn stop_kernels(proxy: &Proxy, shutdown: &Shutdown, patience: Duration) {
     }
 }
 
-/// SIGINT and SIGTERM: the first asks, the second insists.
+/// SIGINT, SIGTERM, and SIGHUP of a terminal that is closed: the first asks, the second insists.
 fn watch_signals(shutdown: Shutdown) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hang_up.recv() => {}
             }
             shutdown.advance();
         }

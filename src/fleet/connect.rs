@@ -62,6 +62,8 @@ pub struct Channels {
     /// Shell and stdin once more, under the routing id of an earlier `serve`: what the kernel still has to say about
     /// the requests of that one's clients comes there, if the kernel lets a routing id come back.
     pub past: Vec<(Channel, Peer)>,
+    /// It was not asked who it is, for an earlier `serve` knew that: it may be busy.
+    pub is_known: bool,
 }
 
 /// A kernel that an earlier `serve` has talked to.
@@ -135,8 +137,19 @@ pub async fn connect(
     let signer = Signer::new(file.signature_scheme, file.signing_key()?);
     let ports = matches!(file.address(), Address::Tcp(_)).then(|| file.ports());
     let info = Bytes::new();
-    let mut channels =
-        Channels { shell, iopub, stdin, control, heartbeat, signer, info, identity, ports, past: Vec::new() };
+    let mut channels = Channels {
+        shell,
+        iopub,
+        stdin,
+        control,
+        heartbeat,
+        signer,
+        info,
+        identity,
+        ports,
+        past: Vec::new(),
+        is_known: known.is_some(),
+    };
     match known {
         None => channels.ask(deadline).await?,
         Some(known) => {

@@ -1,7 +1,11 @@
 //! What others hold of a kernel's process, and what they hear of it.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use tokio::sync::mpsc;
-use tracing::warn;
 
 use super::{
     confine::Exceeded,
@@ -12,12 +16,17 @@ use super::{
 
 /// What others hold of a kernel's process.
 #[derive(Clone, Debug)]
-pub struct KernelHandle(pub(super) mpsc::Sender<Order>);
+pub struct KernelHandle {
+    orders: mpsc::UnboundedSender<Order>,
+    /// An interrupt is on its way: another one would say nothing new.
+    interrupting: Arc<AtomicBool>,
+}
 
 /// What a supervisor is told to do.
 #[derive(Debug)]
 pub(super) enum Order {
-    Interrupt,
+    /// The flag is lowered when it is carried out.
+    Interrupt(Arc<AtomicBool>),
     Restart,
     Stop,
     Kill,
@@ -30,6 +39,8 @@ pub(super) enum Order {
 pub enum KernelEvent {
     /// A process has been started for it, and does not answer yet.
     Launched(ProcessRecord),
+    /// The process that was taken over lives, but cannot be talked to: this is why. It is tried again.
+    Unreachable(String),
     /// It answers. Its processes are numbered.
     Up(u64, Box<Channels>),
     /// Its process is gone, and it will be launched again.
@@ -56,16 +67,24 @@ pub enum Downfall {
     },
     /// A channel was lost although the process lived; it was ended.
     Broken(String),
-    /// It ended, or could not be reached any more, while no `serve` watched over it.
-    Unwatched(String),
+    /// It ended while no `serve` watched over it.
+    Unwatched,
     /// It never came up.
     NeverUp(LaunchError),
 }
 
 impl KernelHandle {
+    /// A handle, and where its orders arrive. None is ever lost: a kernel that was told to stop must not live on.
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Order>) {
+        let (orders, received) = mpsc::unbounded_channel();
+        (Self { orders, interrupting: Arc::default() }, received)
+    }
+
     /// Interrupts what the kernel runs, by signal.
     pub fn interrupt(&self) {
-        self.order(Order::Interrupt);
+        if !self.interrupting.swap(true, Ordering::AcqRel) {
+            self.order(Order::Interrupt(self.interrupting.clone()));
+        }
     }
 
     /// Ends the process, which has been asked to end, and launches it again.
@@ -89,8 +108,7 @@ impl KernelHandle {
     }
 
     fn order(&self, order: Order) {
-        if let Err(error) = self.0.try_send(order) {
-            warn!(%error, "a kernel's supervisor takes no orders");
-        }
+        // A supervisor that is gone has told so, and its kernel is gone too.
+        let _ = self.orders.send(order);
     }
 }

@@ -21,7 +21,7 @@ use super::{
     command::{KernelCommand, this_program},
     confine::{Confined, Confinement, Exceeded, KernelLimits},
     provision::{Boxed, Connection, Exit, LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
-    reconcile::{KERNEL_VARIABLE, RUNTIME_VARIABLE, STATE_VARIABLE},
+    reconcile::{FLEET_VARIABLE, KERNEL_VARIABLE, RUNTIME_VARIABLE},
     record::{ProcessIdentity, ProcessRecord, seconds_since_epoch},
 };
 use crate::{
@@ -49,6 +49,8 @@ pub struct Local {
 pub struct LocalSettings {
     /// The fleet's directory, which is private: kernels' connection files, sockets and logs live there.
     pub directory: PathBuf,
+    /// The fleet's id, by which what kernels started is known.
+    pub fleet: String,
     /// This program's file, which launches kernels and is one: the running one, if the file is gone.
     pub program: PathBuf,
     /// A variable of our own environment that holds a key, to be kept from kernels.
@@ -97,7 +99,7 @@ impl Local {
         let child = command
             .env(KERNEL_VARIABLE, order.kernel.as_str())
             .env(RUNTIME_VARIABLE, order.runtime.name.as_str())
-            .env(STATE_VARIABLE, &self.settings.directory)
+            .env(FLEET_VARIABLE, &self.settings.fleet)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
@@ -175,9 +177,10 @@ impl Provisioner for Local {
                 return None;
             };
             let connection = match order.runtime.connection {
-                ConnectionMode::Given => {
-                    Connection::Given(Box::new(read_connection_file(&record.connection_file).ok()?))
-                }
+                ConnectionMode::Given => read_connection_file(&record.connection_file)
+                    .map(|file| Connection::Given(Box::new(file)))
+                    // It may be readable later; the kernel lives, and is not to suffer for that.
+                    .unwrap_or_else(|_| Connection::Announced(record.connection_file.clone())),
                 ConnectionMode::Announced => Connection::Announced(record.connection_file.clone()),
             };
             Some(Launched { process: Box::new(process), connection, record: record.clone() })

@@ -115,7 +115,7 @@ impl fmt::Display for Exit {
                 Some(name) => write!(f, "signal {number} ({name})"),
                 None => write!(f, "signal {number}"),
             },
-            Self::Unknown => write!(f, "an unknown exit status"),
+            Self::Unknown => write!(f, "an exit status that only the serve that had started it could see"),
         }
     }
 }

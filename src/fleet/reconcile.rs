@@ -1,12 +1,11 @@
 //! Which processes of this machine belong to kernels, whoever started them and whatever they did since.
 //!
-//! A kernel is started with variables that name its fleet's directory, its id, its runtime and its own process; what it
+//! A kernel is started with variables that name its fleet, its id, its runtime and its own process; what it
 //! starts in turn inherits them.
 
 use std::{
     collections::HashMap,
     ffi::{OsStr, OsString},
-    path::Path,
 };
 
 use procfs::process::{Process, all_processes};
@@ -16,8 +15,9 @@ use tracing::warn;
 use super::record::ProcessIdentity;
 use crate::id::KernelId;
 
-/// The variable that holds the fleet's directory.
-pub const STATE_VARIABLE: &str = "JUPYTER_FLEET_STATE";
+/// The variable that holds the fleet's own id. Its directory's path would not do: two fleets in two containers, or in two
+/// working directories, may call theirs the same.
+pub const FLEET_VARIABLE: &str = "JUPYTER_FLEET_ID";
 /// The variable that holds the kernel's id.
 pub const KERNEL_VARIABLE: &str = "JUPYTER_FLEET_KERNEL";
 /// The variable that holds the runtime's name.
@@ -47,14 +47,14 @@ impl Belonging {
     }
 }
 
-/// All living processes that belong to kernels of the fleet in this directory. Reads the environment of each process of
+/// All living processes that belong to kernels of the fleet with this id. Reads the environment of each process of
 /// this user.
-pub fn belongings(state: &Path) -> Vec<Belonging> {
+pub fn belongings(fleet: &str) -> Vec<Belonging> {
     let own = i32::try_from(std::process::id()).unwrap_or_default();
     let processes = all_processes().into_iter().flatten().filter_map(Result::ok);
     processes
         .filter(|process| process.pid() != own)
-        .filter_map(|process| belonging(&process, state))
+        .filter_map(|process| belonging(&process, fleet))
         .collect()
 }
 
@@ -74,11 +74,11 @@ pub fn kill_all(strays: &[Belonging]) {
     }
 }
 
-fn belonging(process: &Process, state: &Path) -> Option<Belonging> {
+fn belonging(process: &Process, fleet: &str) -> Option<Belonging> {
     // Another user's environment cannot be read, and a zombie has none.
     let environment: HashMap<OsString, OsString> = process.environ().ok()?;
     let value = |name: &str| environment.get(OsStr::new(name));
-    if value(STATE_VARIABLE)? != state.as_os_str() {
+    if value(FLEET_VARIABLE)? != OsStr::new(fleet) {
         return None;
     }
     let text = |name: &str| value(name)?.to_str();
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_a_kernel_started_is_found_and_ended_also_when_the_kernel_is_gone() {
-        let state = tempfile::TempDir::new().unwrap();
+        let fleet = uuid::Uuid::new_v4().to_string();
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 600 & echo; exec sleep 601"]).stdout(std::process::Stdio::piped());
         for (name, value) in
@@ -110,21 +110,21 @@ mod tests {
         {
             command.env(name, value);
         }
-        let mut child = command.env(STATE_VARIABLE, state.path()).spawn().unwrap();
+        let mut child = command.env(FLEET_VARIABLE, &fleet).spawn().unwrap();
         std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
         // A process that is just becoming another program has no environment for a moment.
         let deadline = Instant::now() + Duration::from_secs(10);
-        let mut found = belongings(state.path());
+        let mut found = belongings(&fleet);
         while found.len() < 2 && Instant::now() < deadline {
-            found = belongings(state.path());
+            found = belongings(&fleet);
         }
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found.iter().all(|one| one.kernel.as_str() == "1a2b3c4d" && !one.is_leader()));
-        assert!(belongings(Path::new("/elsewhere")).is_empty());
+        assert!(belongings("another").is_empty());
         kill_all(&found);
         child.wait().unwrap();
-        while !belongings(state.path()).is_empty() {
-            assert!(Instant::now() < deadline, "{:?}", belongings(state.path()));
+        while !belongings(&fleet).is_empty() {
+            assert!(Instant::now() < deadline, "{:?}", belongings(&fleet));
         }
     }
 }

@@ -1,6 +1,9 @@
 //! One task owns one kernel's process, through all its lives; others hold a handle to it.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tokio::{
     sync::mpsc,
@@ -29,11 +32,11 @@ const PORT_TRIES: usize = 3;
 /// How long a process whose sockets are closed may take to end, if it is ending.
 const DYING: Duration = Duration::from_millis(300);
 
-/// Time for connecting to a kernel that has been up before: its sockets are bound, and take connections even while it
-/// is busy.
+/// Time for one try to connect to a kernel that an earlier `serve` started, and between two.
 const RECONNECT: Duration = Duration::from_secs(10);
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
-/// Orders and events that may wait.
+/// Events that may wait.
 const QUEUE: usize = 16;
 
 /// A process that an earlier `serve` started for a kernel.
@@ -52,12 +55,12 @@ pub fn supervise(
     earlier: Option<Earlier>,
     limits: Arc<Limits>,
 ) -> (KernelHandle, mpsc::Receiver<KernelEvent>) {
-    let (handle, orders) = mpsc::channel(QUEUE);
+    let (handle, orders) = KernelHandle::new();
     let (events, seen) = mpsc::channel(QUEUE);
     let span = info_span!(parent: None, "kernel", id = %order.kernel, runtime = %order.runtime.name);
     let supervisor = Supervisor { provisioner, order, earlier, limits, orders, events, process: 0 };
     tokio::spawn(supervisor.run().instrument(span));
-    (KernelHandle(handle), seen)
+    (handle, seen)
 }
 
 struct Supervisor {
@@ -65,7 +68,7 @@ struct Supervisor {
     order: LaunchOrder,
     earlier: Option<Earlier>,
     limits: Arc<Limits>,
-    orders: mpsc::Receiver<Order>,
+    orders: mpsc::UnboundedReceiver<Order>,
     events: mpsc::Sender<KernelEvent>,
     process: u64,
 }
@@ -81,8 +84,8 @@ impl Supervisor {
                 Downfall::Stopped => break downfall,
                 Downfall::Restarted => deaths = 0,
                 // What never came up will not come up the second time; what did may have been unlucky.
-                Downfall::NeverUp(_) | Downfall::Unwatched(_) => break downfall,
-                Downfall::Died { .. } | Downfall::Broken(_) => {
+                Downfall::NeverUp(_) if self.process == 0 => break downfall,
+                Downfall::NeverUp(_) | Downfall::Unwatched | Downfall::Died { .. } | Downfall::Broken(_) => {
                     deaths += 1;
                     if deaths > RESTARTS_IN_A_ROW {
                         break downfall;
@@ -105,8 +108,12 @@ impl Supervisor {
         let up = match self.earlier.take() {
             None => self.bring_up().await,
             Some(earlier) => match self.take_over(earlier).await {
-                Ok(up) => up,
-                Err(why) => return Downfall::Unwatched(why),
+                Some(up) => up,
+                // It has been up before, whatever becomes of its next process.
+                None => {
+                    self.process += 1;
+                    return Downfall::Unwatched;
+                }
             },
         };
         let (mut launched, channels) = match up {
@@ -130,7 +137,10 @@ impl Supervisor {
                 order = self.orders.recv() => order,
             };
             match order {
-                Some(Order::Interrupt) => launched.process.signal(Signal::Interrupt),
+                Some(Order::Interrupt(pending)) => {
+                    pending.store(false, Ordering::Release);
+                    launched.process.signal(Signal::Interrupt);
+                }
                 Some(Order::Restart) => {
                     let stopped = self.end(&mut *launched.process).await;
                     return if stopped { Downfall::Stopped } else { Downfall::Restarted };
@@ -164,7 +174,7 @@ impl Supervisor {
         loop {
             let launched = self.provisioner.launch(&self.order).await?;
             self.tell(KernelEvent::Launched(launched.record.clone())).await;
-            match self.wait_until_up(launched, None).await {
+            match self.wait_until_up(launched).await {
                 Err(LaunchError::Exited { log_tail, .. })
                     if tries < PORT_TRIES
                         && log_tail.to_ascii_lowercase().contains("address already in use") =>
@@ -177,30 +187,39 @@ impl Supervisor {
         }
     }
 
-    /// Takes over the process of an earlier `serve`: one that was up must be there still, one that was starting may
-    /// take its time.
-    async fn take_over(
-        &mut self,
-        earlier: Earlier,
-    ) -> Result<Result<(Launched, Channels), LaunchError>, String> {
+    /// Takes over the process of an earlier `serve`; `None` if it is gone. One that lives but cannot be talked to, for
+    /// it is busy, stopped by a debugger or swapped out, is tried again: nobody asked for its end.
+    async fn take_over(&mut self, earlier: Earlier) -> Option<Result<(Launched, Channels), LaunchError>> {
         let Earlier { record, known } = earlier;
-        let Some(launched) = self.provisioner.adopt(&self.order, &record).await else {
-            return Err(format!("process {} is gone", record.identity.pid));
-        };
+        let mut launched = self.provisioner.adopt(&self.order, &record).await?;
         self.tell(KernelEvent::Launched(record)).await;
-        let was_up = known.is_some();
-        match self.wait_until_up(launched, known).await {
-            Err(error) if was_up && !matches!(error, LaunchError::Cancelled) => Err(error.to_string()),
-            up => Ok(up),
+        loop {
+            let deadline = Instant::now() + RECONNECT;
+            let error = tokio::select! {
+                biased;
+                _ = launched.process.wait() => {
+                    launched.process.signal(Signal::Kill);
+                    launched.process.clear().await;
+                    return None;
+                }
+                () = cancelled(&mut self.orders) => {
+                    self.end(&mut *launched.process).await;
+                    launched.process.clear().await;
+                    return Some(Err(LaunchError::Cancelled));
+                }
+                up = connect(&self.order.kernel, &launched.connection, known.as_ref(), &self.limits, deadline) => match up {
+                    Ok(channels) => return Some(Ok((launched, channels))),
+                    Err(error) => error,
+                },
+            };
+            self.tell(KernelEvent::Unreachable(error.to_string())).await;
+            // As a dying process does, which closes its sockets first.
+            let _ = timeout(TRY_AGAIN, launched.process.wait()).await;
         }
     }
 
-    async fn wait_until_up(
-        &mut self,
-        mut launched: Launched,
-        known: Option<Acquaintance>,
-    ) -> Result<(Launched, Channels), LaunchError> {
-        let waited = if known.is_some() { RECONNECT } else { self.limits.launch() };
+    async fn wait_until_up(&mut self, mut launched: Launched) -> Result<(Launched, Channels), LaunchError> {
+        let waited = self.limits.launch();
         let deadline = Instant::now() + waited;
         let Launched { process, connection, record: ProcessRecord { argv, log, .. } } = &mut launched;
         let error = tokio::select! {
@@ -210,7 +229,7 @@ impl Supervisor {
                 LaunchError::Exited { argv: argv.clone(), exit, exceeded, log_tail: log_tail(log) }
             }
             () = cancelled(&mut self.orders) => LaunchError::Cancelled,
-            connected = connect(&self.order.kernel, connection, known.as_ref(), &self.limits, deadline) => match connected {
+            connected = connect(&self.order.kernel, connection, None, &self.limits, deadline) => match connected {
                 Ok(channels) => return Ok((launched, channels)),
                 Err(step) => self.why_not_up(&mut **process, argv, log, waited, &step).await,
             },
@@ -271,7 +290,7 @@ fn died(launched: &Launched, exit: Exit) -> Downfall {
 }
 
 /// Ends when the kernel is to be stopped; other orders make no sense to one that is not up.
-async fn cancelled(orders: &mut mpsc::Receiver<Order>) {
+async fn cancelled(orders: &mut mpsc::UnboundedReceiver<Order>) {
     while let Some(order) = orders.recv().await {
         if matches!(order, Order::Stop | Order::Kill) {
             return;
@@ -280,7 +299,7 @@ async fn cancelled(orders: &mut mpsc::Receiver<Order>) {
 }
 
 /// Ends when the kernel, which is being ended, is to be killed; notes whether it is to stop for good.
-async fn killed(orders: &mut mpsc::Receiver<Order>, stopped: &mut bool) {
+async fn killed(orders: &mut mpsc::UnboundedReceiver<Order>, stopped: &mut bool) {
     while let Some(order) = orders.recv().await {
         *stopped |= matches!(order, Order::Stop | Order::Kill);
         if matches!(order, Order::Kill) {

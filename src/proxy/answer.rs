@@ -176,9 +176,12 @@ impl Proxy {
         let last = last.filter(|state| *state != ExecutionState::Idle);
         let last = last.map(|state| self.voice.status(state, &Bytes::new()));
         self.whisper_to(&listeners, [status(ExecutionState::Busy)]);
-        self.reply(client, address, self.voice.say_again("kernel_info_reply", info, parent));
+        let mut flushes = Flushes::default();
+        self.send(client, address, self.voice.say_again("kernel_info_reply", info, parent), &mut flushes);
+        flushes.flush();
         self.whisper_to(&listeners, std::iter::once(status(ExecutionState::Idle)).chain(last));
         drop(fanout);
+        self.journal.write();
     }
 
     /// Sends a reply of our own.

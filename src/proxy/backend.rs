@@ -72,7 +72,10 @@ impl Proxy {
         };
         let asked = self.table.lock().answered(&kernel.id, &parent.msg_id, &parent.session);
         if parent.session == self.voice.session() {
-            return self.past_is_over(kernel);
+            if kernel.was_asked_who(&parent.msg_id) {
+                self.past_is_over(kernel);
+            }
+            return;
         }
         let Some(asked) = asked else { return self.stray(kernel, "a reply that nobody waits for") };
         self.metrics.replies.increment();

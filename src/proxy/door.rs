@@ -22,7 +22,7 @@ use crate::{
         scheme::SecretKey,
         signature::Signer,
     },
-    net::{BindError, Listener, bind_again, bind_channels},
+    net::{BindError, Listener, bind_channels},
     route::Requirements,
 };
 
@@ -76,7 +76,7 @@ impl Proxy {
     ) -> Result<(), DoorError> {
         let _one_at_a_time = self.opening.lock().await;
         file.signing_key()?;
-        let listeners = bind_again(file.address(), file.ports()).await?;
+        let (listeners, _) = bind_channels(file.address(), Some(file.ports())).await?;
         self.set_up_door(kernel, file, listeners)
     }
 

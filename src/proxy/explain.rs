@@ -35,13 +35,12 @@ pub(super) fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) ->
             "KernelBroken",
             format!("{name} could not be talked to any more ({why}) and was ended; {next}"),
         ),
-        Downfall::Unwatched(why) => {
-            Failure::new("KernelLost", format!("{name} was lost while its fleet was away: {why}; {next}"))
+        Downfall::Unwatched => {
+            Failure::new("KernelLost", format!("{name} ended while nobody served its fleet; {next}"))
         }
         Downfall::NeverUp(error) => {
-            let text = format!(
-                "{name} did not come up: {error}\nThe next request tries again. All it said is in {log}"
-            );
+            let next = if comes_back { "It is tried again." } else { "The next request tries again." };
+            let text = format!("{name} did not come up: {error}\n{next} All it said is in {log}");
             Failure::new("KernelLaunchFailed", text)
         }
     }

@@ -54,7 +54,7 @@ impl Proxy {
         connection: &Arc<Connection>,
     ) -> Result<(), PeerError> {
         let mut known = Known::new();
-        if let Some(client) = self.returning.recognise(connection) {
+        for client in self.returning.recognise(connection) {
             self.recognise(connection, &mut known, client.session.as_str());
             tokio::spawn(self.clone().pay(client));
         }

@@ -47,6 +47,8 @@ pub(super) struct Kernel {
     /// How often it has lost its process: what was meant for one process never reaches the next.
     life: AtomicU64,
     used: AtomicBool,
+    /// The number of our own question who it is, until it is answered.
+    asked_who: Mutex<Option<String>>,
     /// It has not echoed a ping for too long.
     unresponsive: AtomicBool,
     /// It has said something on iopub since it was last asked whether it is active.
@@ -120,6 +122,7 @@ impl Kernel {
             process: Mutex::new(None),
             life: AtomicU64::new(0),
             used: AtomicBool::new(false),
+            asked_who: Mutex::new(None),
             unresponsive: AtomicBool::new(false),
             spoke: AtomicBool::new(false),
             curious: Mutex::new(Some(Vec::new())),
@@ -160,6 +163,7 @@ impl Kernel {
     /// In a word, whether it can be used.
     pub(super) fn status(&self) -> &'static str {
         match &*self.link.lock() {
+            Link::Down { .. } if self.unresponsive.load(Ordering::Relaxed) => "unresponsive",
             Link::Down { .. } => "starting",
             Link::Up(_) if self.unresponsive.load(Ordering::Relaxed) => "unresponsive",
             Link::Up(_) => "up",
@@ -170,6 +174,11 @@ impl Kernel {
     /// Whether it has not echoed heartbeats lately.
     pub(super) fn is_unresponsive(&self) -> bool {
         self.unresponsive.load(Ordering::Relaxed)
+    }
+
+    /// Whether this is the number of our own question who it is; it is answered once.
+    pub(super) fn was_asked_who(&self, msg_id: &str) -> bool {
+        self.asked_who.lock().take_if(|asked| asked == msg_id).is_some()
     }
 
     /// Which of its processes messages are meant for now.
@@ -211,8 +220,9 @@ impl Kernel {
         }
     }
 
-    /// Asks a process that answers who it is: its reply tells that it has come that far.
-    pub(super) fn ask_who_it_is(&self, request: Body) {
+    /// Asks a process that answers who it is: its reply, to the message with this number, tells that it has come that far.
+    pub(super) fn ask_who_it_is(&self, msg_id: String, request: Body) {
+        *self.asked_who.lock() = Some(msg_id);
         if let Pushed::Queued(outbox) = self.push(Channel::Shell, request, self.life()) {
             outbox.flush();
         }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use jupyter_protocol::{ExecutionState, KernelInfoRequest, ShutdownRequest};
+use jupyter_protocol::{ExecutionState, ShutdownRequest};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tracing::{Instrument, info, info_span, warn};
 
@@ -81,6 +81,11 @@ impl Proxy {
                     kernel.is_launched(process);
                     self.registry_changed.notify_one();
                 }
+                KernelEvent::Unreachable(why) => {
+                    warn!(why, "the kernel lives, but cannot be talked to; trying again");
+                    kernel.set_unresponsive(true);
+                    self.registry_changed.notify_one();
+                }
                 KernelEvent::Up(process, channels) => {
                     self.kernel_is_up(&kernel, process, *channels, &mut readers);
                 }
@@ -104,8 +109,19 @@ impl Proxy {
         channels: Channels,
         readers: &mut JoinSet<()>,
     ) {
-        let Channels { shell, iopub, stdin, control, heartbeat, signer, info, identity, ports, past } =
-            channels;
+        let Channels {
+            shell,
+            iopub,
+            stdin,
+            control,
+            heartbeat,
+            signer,
+            info,
+            identity,
+            ports,
+            past,
+            is_known,
+        } = channels;
         let outboxes = Outboxes {
             signer: signer.clone(),
             shell: shell.signed_outbox(),
@@ -134,14 +150,14 @@ impl Proxy {
         }
         readers.spawn(self.clone().serve_iopub(source(Channel::IoPub, false), iopub).in_current_span());
         readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat).in_current_span());
-        let owes = self.table.lock().outstanding_where(&kernel.id, ReturnAddress::is_from_before) > 0;
-        let state = if owes { ExecutionState::Busy } else { ExecutionState::Idle };
+        // What an earlier serve's clients had asked may still run, even if nobody waits for it any more.
+        let state = if is_known { ExecutionState::Busy } else { ExecutionState::Idle };
         if *kernel.fanout().state() != state {
             self.set_state(kernel, state);
         }
         kernel.connect(outboxes);
-        if owes {
-            kernel.ask_who_it_is(self.voice.say(KernelInfoRequest {}, &Bytes::new()));
+        if is_known {
+            self.wait_for_the_past(kernel);
         }
         self.with_table(|table, _| table.kernel_is_ready(&kernel.id));
         for (client, address) in kernel.take_curious() {

@@ -1,7 +1,6 @@
 //! Looking after kernels at regular times: do they echo, are their logs short, is nothing left of those that are gone.
 
 use std::{
-    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -29,8 +28,8 @@ const SILENCE: Duration = Duration::from_secs(3);
 const RECONCILE: Duration = Duration::from_secs(60);
 
 impl Proxy {
-    /// Looks after the kernels until the task is dropped. `state` is the fleet's directory.
-    pub async fn look_after_kernels(self: Arc<Self>, state: PathBuf) {
+    /// Looks after the kernels of the fleet with this id, until the task is dropped.
+    pub async fn look_after_kernels(self: Arc<Self>, fleet: String) {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reconcile = interval(RECONCILE);
@@ -38,7 +37,7 @@ impl Proxy {
         loop {
             tokio::select! {
                 _ = look.tick() => self.look(),
-                _ = reconcile.tick() => self.clone().reconcile(state.clone()).await,
+                _ = reconcile.tick() => self.clone().reconcile(fleet.clone()).await,
             }
         }
     }
@@ -76,15 +75,15 @@ impl Proxy {
     }
 
     /// Ends what is left of kernels that are gone.
-    async fn reconcile(self: Arc<Self>, state: PathBuf) {
-        let strays = tokio::task::spawn_blocking(move || self.strays(&state)).await;
+    async fn reconcile(self: Arc<Self>, fleet: String) {
+        let strays = tokio::task::spawn_blocking(move || self.strays(&fleet)).await;
         if let Ok(strays) = strays {
             kill_all(&strays);
         }
     }
 
-    fn strays(&self, state: &Path) -> Vec<Belonging> {
-        let found = belongings(state).into_iter();
+    fn strays(&self, fleet: &str) -> Vec<Belonging> {
+        let found = belongings(fleet).into_iter();
         found.filter(|one| self.kernel(&one.kernel).is_none_or(|kernel| kernel.has_outlived(one))).collect()
     }
 }

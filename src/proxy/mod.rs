@@ -25,6 +25,7 @@ mod lifecycle;
 mod liveness;
 mod notice;
 mod operate;
+mod past;
 mod profile;
 mod remember;
 mod replay;

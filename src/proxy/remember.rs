@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use tokio::time::{Duration, sleep};
 use tracing::error;
 
 use super::{Proxy, kernel::Kernel};
@@ -17,6 +18,9 @@ use crate::{
     state::{BindingRecord, KernelRecord, Registry, door_file},
 };
 
+/// How long after a failure the registry is written again.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
 impl Proxy {
     /// Writes the registry at each change, until the task is dropped. Changes that come while it is being written are
     /// written together.
@@ -25,20 +29,25 @@ impl Proxy {
             self.registry_changed.notified().await;
             let (proxy, path) = (self.clone(), path.clone());
             let written = tokio::task::spawn_blocking(move || proxy.write_registry(&path)).await;
-            if let Err(error) = written {
-                error!(%error, "the registry could not be written");
+            if !matches!(written, Ok(true)) {
+                // The disk may have room again.
+                sleep(TRY_AGAIN).await;
+                self.registry_changed.notify_one();
             }
         }
     }
 
     /// Writes the registry as things are now.
-    pub fn write_registry(&self, path: &Path) {
+    ///
+    /// `false`: it could not be, which is logged.
+    pub fn write_registry(&self, path: &Path) -> bool {
         // Whoever writes last has looked last.
         let mut doors = self.registry_turn.lock();
         self.write_doors(path, &mut doors);
-        if let Err(error) = self.registry().save(path) {
+        let saved = self.registry().save(path).inspect_err(|error| {
             error!(%error, "what the fleet knows is not on disk: a serve after this one will not find its kernels");
-        }
+        });
+        saved.is_ok()
     }
 
     /// Doors have keys, which have no place in a file that is there to be shown.

@@ -6,15 +6,12 @@ use bytes::Bytes;
 use tracing::{Instrument, info, info_span, warn};
 
 use super::{
-    Proxy,
-    connection::ReturnAddress,
-    kernel::Kernel,
-    returning::{Due, connection_before},
+    Proxy, connection::ReturnAddress, kernel::Kernel, past::restarted, returning::connection_before,
 };
 use crate::{
     fleet::{Acquaintance, Earlier, LaunchOrder, supervise},
     id::KernelId,
-    jupyter::{connection_file::ConnectionFile, message::Envelope, reply::Failure},
+    jupyter::{connection_file::ConnectionFile, message::Envelope},
     route::Outstanding,
     state::{Asked, BindingRecord, Entry, KernelRecord, Registry},
 };
@@ -52,17 +49,22 @@ impl Proxy {
             .iter()
             .filter_map(|record| self.take_over(record, owing.contains(&record.remembered.id)))
             .collect();
-        for (kernel, file) in doors {
-            self.registry_turn.lock().insert(kernel.clone());
-            if let Err(error) = self.reopen_door(&kernel, file).await {
-                warn!(%kernel, %error, "a kernel's door cannot be opened again: its clients have to connect anew");
-            }
-        }
         for BindingRecord { remembered, identity } in &registry.bindings {
             self.with_table(|table, now| table.recall_client(remembered, now));
             let identity = identity.as_deref().and_then(|text| hex::decode(text).ok());
             if let (Some(identity), Some(origin)) = (identity, remembered.origins.first()) {
                 self.returning.expect(identity.into(), remembered.client.clone(), *origin);
+            }
+        }
+        for (_, asked) in &owed {
+            let identity = hex::decode(&asked.identity).unwrap_or_default();
+            self.returning.expect(identity.into(), asked.client.clone(), asked.origin);
+        }
+        // Whoever comes by a door from here on is known.
+        for (kernel, file) in doors {
+            self.registry_turn.lock().insert(kernel.clone());
+            if let Err(error) = self.reopen_door(&kernel, file).await {
+                warn!(%kernel, %error, "a kernel's door cannot be opened again: its clients have to connect anew");
             }
         }
         for (entry, asked) in owed {
@@ -83,6 +85,10 @@ impl Proxy {
     ) -> Option<impl Future<Output = ()> + use<>> {
         let KernelRecord { remembered, process, identity, kernel_info, config, .. } = record;
         let process = process.clone()?;
+        if record.clients.is_empty() && !process.identity.is_alive() {
+            // Nobody's, and gone.
+            return None;
+        }
         let of_config = self.runtimes.iter().position(|runtime| runtime.name == config.name);
         let Some(runtime_index) = of_config else {
             warn!(kernel = %remembered.id, runtime = %config.name, "no such runtime any more");
@@ -122,9 +128,7 @@ impl Proxy {
         let identity = Bytes::from(hex::decode(identity).unwrap_or_default());
         if identity.is_empty() {
             warn!(session = %client.session, "a client without a routing id cannot be told what became of its request");
-            return self.journal.answered(entry);
         }
-        self.returning.expect(identity.clone(), client.clone(), origin);
         let Some(profile) = self.profile(client.profile) else { return self.journal.answered(entry) };
         let frames = envelope.iter().filter_map(|frame| hex::decode(frame).ok()).map(Bytes::from);
         let address = ReturnAddress {
@@ -140,37 +144,22 @@ impl Proxy {
                 msg_type: msg_type.clone(),
                 channel,
                 address: address.clone(),
-                awaits_input: false,
+                // The question may have come before.
+                awaits_input: msg_type == "execute_request",
             };
             table.track(&kernel, &msg_id, request).then_some(())
         });
         if tracked.is_none() {
-            let due =
-                || Due::Failure(msg_type.clone(), lost("it may not have reached its kernel; run it again"));
-            self.is_owed(&client, &address, due);
-        }
-    }
-
-    /// A kernel that was taken over has come to what we asked it ourselves: whatever it has not answered of what was
-    /// asked before will not be answered to us.
-    pub(super) fn past_is_over(&self, kernel: &Kernel) {
-        let lost_requests =
-            self.with_table(|table, _| table.take_outstanding(&kernel.id, ReturnAddress::is_from_before));
-        let failure = lost(&format!(
-            "{} lives and may have done what was asked, but its reply was lost; its variables are intact",
-            kernel.name()
-        ));
-        for request in lost_requests {
-            self.fail(&request.client, &request.msg_type, &request.address, &failure);
+            let failure = restarted("it may not have reached its kernel; run it again");
+            self.fail(&client, &msg_type, &address, &failure);
         }
     }
 
     /// Gives up clients that have not come back.
     pub(super) fn forget_late(&self) {
-        self.returning.forget_late(Instant::now());
+        for entry in self.returning.forget_late(Instant::now()) {
+            self.journal.answered(entry);
+        }
+        self.journal.write();
     }
-}
-
-fn lost(what: &str) -> Failure {
-    Failure::new("FleetRestarted", format!("the fleet was restarted while this request was waiting: {what}"))
 }

@@ -25,16 +25,18 @@ use crate::{
     id::{ClientId, ConnectionId, Origin},
     jupyter::{message::Body, reply::Failure},
     net::Flushes,
+    state::Entry,
 };
 
-/// How long a client is expected back. Sockets try again within a second; a laptop may sleep a little longer.
-const EXPECTED_FOR: Duration = Duration::from_secs(600);
+/// How long a client is expected back. Sockets try again within a second; a laptop may sleep longer.
+const EXPECTED_FOR: Duration = Duration::from_secs(3600);
 
 /// Who is expected back, and what is owed.
 #[derive(Debug)]
 pub(super) struct Returning {
     since: Instant,
-    expected: DashMap<Bytes, Expected>,
+    /// Several sessions may share one socket, as gateways do.
+    expected: DashMap<Bytes, Vec<Expected>>,
     debts: Mutex<HashMap<ClientId, Vec<Debt>>>,
 }
 
@@ -68,16 +70,22 @@ impl Returning {
     /// A client is expected to come back with this routing id.
     pub(super) fn expect(&self, identity: Bytes, client: ClientId, origin: Origin) {
         if !identity.is_empty() {
-            self.expected.insert(identity, Expected { client, origin });
+            let mut expected = self.expected.entry(identity).or_default();
+            if !expected.iter().any(|known| known.client == client) {
+                expected.push(Expected { client, origin });
+            }
         }
     }
 
-    /// The client that has come back on this connection.
-    pub(super) fn recognise(&self, connection: &Connection) -> Option<ClientId> {
-        let expected = self.expected.get(&connection.identity)?;
-        let same =
-            same_peer((&expected.origin, &connection.identity), (&connection.origin, &connection.identity));
-        (same && expected.client.profile == connection.profile.id).then(|| expected.client.clone())
+    /// The clients that have come back on this connection.
+    pub(super) fn recognise(&self, connection: &Connection) -> Vec<ClientId> {
+        let Some(expected) = self.expected.get(&connection.identity) else { return Vec::new() };
+        let is_here = |expected: &&Expected| {
+            let identity = &connection.identity;
+            expected.client.profile == connection.profile.id
+                && same_peer((&expected.origin, identity), (&connection.origin, identity))
+        };
+        expected.iter().filter(is_here).map(|expected| expected.client.clone()).collect()
     }
 
     fn owe(&self, client: &ClientId, debt: Debt) {
@@ -89,12 +97,14 @@ impl Returning {
         self.debts.lock().remove(client).unwrap_or_default()
     }
 
-    /// Gives up those who have not come back.
-    pub(super) fn forget_late(&self, now: Instant) {
-        if now.duration_since(self.since) > EXPECTED_FOR {
-            self.expected.clear();
-            self.debts.lock().clear();
+    /// Gives up those who have not come back; returns what the journal need not keep any longer.
+    pub(super) fn forget_late(&self, now: Instant) -> Vec<Entry> {
+        if now.duration_since(self.since) <= EXPECTED_FOR {
+            return Vec::new();
         }
+        self.expected.clear();
+        let debts = std::mem::take(&mut *self.debts.lock());
+        debts.into_values().flatten().map(|debt| debt.address.entry).collect()
     }
 }
 

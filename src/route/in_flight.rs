@@ -96,9 +96,8 @@ impl<A> InFlight<A> {
         all.into_iter().flat_map(|(_, same)| same).collect()
     }
 
-    /// How many are such.
-    pub(super) fn count(&self, such: impl Fn(&Outstanding<A>) -> bool) -> usize {
-        self.requests.values().flatten().filter(|request| such(request)).count()
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Outstanding<A>> {
+        self.requests.values().flatten()
     }
 
     /// Takes out those that are such.

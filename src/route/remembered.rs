@@ -91,9 +91,14 @@ impl<A> Table<A> {
         self.audience.recall_client(remembered, now + self.settings.linger);
     }
 
-    /// How many of a kernel's outstanding requests have such a return address.
-    pub fn outstanding_where(&self, id: &KernelId, such: impl Fn(&A) -> bool) -> usize {
-        self.kernels.get(id).map_or(0, |kernel| kernel.in_flight.count(|request| such(&request.address)))
+    /// Who waits for a kernel's replies at such a return address.
+    pub fn outstanding_such(&self, id: &KernelId, such: impl Fn(&A) -> bool) -> Vec<(ClientId, A)>
+    where
+        A: Clone,
+    {
+        let Some(kernel) = self.kernels.get(id) else { return Vec::new() };
+        let requests = kernel.in_flight.iter().filter(|request| such(&request.address));
+        requests.map(|request| (request.client.clone(), request.address.clone())).collect()
     }
 
     /// Takes those of a kernel's outstanding requests out whose return address is such.

@@ -12,13 +12,16 @@ use thiserror::Error;
 use crate::{
     id::KernelId,
     jupyter::connection_file::ConnectionFile,
-    runtimes::{FileError, create_private_directory, read_connection_file, write_connection_file},
+    runtimes::{
+        FileError, create_private_directory, read_connection_file, write_connection_file, write_private,
+    },
 };
 
 /// The directory, held against any other `serve` for as long as this lives.
 #[derive(Debug)]
 pub struct StateDirectory {
     path: PathBuf,
+    id: String,
     _lock: File,
 }
 
@@ -77,7 +80,13 @@ impl StateDirectory {
             writeln!(lock, "{}", std::process::id())
         };
         write(&mut lock).map_err(failed)?;
-        Ok(Self { path, _lock: lock })
+        let id = fleet_id(&path.join("id"))?;
+        Ok(Self { path, id, _lock: lock })
+    }
+
+    /// What tells this fleet from all others, on whatever machine and by whatever path.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// The directory.
@@ -117,6 +126,17 @@ impl StateDirectory {
     pub fn remember_published(&self, published: &ConnectionFile) -> Result<(), FileError> {
         write_connection_file(&self.path.join("published.json"), published)
     }
+}
+
+fn fleet_id(file: &Path) -> Result<String, StateError> {
+    if let Ok(known) = std::fs::read_to_string(file)
+        && !known.trim().is_empty()
+    {
+        return Ok(known.trim().to_owned());
+    }
+    let id = uuid::Uuid::new_v4().to_string();
+    write_private(file, id.as_bytes())?;
+    Ok(id)
 }
 
 /// Where the connection file of a kernel's door is, beside the registry.

@@ -76,6 +76,8 @@ struct Inner {
     file: File,
     lines: Vec<u8>,
     length: u64,
+    /// Length from which it is written anew next time.
+    rewrite_from: u64,
     open: u64,
     last: u64,
 }
@@ -95,6 +97,7 @@ impl Journal {
             length: file.metadata()?.len(),
             file,
             lines: Vec::new(),
+            rewrite_from: REWRITE_FROM,
             open: owed.len() as u64,
             last,
         };
@@ -142,15 +145,21 @@ impl Inner {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        self.file.write_all(&self.lines)?;
+        if let Err(error) = self.file.write_all(&self.lines) {
+            // Half a line would make the next one unreadable.
+            let _ = self.file.set_len(self.length);
+            return Err(error);
+        }
         self.length += self.lines.len() as u64;
         self.lines.clear();
         if self.open == 0 && self.length >= EMPTY_FROM {
             self.file.set_len(0)?;
             self.length = 0;
-        } else if self.length >= REWRITE_FROM {
+        } else if self.length >= self.rewrite_from {
             self.file = rewrite(&self.path, &read(&self.path)?)?;
             self.length = self.file.metadata()?.len();
+            // Where nearly all of it is open, writing it again soon would gain nothing.
+            self.rewrite_from = REWRITE_FROM.max(2 * self.length);
         }
         Ok(())
     }

@@ -24,6 +24,8 @@ const VERSION: u32 = 1;
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Registry {
     version: u32,
+    /// Which run of the machine it was written in.
+    boot: Option<String>,
     /// The `serve` that wrote it.
     pub serve: Option<ProcessIdentity>,
     /// The kernels, oldest first.
@@ -85,7 +87,7 @@ impl Registry {
     /// The registry of this process.
     pub fn new(kernels: Vec<KernelRecord>, bindings: Vec<BindingRecord>) -> Self {
         let pid = i32::try_from(std::process::id()).unwrap_or_default();
-        Self { version: VERSION, serve: ProcessIdentity::of(pid).ok(), kernels, bindings }
+        Self { version: VERSION, boot: boot(), serve: ProcessIdentity::of(pid).ok(), kernels, bindings }
     }
 
     /// Reads the file of the last `serve`. One that cannot be read is set aside, and said to be: what lives is found
@@ -99,12 +101,13 @@ impl Registry {
                 return None;
             }
         };
-        let read = serde_json::from_slice::<Self>(&text).map_err(|error| error.to_string());
-        let read = read.and_then(|registry| match registry.version {
-            VERSION => Ok(registry),
-            other => Err(format!("it has version {other}, and this program knows {VERSION}")),
-        });
-        read.inspect_err(|reason| set_aside(path, reason)).ok()
+        let mut registry = parse(&text).inspect_err(|reason| set_aside(path, reason)).ok()?;
+        if registry.boot != boot() {
+            // No process of then lives now, whoever has its number.
+            registry.kernels.clear();
+            registry.bindings.clear();
+        }
+        Some(registry)
     }
 
     /// Whether this is the process of a kernel, as far as the registry knows.
@@ -123,6 +126,23 @@ impl Registry {
         text.push(b'\n');
         write_private(path, &text)
     }
+}
+
+fn parse(text: &[u8]) -> Result<Registry, String> {
+    #[derive(Deserialize)]
+    struct Form {
+        version: u32,
+    }
+    let form: Form = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    if form.version != VERSION {
+        return Err(format!("it has version {}, and this program knows {VERSION}", form.version));
+    }
+    serde_json::from_slice(text).map_err(|error| error.to_string())
+}
+
+/// Which run of which machine this is.
+fn boot() -> Option<String> {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
 }
 
 /// Keeps an unusable file for whoever wants to know what happened to it.

@@ -27,7 +27,7 @@ pub(super) struct Found {
 /// up, each for those who ask for it by its id, since nobody knows whose they were.
 pub(super) fn find(state: &StateDirectory, runtimes: &Runtimes) -> anyhow::Result<Found> {
     let read = Registry::load(&state.registry());
-    let living = belongings(state.path());
+    let living = belongings(state.id());
     let registry = match read {
         Some(registry) => {
             let known = |one: &Belonging| registry.knows(&one.kernel, one.leader);

@@ -1,0 +1,54 @@
+//! What a kernel that was taken over from an earlier `serve` still owes: when that is over, and what is said until then.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use jupyter_protocol::KernelInfoRequest;
+use tokio::time::sleep;
+
+use super::{Proxy, connection::ReturnAddress, kernel::Kernel};
+use crate::jupyter::{header::Header, reply::Failure};
+
+/// Silence of a kernel that was taken over after which those who wait for it are told what that may mean.
+const LONG_SILENCE: Duration = Duration::from_secs(5);
+
+impl Proxy {
+    /// A kernel that was taken over may still have something to answer. It is asked who it is, and answers in turn. One
+    /// that keeps silent runs a long cell, or waits for an answer to a question that nobody heard: who waits is told.
+    pub(super) fn wait_for_the_past(self: &Arc<Self>, kernel: &Arc<Kernel>) {
+        let question = self.voice.say(KernelInfoRequest {}, &Bytes::new());
+        let Ok(header) = Header::of(&question) else { return };
+        kernel.ask_who_it_is(header.msg_id.to_string(), question.clone());
+        let (proxy, kernel) = (self.clone(), kernel.clone());
+        tokio::spawn(async move {
+            sleep(LONG_SILENCE).await;
+            let waiting = proxy.table.lock().outstanding_such(&kernel.id, ReturnAddress::is_from_before);
+            let text = "[jupyter-fleet: the fleet was restarted, and this still runs; if it waits for input, interrupt it]";
+            for (client, address) in waiting {
+                proxy.whisper(&client, [proxy.voice.notice(text, &address.header)]);
+            }
+        });
+    }
+
+    /// A kernel that was taken over has come to what we asked it ourselves: whatever it has not answered of what was
+    /// asked before will not be answered to us.
+    pub(super) fn past_is_over(&self, kernel: &Kernel) {
+        let waiting =
+            self.with_table(|table, _| table.take_outstanding(&kernel.id, ReturnAddress::is_from_before));
+        let failure = restarted(&format!(
+            "{} may have done what was asked, but its reply was lost; it lives, and its variables are intact",
+            kernel.name()
+        ));
+        for request in waiting {
+            match kernel.known().filter(|_| request.msg_type == "kernel_info_request") {
+                Some(known) => self.tell_info(Some(kernel), &request.client, &request.address, known.info),
+                None => self.fail(&request.client, &request.msg_type, &request.address, &failure),
+            }
+        }
+    }
+}
+
+/// The error of a request that a restart of the fleet cut off.
+pub(super) fn restarted(what: &str) -> Failure {
+    Failure::new("FleetRestarted", format!("the fleet was restarted while this request was waiting: {what}"))
+}
