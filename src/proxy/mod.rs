@@ -31,6 +31,7 @@ mod replay;
 mod report;
 mod resume;
 mod returning;
+mod running;
 mod stdin;
 mod stop;
 
