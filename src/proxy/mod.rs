@@ -34,6 +34,7 @@ mod returning;
 mod running;
 mod stdin;
 mod stop;
+mod tell;
 
 use std::{
     collections::BTreeSet,
