@@ -8,7 +8,7 @@ from harness.clients import execute
 from harness.deadline import wait_until
 
 pytestmark = pytest.mark.proxy_only
-OK, FAILED = 0, 1
+OK, FAILED, USAGE = 0, 1, 2
 
 
 @pytest.fixture
@@ -43,10 +43,20 @@ def test_the_explanation_is_what_happens(own_fleet, kernels, connect_own):
 def test_a_launch(own_fleet, kernels):
     explained = own_fleet.answer("why", "--runtime", "python3", "--group", "new")
     assert (explained["outcome"], explained["kernel"], explained["runtime"]) == ("launched", None, "python3")
-    assert all("is of runtime lua" in kernel["lacks"] for kernel in explained["kernels"])
+    assert all("is not runtime python3" in kernel["lacks"] for kernel in explained["kernels"])
     said = own_fleet.command("why", "--fleet", json.dumps({"runtime": "python3", "group": "new"})).stdout
     assert "a new kernel of python3" in said and "none of the 3 kernels fits" in said
     assert len(own_fleet.answer("list")) == 3, "nothing was launched for the question"
+
+
+def test_a_kernel_may_be_named_in_short(own_fleet, kernels):
+    length = next(n for n in range(1, 9) if sum(kernel.startswith(kernels[2][:n]) for kernel in kernels) == 1)
+    explained = own_fleet.answer("why", "--kernel", kernels[2][:length])
+    assert (explained["outcome"], explained["kernel"]) == ("existing", kernels[2])
+    unknown = own_fleet.command("why", "--kernel", "nosuch")
+    assert unknown.returncode == OK and "there is no kernel nosuch" in unknown.stdout
+    assert "fits" not in unknown.stdout
+    assert own_fleet.command("why", "").returncode == USAGE
 
 
 def test_a_refusal(own_fleet):
