@@ -9,9 +9,15 @@ import pytest
 
 from harness.clients import READY_SECONDS, execute, new_client
 from harness.deadline import wait_until
+from harness.home import CONFIG
 
 pytestmark = pytest.mark.proxy_only
 OK, FAILED = 0, 1
+BROKEN = """
+[runtimes.broken]
+argv = ["sh", "-c", "sleep 1; exit 7", "{connection_file}"]
+language = "sh"
+"""
 
 
 def spawn(fleet):
@@ -67,6 +73,30 @@ def test_the_file_does_not_stand_in_for_the_fleets_and_goes_with_its_kernel(own_
     assert file.is_file() and "fleet" not in file.name
     assert own_fleet.command("stop", kernel).returncode == OK
     wait_until(lambda: not file.exists(), 5, "the file to be gone")
+
+
+@pytest.mark.parametrize("own_fleet", [{"config": CONFIG + "[runtimes.lua]\nmax_clients = 1\n"}], indirect=True)
+def test_it_warns_of_a_kernel_that_takes_no_more_clients(own_fleet, connect_own):
+    client = connect_own(runtime="lua")
+    assert execute(client, "x = 1").status == "ok"
+    (kernel,) = own_fleet.answer("list")
+    said = own_fleet.command("connect", kernel["id"]).stderr
+    assert "it already has its 1 client: a new one is refused until one leaves" in said
+    assert own_fleet.answer("connect", kernel["id"])["full"] is True
+
+
+def test_it_waits_until_a_starting_kernel_is_up(own_fleet, through):
+    done = own_fleet.command("spawn", "--runtime", "lua", "--no-wait")
+    file = own_fleet.answer("connect", done.stdout.strip())["connection_file"]
+    assert execute(through(file), "print(1)").stream() == "1\n"
+
+
+@pytest.mark.parametrize("own_fleet", [{"config": CONFIG + BROKEN}], indirect=True)
+def test_a_kernel_that_never_comes_up_has_no_file(own_fleet):
+    kernel = own_fleet.command("spawn", "--runtime", "broken", "--no-wait").stdout.strip()
+    done = own_fleet.command("connect", kernel)
+    assert (done.returncode, done.stdout) == (FAILED, "")
+    assert "did not come up" in done.stderr
 
 
 def test_exec_becomes_a_console_on_the_file(own_fleet, tmp_path):

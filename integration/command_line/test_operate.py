@@ -17,6 +17,11 @@ BROKEN = """
 argv = ["sh", "-c", "echo no luck; exit 7", "{connection_file}"]
 language = "sh"
 """
+SLOW = """
+[runtimes.slow]
+argv = ["sleep", "100", "{connection_file}"]
+language = "sh"
+"""
 
 
 def spawn(fleet, *arguments):
@@ -129,6 +134,23 @@ def test_stop_ends_a_kernel_and_says_how_many_clients_it_had(own_fleet, connect_
     assert execute(client, "print(x)").stream() == "nil\n", "the next request gets a new kernel"
 
 
+def test_clients_are_told_of_the_operators_stop_under_their_last_cell(own_fleet, connect_own):
+    client = connect_own(runtime="lua")
+    cell = execute(client, "x = 1").reply["parent_header"]["msg_id"]
+    (kernel,) = ids(own_fleet)
+    assert own_fleet.command("stop", kernel).returncode == OK
+    text = f"kernel {kernel} (lua) was stopped by the operator; the next request gets a new kernel]"
+    assert wait_for(client, text)["parent_header"]["msg_id"] == cell
+
+
+@pytest.mark.parametrize("own_fleet", [{"config": 'default_runtime = "lua"\n'}], indirect=True)
+def test_a_warm_kernel_that_is_stopped_is_replaced(own_fleet):
+    wait_until(lambda: len(ids(own_fleet)) == 1, 20, "the warm kernel")
+    [warm] = ids(own_fleet)
+    assert own_fleet.command("stop", warm).returncode == OK
+    wait_until(lambda: len(ids(own_fleet)) == 1 and warm not in ids(own_fleet), 20, "another warm kernel")
+
+
 def test_stop_all(own_fleet):
     kernels = {spawn(own_fleet), spawn(own_fleet), spawn(own_fleet, "--runtime", "lua", "--group", "team")}
     assert {stopped["id"] for stopped in own_fleet.answer("stop", "--all")} == kernels
@@ -171,14 +193,24 @@ def test_an_id_may_be_shortened_while_it_is_clear(own_fleet):
 
 def test_restart_happens_in_place_and_clients_are_told_by_whom(own_fleet, connect_own):
     client = connect_own(runtime="lua")
-    assert execute(client, "x = 1").status == "ok"
+    cell = execute(client, "x = 1")
     (before,) = own_fleet.answer("list")
     done = own_fleet.command("restart", before["id"], environment={"USER": "ada"})
     assert done.returncode == OK and "is restarted; 1 client was told" in done.stdout
-    wait_for(client, "restarted by the operator (ada)")
+    notice = wait_for(client, "restarted by the operator (ada)")
+    assert notice["parent_header"]["msg_id"] == cell.reply["parent_header"]["msg_id"]
     (after,) = own_fleet.answer("list")
     assert after["id"] == before["id"] and after["pid"] != before["pid"] and after["clients"] == 1
     assert execute(client, "print(x)").stream() == "nil\n"
+
+
+@pytest.mark.parametrize("own_fleet", [{"config": CONFIG + SLOW}], indirect=True)
+def test_a_kernel_that_is_starting_is_not_restarted(own_fleet):
+    kernel = spawn(own_fleet, "--runtime", "slow", "--no-wait")
+    done = own_fleet.command("restart", kernel)
+    assert (done.returncode, done.stdout) == (FAILED, "")
+    assert f"kernel {kernel} (slow) is starting; wait for it or stop it" in done.stderr
+    assert own_fleet.command("stop", kernel).returncode == OK
 
 
 @pytest.mark.parametrize(("runtime", "loop"), [("python3", "while True: pass"), ("lua", "while true do end")])
@@ -194,12 +226,12 @@ def test_interrupt_in_the_runtimes_own_way(own_fleet, connect_own, runtime, loop
 
 
 def wait_for(client, text):
-    """Waits for a stream that says `text`."""
+    """Waits for a stream that says `text`, and returns it."""
     deadline = Deadline(30)
     while True:
         message = next_message(client, "iopub", deadline, lambda: text)
         if message["msg_type"] == "stream" and text in message["content"]["text"]:
-            return
+            return message
 
 
 def test_status(own_fleet):

@@ -8,7 +8,7 @@ from harness.clients import execute
 from harness.deadline import wait_until
 
 pytestmark = pytest.mark.proxy_only
-OK, FAILED = 0, 1
+OK, FAILED, USAGE = 0, 1, 2
 
 
 @pytest.fixture
@@ -43,10 +43,20 @@ def test_the_explanation_is_what_happens(own_fleet, kernels, connect_own):
 def test_a_launch(own_fleet, kernels):
     explained = own_fleet.answer("why", "--runtime", "python3", "--group", "new")
     assert (explained["outcome"], explained["kernel"], explained["runtime"]) == ("launched", None, "python3")
-    assert all("is of runtime lua" in kernel["lacks"] for kernel in explained["kernels"])
+    assert all("is not runtime python3" in kernel["lacks"] for kernel in explained["kernels"])
     said = own_fleet.command("why", "--fleet", json.dumps({"runtime": "python3", "group": "new"})).stdout
     assert "a new kernel of python3" in said and "none of the 3 kernels fits" in said
     assert len(own_fleet.answer("list")) == 3, "nothing was launched for the question"
+
+
+def test_a_kernel_may_be_named_in_short(own_fleet, kernels):
+    length = next(n for n in range(1, 9) if sum(kernel.startswith(kernels[2][:n]) for kernel in kernels) == 1)
+    explained = own_fleet.answer("why", "--kernel", kernels[2][:length])
+    assert (explained["outcome"], explained["kernel"]) == ("existing", kernels[2])
+    unknown = own_fleet.command("why", "--kernel", "nosuch")
+    assert unknown.returncode == OK and "there is no kernel nosuch" in unknown.stdout
+    assert "fits" not in unknown.stdout
+    assert own_fleet.command("why", "").returncode == USAGE
 
 
 def test_a_refusal(own_fleet):
@@ -84,13 +94,8 @@ def test_a_binding_of_an_earlier_serve(own_fleet, connect_own):
     own_fleet.kill()
     own_fleet.restart()
     session = client.session.session
-    wait_until(lambda: [one["session"] for one in clients(own_fleet)] == [session], 20, "the client to be taken up")
+    wait_until(lambda: own_fleet.command("why", session).returncode == OK, 20, "the client to be taken up")
     assert [(kernel["id"], kernel["pid"]) for kernel in own_fleet.answer("list")] == [(before[0]["id"], before[0]["pid"])]
     assert "before this serve" in own_fleet.command("why", session).stdout
     told = own_fleet.answer("why", session)
     assert (told["kernel"], told["asked"], told["since"]) == (before[0]["id"], None, None)
-
-
-def clients(fleet):
-    done = fleet.command("why", "", "--json")
-    return [json.loads(done.stdout)] if done.returncode == OK else []

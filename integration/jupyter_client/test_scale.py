@@ -1,10 +1,10 @@
-"""How a fleet grows, how far, and how it shrinks again. All with the built-in Lua kernel, which starts at once."""
+"""How a fleet grows, how far, and how it shrinks again. Most with the built-in Lua kernel, which starts at once."""
 
 import json
 
 import pytest
 
-from harness.clients import READY_SECONDS, detach, execute, finish, next_message
+from harness.clients import READY_SECONDS, detach, execute, finish, next_message, request
 from harness.deadline import Deadline, wait_until
 
 pytestmark = pytest.mark.proxy_only
@@ -17,6 +17,13 @@ pool = 0
 """
 # The first client of a kernel leaves its name there.
 FIRST = 'first = first or "{}"\nreturn first'
+SLOW_COMM = """
+import pathlib, time
+def handle(comm, message):
+    time.sleep(8)
+    pathlib.Path({!r}).write_text("done")
+get_ipython().kernel.comm_manager.register_target("slow", handle)
+"""
 
 
 def refusal(client):
@@ -143,6 +150,19 @@ def test_a_running_cell_is_never_idle(fleet_of):
         lines_on_stderr(connect(group=group), 20, "was stopped")
     client.input("still here")
     assert "still here" in finish(client, msg_id).result
+
+
+def test_a_comms_handler_that_runs_keeps_its_kernel(fleet_of, tmp_path):
+    """Control says that it is idle meanwhile, and no reply is due to a comm's message."""
+    done = tmp_path / "done"
+    _, connect = fleet_of('cull_after = 1\ndefault_runtime = "python3"\n[runtimes.python3]\npool = 0\n')
+    client = connect()
+    assert execute(client, SLOW_COMM.format(str(done))).status == "ok"
+    opened = {"comm_id": "1", "target_name": "slow", "data": {}}
+    client.shell_channel.send(client.session.msg("comm_open", opened))
+    asked = {"type": "request", "seq": 1, "command": "debugInfo", "arguments": {}}
+    request(client, "debug_request", asked, channel="control")
+    wait_until(done.exists, 30, "the handler to end, rather than its kernel")
 
 
 def test_whatever_is_run_after_the_notice_keeps_the_kernel(fleet_of):

@@ -15,10 +15,7 @@ use super::{
     schema::{Asked, Client, Door, Explanation, Kernel, Restart, Status, Stopped},
     server::Admin,
 };
-use crate::{
-    channel::Channel, id::KernelId, proxy::OperateError, route::Requirements,
-    runtimes::write_connection_file, state::door_file,
-};
+use crate::{channel::Channel, id::KernelId, proxy::OperateError, route::Requirements};
 
 type Answer<T> = Result<Json<T>, Problem>;
 type Fleet = State<Arc<Admin>>;
@@ -144,13 +141,14 @@ pub(super) async fn interrupt(State(admin): Fleet, Path(id): Path<String>) -> An
 ))]
 pub(super) async fn door(State(admin): Fleet, Path(id): Path<String>) -> Answer<Door> {
     let id = admin.proxy.find(&id)?;
-    let clients = kernel(&admin, &id)?.clients;
+    let gone = || OperateError::Gone(format!("kernel {id} is gone"));
+    let occupancy = admin.proxy.kernel_report(&id).ok_or_else(gone)?.occupancy;
+    let clients = occupancy.clients;
+    let full = occupancy.offer.max_clients.is_some_and(|most| clients >= most.get());
     let opened = admin.proxy.open_door(&id);
     let file = in_time(&admin, "the ports could not be opened in time", opened).await??;
-    // The registry's writer does that too, and removes it when the kernel is gone; but perhaps not yet.
-    let connection_file = door_file(&admin.registry, &id);
-    write_connection_file(&connection_file, &file).map_err(|error| Problem::new(Code::NoDoor, error))?;
-    Ok(Json(Door { kernel: id.to_string(), connection_file, clients }))
+    let connection_file = admin.proxy.write_door(&admin.registry, &id, &file)?;
+    Ok(Json(Door { kernel: id.to_string(), connection_file, clients, full }))
 }
 
 /// All clients that have kernels.

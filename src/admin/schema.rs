@@ -119,6 +119,9 @@ pub struct Door {
     pub connection_file: PathBuf,
     /// How many clients the kernel has already.
     pub clients: usize,
+    /// It takes no more: a new one is refused until one leaves.
+    #[serde(default)]
+    pub full: bool,
 }
 
 /// Where a client with certain wishes goes, and why.

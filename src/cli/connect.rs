@@ -11,11 +11,14 @@ use clap::Args;
 
 use super::{
     exit_code,
-    operate::{ANSWER, Fleet, KernelPrefix},
-    progress::say,
+    operate::{ANSWER, Fleet, KernelPrefix, TimeoutArguments, waited_for},
+    progress::{Progress, say},
     table::count,
 };
-use crate::{admin::Door, runtimes::Environment};
+use crate::{
+    admin::{Door, Kernel},
+    runtimes::Environment,
+};
 
 /// What is typed after `connect`.
 #[derive(Debug, Clone, Args)]
@@ -26,7 +29,9 @@ pub struct ConnectArguments {
     /// Start `jupyter console` on the kernel, in place of this command
     #[arg(long, conflicts_with = "json")]
     exec: bool,
-    /// Write JSON: the file, the kernel, and how many clients that has already
+    #[command(flatten)]
+    waiting: TimeoutArguments,
+    /// Write JSON: the file, the kernel, how many clients that has already, and whether it takes more
     #[arg(long)]
     json: bool,
 }
@@ -34,6 +39,11 @@ pub struct ConnectArguments {
 impl ConnectArguments {
     pub(super) async fn run(self, fleet: &mut Fleet<'_>) -> anyhow::Result<()> {
         let console = self.exec.then(|| find_jupyter(fleet.environment)).transpose()?;
+        let name = format!("kernel {}", self.id);
+        let progress = Progress::start(&format!("waiting for {name}"));
+        let ready = fleet.client.get(&format!("/kernels/{}/ready", self.id), self.waiting.timeout).await;
+        drop(progress);
+        let _up: Kernel = ready.map_err(|error| waited_for(&name, error))?;
         let door: Door = fleet.client.post(&format!("/kernels/{}/door", self.id), &(), ANSWER).await?;
         if self.json {
             return fleet.write_json(&door);
@@ -48,6 +58,11 @@ impl ConnectArguments {
 
 fn company(door: &Door) -> String {
     match door.clients {
+        clients if door.full => format!(
+            "kernel {}: it already has its {}: a new one is refused until one leaves",
+            door.kernel,
+            count(clients, "client")
+        ),
         0 => format!("kernel {}: nobody else is there", door.kernel),
         others => format!("kernel {}: shared with {}", door.kernel, count(others, "other client")),
     }
@@ -64,4 +79,23 @@ fn find_jupyter(environment: &Environment) -> anyhow::Result<PathBuf> {
 fn become_console(jupyter: &Path, connection_file: &Path) -> anyhow::Result<()> {
     let error = Command::new(jupyter).args(["console", "--existing"]).arg(connection_file).exec();
     Err(error).with_context(|| format!("cannot start {}", jupyter.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_there_already_is_told_and_that_there_is_no_place_left() {
+        let told = |clients, full| {
+            let door = Door { kernel: "0a".to_owned(), connection_file: "/f".into(), clients, full };
+            company(&door)
+        };
+        assert_eq!(told(0, false), "kernel 0a: nobody else is there");
+        assert_eq!(told(2, false), "kernel 0a: shared with 2 other clients");
+        assert_eq!(
+            told(2, true),
+            "kernel 0a: it already has its 2 clients: a new one is refused until one leaves"
+        );
+    }
 }

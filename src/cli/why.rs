@@ -1,14 +1,14 @@
 //! `jupyter-fleet why`: which kernel a client gets, and why.
 
 use anyhow::bail;
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 
 use super::{
-    operate::{ANSWER, Fleet},
+    operate::{ANSWER, Fleet, KernelPrefix},
     table::{self, ago, plain, table},
     wishes::KernelArguments,
 };
-use crate::admin::{Asked, Client, Explanation, Outcome};
+use crate::admin::{Asked, CallError, Client, Code, Explanation, Kernel, Outcome};
 
 /// What is typed after `why`.
 #[derive(Debug, Clone, Args)]
@@ -19,7 +19,7 @@ use crate::admin::{Asked, Client, Explanation, Outcome};
 )]
 pub struct WhyArguments {
     /// A client that has a kernel: the `session` of its messages, or as much of it as no other begins with
-    #[arg(conflicts_with_all = [
+    #[arg(value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = [
         "fleet", "runtime", "language", "providers", "memory_limit", "labels", "group", "debug", "isolated", "kernel"])]
     session: Option<String>,
     /// Write JSON: the explanation, or the client
@@ -30,15 +30,30 @@ pub struct WhyArguments {
 }
 
 impl WhyArguments {
-    pub(super) async fn run(self, fleet: &mut Fleet<'_>) -> anyhow::Result<()> {
+    pub(super) async fn run(mut self, fleet: &mut Fleet<'_>) -> anyhow::Result<()> {
         if let Some(session) = &self.session {
             let client = find(session, fleet.client.get("/clients", ANSWER).await?)?;
             return if self.json { fleet.write_json(&client) } else { write_client(&client, fleet) };
+        }
+        if let Some(kernel) = self.kernel.named() {
+            complete(kernel, fleet).await?;
         }
         let asked = Asked { fleet: self.kernel.metadata().unwrap_or_default() };
         let explanation: Explanation = fleet.client.post("/why", &asked, ANSWER).await?;
         if self.json { fleet.write_json(&explanation) } else { write_explanation(&explanation, fleet) }
     }
+}
+
+/// Makes a kernel's shortened id a full one. One that no kernel has stays: that is explained too.
+async fn complete(kernel: &mut String, fleet: &Fleet<'_>) -> anyhow::Result<()> {
+    let Ok(prefix) = kernel.parse::<KernelPrefix>() else { return Ok(()) };
+    match fleet.client.get::<Kernel>(&format!("/kernels/{prefix}"), ANSWER).await {
+        Ok(found) => *kernel = found.id,
+        Err(CallError::Refused(problem))
+            if matches!(problem.code, Code::NoSuchKernel | Code::KernelGone | Code::LaunchFailed) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
 }
 
 /// The client whose session begins so.

@@ -50,6 +50,11 @@ pub(super) struct KernelArguments {
 }
 
 impl KernelArguments {
+    /// The kernel that is named, to be replaced by its full id.
+    pub(super) fn named(&mut self) -> Option<&mut String> {
+        self.kernel.as_mut()
+    }
+
     /// The routing metadata; `None` asks for nothing.
     pub(super) fn metadata(self) -> Option<Map<String, Value>> {
         if self.kind.fleet.is_some() {

@@ -62,7 +62,7 @@ impl Proxy {
             }
             Decision::Restart(id) => {
                 let who = username(&address.header).unwrap_or_else(|| "one of its clients".to_owned());
-                self.restart_kernel(&id, &who, &address.header);
+                self.restart_kernel(&id, &who, Some(&address.header));
                 self.tell_shutdown(client, &address, true);
             }
             Decision::RestartRefused(id, others) => {

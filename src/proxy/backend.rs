@@ -128,14 +128,15 @@ impl Proxy {
             }
             let profiles = kernel.fanout().profiles();
             for message in batch.drain(..).filter_map(|event| self.verify(&source, event)) {
-                self.publish(kernel, message, &profiles);
+                self.publish(&source, message, &profiles);
             }
             kernel.fanout().flush();
         };
         self.channel_ended(&source, ended);
     }
 
-    fn publish(&self, kernel: &Kernel, message: Verified, profiles: &Profiles) {
+    fn publish(&self, source: &Source, message: Verified, profiles: &Profiles) {
+        let kernel = &source.kernel;
         let Ok(header) = Header::peek(&message) else {
             return self.stray(kernel, "an iopub message without a header");
         };
@@ -146,7 +147,7 @@ impl Proxy {
             _ => None,
         };
         if let Some(state) = &state {
-            self.heard_status(kernel, &message, state);
+            self.heard_status(source, &message, state);
         }
         kernel.speaks();
         self.metrics.published.increment();
@@ -166,11 +167,11 @@ impl Proxy {
         }
     }
 
-    fn heard_status(&self, kernel: &Kernel, message: &Verified, state: &ExecutionState) {
-        if *state == ExecutionState::Idle
-            && let Ok(parent) = Parent::peek(message)
-        {
-            self.table.lock().finished(&kernel.id, &parent.msg_id, &parent.session);
+    fn heard_status(&self, source: &Source, message: &Verified, state: &ExecutionState) {
+        let Ok(parent) = Parent::peek(message) else { return };
+        source.kernel.tells_state(source.life, &parent, state);
+        if *state == ExecutionState::Idle {
+            self.table.lock().finished(&source.kernel.id, &parent.msg_id, &parent.session);
         }
     }
 

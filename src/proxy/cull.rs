@@ -2,11 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::Proxy;
-use crate::route::Cull;
+use super::{Proxy, connection::ReturnAddress};
+use crate::route::{Cull, Table};
 
 impl Proxy {
     /// Looks from time to time which kernels have been idle for too long, until the task is dropped.
@@ -25,7 +24,10 @@ impl Proxy {
         let culls = self.with_table(|table, now| {
             let culls = table.cull(|id| self.kernel(id).is_some_and(|kernel| kernel.is_active()), now);
             for cull in &culls {
-                self.announce_cull(cull);
+                self.announce_cull(table, cull);
+                if let Cull::Stop { kernel, .. } = cull {
+                    table.release(kernel, now);
+                }
             }
             culls
         });
@@ -36,7 +38,7 @@ impl Proxy {
         }
     }
 
-    fn announce_cull(&self, cull: &Cull) {
+    fn announce_cull(&self, table: &Table<ReturnAddress>, cull: &Cull) {
         let (Cull::Warn { kernel: id, .. } | Cull::Stop { kernel: id, .. }) = cull;
         let Some(kernel) = self.kernel(id) else { return };
         let name = kernel.name();
@@ -51,7 +53,7 @@ impl Proxy {
                 whole_seconds(*idle)
             ),
         };
-        self.announce(&kernel, [self.voice.notice(&text, &Bytes::new())]);
+        self.tell_clients(table, &kernel, &[], &text);
     }
 }
 

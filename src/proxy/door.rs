@@ -7,7 +7,10 @@
 //! The door of an isolated kernel lets its holder in: an isolated kernel is kept from those who happen to need the same,
 //! and whoever has the door's key was given it for this very kernel.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use thiserror::Error;
 use tokio::task::JoinSet;
@@ -24,6 +27,8 @@ use crate::{
     },
     net::{BindError, Listener, bind_channels},
     route::Requirements,
+    runtimes::{FileError, write_connection_file},
+    state::door_file,
 };
 
 /// Why a kernel has no door.
@@ -38,6 +43,9 @@ pub enum DoorError {
     /// The connection file cannot be.
     #[error("the door's connection file {0}")]
     File(#[from] ConnectionFileError),
+    /// The connection file cannot be written.
+    #[error(transparent)]
+    Write(#[from] FileError),
     /// There is no randomness to make a key of.
     #[error("cannot make a key for the door: {0}")]
     Key(#[from] getrandom::Error),
@@ -78,6 +86,27 @@ impl Proxy {
         file.signing_key()?;
         let (listeners, _) = bind_channels(file.address(), Some(file.ports())).await?;
         self.set_up_door(kernel, file, listeners)
+    }
+
+    /// Writes the connection file of a door that has just been opened, beside the registry; its writer does that too, but
+    /// perhaps not yet. Returns where the file is. None is left for a kernel that is gone.
+    pub fn write_door(
+        &self,
+        registry: &Path,
+        kernel: &KernelId,
+        file: &ConnectionFile,
+    ) -> Result<PathBuf, DoorError> {
+        let mut on_disk = self.registry_turn.lock();
+        let path = door_file(registry, kernel);
+        write_connection_file(&path, file)?;
+        if self.doors.contains_key(kernel) {
+            // Whoever closes the door from now on has the file removed.
+            on_disk.insert(kernel.clone());
+            return Ok(path);
+        }
+        let _ = std::fs::remove_file(&path);
+        on_disk.remove(kernel);
+        Err(DoorError::NoSuchKernel(kernel.clone()))
     }
 
     /// All doors that are open.

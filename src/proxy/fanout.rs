@@ -143,9 +143,20 @@ impl Fanout {
 
     /// Queues a message for everyone who wants it; returns for how many it was too much.
     pub(super) fn publish(&mut self, envelope: &Envelope, message: &mut Broadcast) -> u64 {
+        self.publish_where(envelope, message, |_| true)
+    }
+
+    /// The same for those of them alone that are such.
+    pub(super) fn publish_where(
+        &mut self,
+        envelope: &Envelope,
+        message: &mut Broadcast,
+        such: impl Fn(ConnectionId) -> bool,
+    ) -> u64 {
         let mut lost = 0;
         for subscriber in &mut self.subscribers {
-            if subscriber.topics.want(envelope.first())
+            if such(subscriber.connection.id)
+                && subscriber.topics.want(envelope.first())
                 && let Some(signed) = message.signed_for(&subscriber.connection.profile)
             {
                 lost += u64::from(!subscriber.push(envelope, signed));

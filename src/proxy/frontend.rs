@@ -121,7 +121,7 @@ impl Proxy {
         let entry = self.note(connection, client, &header, &message);
         let held = Held { connection: connection.clone(), message, entry };
         if let Some(Held { connection, message, entry }) = gate.pass(held, self.limits.held_bytes) {
-            self.route(&connection, client, message, entry, flushes);
+            self.route(&connection, (client, gate), message, entry, flushes);
         }
         Ok(())
     }
@@ -172,7 +172,7 @@ impl Proxy {
     pub(super) fn route(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
-        client: &ClientId,
+        (client, gate): (&ClientId, &Gate),
         message: Verified,
         entry: Entry,
         flushes: &mut Flushes,
@@ -189,6 +189,7 @@ impl Proxy {
             header: Bytes::copy_from_slice(message.body().header()),
             entry,
         };
+        gate.remember(&header.msg_type, &address.header);
         let request = Request { client, kind, defaults: &connection.profile.defaults };
         let (decision, forward) = self.with_table(|table, now| {
             let decision = table.decide(&request, || wishes(&message), KernelId::random, now);

@@ -13,6 +13,9 @@ use tracing::debug;
 use super::{Proxy, connection::Connection};
 use crate::{channel::Channel, id::ClientId, jupyter::message::Verified, net::Flushes, state::Entry};
 
+/// Longest header that is kept, in bytes: they are a few hundred.
+const LONGEST_HEADER: usize = 4 << 10;
+
 /// A message on its way to be routed.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -27,8 +30,16 @@ pub(super) struct Held {
 pub(super) struct Gate {
     /// The routing id that the client came with.
     identity: Bytes,
+    /// The header of its last request, JSON.
+    last_request: Mutex<Option<LastRequest>>,
     state: Mutex<State>,
     pressed: Notify,
+}
+
+#[derive(Debug)]
+struct LastRequest {
+    header: Bytes,
+    is_cell: bool,
 }
 
 #[derive(Debug)]
@@ -39,7 +50,7 @@ enum State {
 
 impl Gate {
     fn new(identity: Bytes, state: State) -> Self {
-        Self { identity, state: Mutex::new(state), pressed: Notify::new() }
+        Self { identity, last_request: Mutex::default(), state: Mutex::new(state), pressed: Notify::new() }
     }
 
     fn open(identity: Bytes) -> Self {
@@ -52,6 +63,24 @@ impl Gate {
 
     pub(super) fn identity(&self) -> &Bytes {
         &self.identity
+    }
+
+    /// Remembers a request of the client's, under which it can be told something. What belongs to a cell is shown for
+    /// longest, so a cell gives way only to the next one.
+    pub(super) fn remember(&self, msg_type: &str, header: &Bytes) {
+        let is_cell = msg_type == "execute_request";
+        if !msg_type.ends_with("_request") || header.len() > LONGEST_HEADER {
+            return;
+        }
+        let mut last = self.last_request.lock();
+        if is_cell || last.as_ref().is_none_or(|last| !last.is_cell) {
+            *last = Some(LastRequest { header: header.clone(), is_cell });
+        }
+    }
+
+    /// The header of the client's last cell, else of its last request.
+    pub(super) fn last_request(&self) -> Option<Bytes> {
+        self.last_request.lock().as_ref().map(|last| last.header.clone())
     }
 
     /// Gives the message back if the gate is open, else holds it. When more than `most` bytes are held, the gate opens
@@ -142,7 +171,7 @@ impl Proxy {
                 return;
             }
             for Held { connection, message, entry } in held {
-                self.route(&connection, &client, message, entry, &mut flushes);
+                self.route(&connection, (&client, &gate), message, entry, &mut flushes);
             }
             flushes.flush();
         }
@@ -158,5 +187,31 @@ impl Proxy {
             }
             changed.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn last_after(requests: &[(&str, usize)]) -> Option<Bytes> {
+        let gate = Gate::open(Bytes::new());
+        for (index, (msg_type, length)) in requests.iter().enumerate() {
+            let header = format!("{index:<length$}");
+            gate.remember(msg_type, &header.into());
+        }
+        gate.last_request()
+    }
+
+    #[test]
+    fn the_last_request_is_remembered_and_a_cell_before_others() {
+        assert_eq!(last_after(&[]), None);
+        assert_eq!(last_after(&[("comm_msg", 1)]), None, "no request");
+        let asked = ("complete_request", 1);
+        assert_eq!(last_after(&[("kernel_info_request", 1), asked]).unwrap(), "1");
+        let cell = ("execute_request", 1);
+        assert_eq!(last_after(&[asked, cell, cell, asked]).unwrap(), "2");
+        let long = ("execute_request", LONGEST_HEADER + 1);
+        assert_eq!(last_after(&[cell, long]).unwrap(), "0", "what is kept is bounded");
     }
 }

@@ -130,7 +130,7 @@ impl Proxy {
         }
     }
 
-    fn subscriber(&self, id: ConnectionId) -> Option<(Arc<Connection>, Arc<Topics>)> {
+    pub(super) fn subscriber(&self, id: ConnectionId) -> Option<(Arc<Connection>, Arc<Topics>)> {
         let connection = self.connections.get(&id)?.clone();
         Some((connection, self.topics.get(&id)?.clone()))
     }

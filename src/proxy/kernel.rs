@@ -13,7 +13,7 @@ use bytes::Bytes;
 use jupyter_protocol::ExecutionState;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::{connection::ReturnAddress, fanout::Fanout};
+use super::{connection::ReturnAddress, fanout::Fanout, running::Running};
 use crate::{
     byte_size::ByteSize,
     channel::Channel,
@@ -21,6 +21,7 @@ use crate::{
     frames::Frames,
     id::{ClientId, KernelId, Origin},
     jupyter::{
+        header::Parent,
         kernelspec::InterruptMode,
         message::{Body, Envelope},
         signature::Signer,
@@ -51,6 +52,7 @@ pub(super) struct Kernel {
     asked_who: Mutex<Option<String>>,
     /// It has not echoed a ping for too long.
     unresponsive: AtomicBool,
+    running: Mutex<Running>,
     /// It has said something on iopub since it was last asked whether it is active.
     spoke: AtomicBool,
     /// Those who asked who the kernel is before it was known; `None` once it is, or never will be.
@@ -124,6 +126,7 @@ impl Kernel {
             used: AtomicBool::new(false),
             asked_who: Mutex::new(None),
             unresponsive: AtomicBool::new(false),
+            running: Mutex::default(),
             spoke: AtomicBool::new(false),
             curious: Mutex::new(Some(Vec::new())),
         }
@@ -269,6 +272,7 @@ impl Kernel {
     pub(super) fn disconnect(&self, for_good: bool) {
         let mut link = self.link.lock();
         self.life.fetch_add(1, Ordering::AcqRel);
+        self.running.lock().end();
         if !for_good {
             self.curious.lock().get_or_insert_default();
         }
@@ -315,9 +319,22 @@ impl Kernel {
         self.spoke.store(true, Ordering::Relaxed);
     }
 
+    /// One of its processes says what it does.
+    pub(super) fn tells_state(&self, life: u64, parent: &Parent<'_>, state: &ExecutionState) {
+        let mut running = self.running.lock();
+        if life == self.life() {
+            running.heard(parent, state);
+        }
+    }
+
+    /// Whether it says that it runs something.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.lock().is_anything()
+    }
+
     /// Whether it runs something, or has said anything since this was last asked.
     pub(super) fn is_active(&self) -> bool {
-        self.spoke.swap(false, Ordering::Relaxed) || *self.fanout().state() == ExecutionState::Busy
+        self.spoke.swap(false, Ordering::Relaxed) || self.is_running()
     }
 
     /// Somebody wants to know who the kernel is, as soon as that is known. `false`: it is known now, or never will be.

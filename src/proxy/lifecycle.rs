@@ -232,26 +232,30 @@ impl Proxy {
         }
     }
 
-    /// Restarts a kernel in place, and tells its clients who wanted that.
-    pub(super) fn restart_kernel(&self, id: &KernelId, who: &str, header: &Bytes) {
-        let Some(kernel) = self.kernel(id) else { return };
-        if !kernel.is_up() {
-            // It is starting: nothing of what it had is left to be thrown away.
-            return;
-        }
+    /// Restarts a kernel in place, and tells its clients who wanted that: under the request for it, if there was one.
+    /// `false` if it is starting: nothing of what it had is left to be thrown away.
+    pub(super) fn restart_kernel(&self, id: &KernelId, who: &str, request: Option<&Bytes>) -> bool {
+        let Some(kernel) = self.kernel(id).filter(|kernel| kernel.is_up()) else { return false };
         info!(kernel = %id, who, "restarting");
         let text = format!("[jupyter-fleet: {} is restarted by {who}]", kernel.name());
-        self.announce(&kernel, [self.voice.notice(&text, header)]);
+        if let Some(header) = request {
+            self.announce(&kernel, [self.voice.notice(&text, header)]);
+        }
         kernel.ask_to_end(self.voice.say(ShutdownRequest { restart: true }, &Bytes::new()));
         let lost = self.lose_process(&kernel);
         kernel.handle.restart();
-        for request in &lost {
-            // Frontends show a line only under a cell of their own.
-            self.whisper(&request.client, [self.voice.notice(&text, &request.address.header)]);
+        if request.is_none() {
+            self.with_table(|table, _| self.tell_clients(table, &kernel, &lost, &text));
+        } else {
+            for request in &lost {
+                // Frontends show a line only under a cell of their own.
+                self.whisper(&request.client, [self.voice.notice(&text, &request.address.header)]);
+            }
         }
         self.fail_all(lost, &explain(&kernel, &Downfall::Restarted, true));
         self.set_state(&kernel, ExecutionState::Restarting);
         self.set_state(&kernel, ExecutionState::Starting);
+        true
     }
 
     /// Says something on iopub to everyone who hears a kernel.

@@ -2,9 +2,10 @@
 //!
 //! `frontend` is the way from a client to a kernel, `backend` the way back; `iopub` and `heartbeat` are the two
 //! channels that know no sessions. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
-//! kernels, `liveness` looks whether they are well, `cull` ends those that nobody needs, `door` gives one a connection file of
-//! its own. `remember` writes down what the next `serve` must know, `resume` takes it up, `returning` pays clients that come
-//! back. Decisions are made in `route`, processes are watched in `fleet`; neither happens here.
+//! kernels, `running` is what they say they do, `tell` tells clients what they did not ask for, `liveness` looks whether
+//! kernels are well, `cull` ends those that nobody needs, `door` gives one a connection file of its own. `remember` writes
+//! down what the next `serve` must know, `resume` takes it up, `returning` pays clients that come back. Decisions are made
+//! in `route`, processes are watched in `fleet`; neither happens here.
 
 mod accept;
 mod answer;
@@ -32,8 +33,10 @@ mod replay;
 mod report;
 mod resume;
 mod returning;
+mod running;
 mod stdin;
 mod stop;
+mod tell;
 
 use std::{
     collections::BTreeSet,

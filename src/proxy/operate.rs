@@ -115,9 +115,21 @@ impl Proxy {
     }
 
     /// Stops a kernel for good; its clients' next requests go elsewhere. Returns how many clients it had.
-    pub fn stop(&self, id: &KernelId) -> usize {
-        let clients = self.with_table(|table, now| table.release(id, now));
+    pub fn stop(self: &Arc<Self>, id: &KernelId) -> usize {
+        let clients = self.with_table(|table, now| {
+            // Afterwards, nobody hears the kernel any more.
+            if let Some(kernel) = self.kernel(id) {
+                let text = format!(
+                    "[jupyter-fleet: {} was stopped by the operator; the next request gets a new kernel]",
+                    kernel.name()
+                );
+                self.tell_clients(table, &kernel, &[], &text);
+            }
+            table.release(id, now)
+        });
         self.stop_kernel(id, "the operator asked for it");
+        // One that nobody had used is replaced too.
+        self.fill_pools();
         clients
     }
 
@@ -136,11 +148,14 @@ impl Proxy {
     /// Restarts a kernel in place; its clients are told who wanted that.
     ///
     /// # Errors
-    /// It is gone.
+    /// It is gone, or starts anyway.
     pub fn restart(&self, id: &KernelId, who: Option<&str>) -> Result<(), OperateError> {
-        self.usable(id)?;
+        let kernel = self.usable(id)?;
         let who = who.map_or_else(|| "the operator".to_owned(), |who| format!("the operator ({who})"));
-        self.restart_kernel(id, &who, &Bytes::new());
+        if !self.restart_kernel(id, &who, None) {
+            let text = format!("{} is starting; wait for it or stop it", kernel.name());
+            return Err(OperateError::NotUp(text));
+        }
         Ok(())
     }
 

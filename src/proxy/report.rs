@@ -88,7 +88,7 @@ impl Proxy {
 fn report(occupancy: Occupancy, kernel: &Kernel) -> KernelReport {
     let process = kernel.process();
     KernelReport {
-        status: match status(&occupancy, kernel.fanout().state()) {
+        status: match status(&occupancy, kernel.fanout().state(), kernel.is_running()) {
             KernelStatus::Idle | KernelStatus::Busy if kernel.is_unresponsive() => KernelStatus::Unresponsive,
             status => status,
         },
@@ -99,13 +99,13 @@ fn report(occupancy: Occupancy, kernel: &Kernel) -> KernelReport {
 }
 
 /// A kernel is busy from the moment it gets a request, and until it says that it is idle again.
-fn status(occupancy: &Occupancy, told: &ExecutionState) -> KernelStatus {
+fn status(occupancy: &Occupancy, told: &ExecutionState, is_running: bool) -> KernelStatus {
     match occupancy.state {
         KernelState::Stopping => KernelStatus::Stopping,
         // A cold start is hidden from clients, who are told that the kernel is idle.
         KernelState::Starting if *told == ExecutionState::Idle => KernelStatus::Starting,
         KernelState::Starting => KernelStatus::Restarting,
-        KernelState::Ready if occupancy.requests > 0 || *told == ExecutionState::Busy => KernelStatus::Busy,
+        KernelState::Ready if occupancy.requests > 0 || is_running => KernelStatus::Busy,
         KernelState::Ready => KernelStatus::Idle,
     }
 }

@@ -49,8 +49,8 @@ impl Idle {
 }
 
 impl<A> Table<A> {
-    /// Looks at all kernels: what is to be done with those that are idle. Those to be stopped have no clients any more
-    /// once this returns. `is_active` tells of a kernel whether it runs something, or has said anything since it was
+    /// Looks at all kernels: what is to be done with those that are idle. Those to be stopped have their clients
+    /// until they are [released](Self::release), so that these can be told. `is_active` tells of a kernel whether it runs something, or has said anything since it was
     /// last looked at.
     ///
     /// A kernel is idle from the first look on that finds nothing to have happened since the one before, so it never
@@ -60,11 +60,6 @@ impl<A> Table<A> {
         let ids: Vec<KernelId> = self.kernels.keys().cloned().collect();
         for id in ids {
             culls.extend(self.look_at(&id, is_active(&id), now));
-        }
-        for cull in &culls {
-            if let Cull::Stop { kernel, .. } = cull {
-                self.stop_kernel(kernel);
-            }
         }
         culls
     }

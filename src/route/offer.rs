@@ -29,7 +29,7 @@ pub struct Offer {
 /// One thing asked for that does not hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unmet {
-    /// It is of another runtime.
+    /// It is not of this runtime, which was asked for.
     Runtime(String),
     /// It speaks another language.
     Language(String),
@@ -52,18 +52,20 @@ pub enum Unmet {
     Full(usize),
     /// It is not the kernel that was asked for.
     Kernel,
+    /// A kernel that is launched would not be the one that was asked for.
+    Fresh,
+    /// A kernel could be launched if the fleet were allowed to grow.
+    NoRoom,
 }
 
 impl Offer {
     /// What of the requirements this does not meet; empty if it serves.
     pub fn unmet(&self, requirements: &Requirements) -> Vec<Unmet> {
         let mut unmet = Vec::new();
-        if requirements
-            .runtime
-            .as_deref()
-            .is_some_and(|asked| !asked.eq_ignore_ascii_case(self.runtime.as_str()))
+        if let Some(asked) = &requirements.runtime
+            && !asked.eq_ignore_ascii_case(self.runtime.as_str())
         {
-            unmet.push(Unmet::Runtime(self.runtime.to_string()));
+            unmet.push(Unmet::Runtime(asked.clone()));
         }
         if requirements.language.as_deref().is_some_and(|asked| !asked.eq_ignore_ascii_case(&self.language)) {
             unmet.push(Unmet::Language(self.language.clone()));
@@ -93,7 +95,7 @@ impl fmt::Display for Unmet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |list: &[String]| if list.len() == 1 { "" } else { "s" };
         match self {
-            Self::Runtime(has) => write!(f, "is of runtime {has}"),
+            Self::Runtime(asked) => write!(f, "is not runtime {asked}"),
             Self::Language(has) => write!(f, "speaks {has}"),
             Self::Providers(missing) => {
                 write!(f, "lacks the provider{} {}", plural(missing), missing.join(", "))
@@ -106,6 +108,8 @@ impl fmt::Display for Unmet {
             Self::Shared => write!(f, "is another client's"),
             Self::Full(most) => write!(f, "already has its {most} clients"),
             Self::Kernel => write!(f, "is another kernel"),
+            Self::Fresh => write!(f, "would be another kernel"),
+            Self::NoRoom => write!(f, "would do, but there is no room"),
         }
     }
 }

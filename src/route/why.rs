@@ -88,9 +88,10 @@ pub fn explain(
     };
     let mut kernels: Vec<ConsideredKernel> = candidates.iter().map(consider).collect();
     kernels.sort_by_key(|kernel| kernel.born);
-    let consider_runtime = |offer: &Offer| ConsideredRuntime {
-        runtime: offer.runtime.clone(),
-        unmet: offer.unmet(&requirements),
+    let consider_runtime = |offer: &Offer| {
+        let mut unmet = offer.unmet(&requirements);
+        unmet.extend(requirements.kernel.is_some().then_some(Unmet::Fresh));
+        ConsideredRuntime { runtime: offer.runtime.clone(), unmet }
     };
     let reason = reason(&placement, &kernels);
     Explanation {
@@ -156,6 +157,10 @@ impl<A> Table<A> {
             (_, Placement::Spawn { memory_limit, .. }) => self.room_for(*memory_limit, requirements).err(),
             _ => None,
         };
+        if let Some(Refusal::NoRoom(_)) = refusal {
+            let able = explanation.runtimes.iter_mut().filter(|runtime| runtime.unmet.is_empty());
+            able.for_each(|runtime| runtime.unmet.push(Unmet::NoRoom));
+        }
         if let Some(refusal) = refusal {
             (explanation.placement, explanation.reason) = (Placement::Refused(refusal), Reason::Refused);
         }

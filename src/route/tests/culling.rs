@@ -21,7 +21,13 @@ fn culling() -> Fleet {
 
 impl Fleet {
     fn look(&mut self) -> Vec<Cull> {
-        self.table.cull(|_| false, self.now)
+        let culls = self.table.cull(|_| false, self.now);
+        for cull in &culls {
+            if let Cull::Stop { kernel, .. } = cull {
+                self.table.release(kernel, self.now);
+            }
+        }
+        culls
     }
 
     fn look_after(&mut self, time: Duration) -> Vec<Cull> {

@@ -44,7 +44,7 @@ fn what_contradicts_the_door_is_refused_with_the_reason() {
     let other = fleet.join("b", 2, r#"{"runtime": "lua"}"#);
     for (wish, reason) in [
         (format!(r#"{{"kernel": "{other}"}}"#), "this connection file leads to kernel k0 and to no other"),
-        (r#"{"runtime": "lua"}"#.to_owned(), "kernel k0 is of runtime python3"),
+        (r#"{"runtime": "lua"}"#.to_owned(), "kernel k0 is not runtime lua"),
         (r#"{"group": "team-b"}"#.to_owned(), "kernel k0 belongs to the group team-a"),
         (r#"{"isolated": true}"#.to_owned(), "kernel k0 is another client's"),
     ] {

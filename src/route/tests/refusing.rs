@@ -53,7 +53,7 @@ fn a_kernel_that_was_named_says_itself_what_it_lacks() {
     fleet.join("b", 2, r#"{"kernel": "k0"}"#);
     fleet.join("c", 3, r#"{"runtime": "lua", "isolated": true}"#);
     let other_runtime = refusal(&mut fleet, r#"{"kernel": "k0", "runtime": "lua"}"#);
-    assert!(other_runtime.contains("kernel k0 is of runtime gpu"), "{other_runtime}");
+    assert!(other_runtime.contains("kernel k0 is not runtime lua"), "{other_runtime}");
     let other_group = refusal(&mut fleet, r#"{"kernel": "k0", "group": "team-b"}"#);
     assert!(other_group.contains("belongs to the group team-a"), "{other_group}");
     let full = refusal(&mut fleet, r#"{"kernel": "k0"}"#);

@@ -49,9 +49,9 @@ fn each_kernel_and_each_runtime_says_what_it_lacks() {
     let explanation = explain(&fleet, r#"{"runtime": "python3", "memory_limit": "2G"}"#);
     assert_eq!(explanation.reason, Reason::Refused);
     let unmet = |unmet: &[Unmet]| unmet.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(unmet(&explanation.kernels[0].unmet), ["is of runtime lua", "belongs to the group team"]);
+    assert_eq!(unmet(&explanation.kernels[0].unmet), ["is not runtime python3", "belongs to the group team"]);
     assert_eq!(unmet(&explanation.runtimes[PYTHON].unmet), ["is limited to 1G of memory"]);
-    assert_eq!(unmet(&explanation.runtimes[LUA].unmet), ["is of runtime lua"]);
+    assert_eq!(unmet(&explanation.runtimes[LUA].unmet), ["is not runtime python3"]);
 }
 
 #[test]
@@ -140,11 +140,21 @@ fn a_launch_that_there_is_no_room_for_is_explained_as_refused() {
     fleet.join("a", 1, "{}");
     let explanation = explain(&fleet, r#"{"runtime": "lua"}"#);
     assert_eq!(explanation.reason, Reason::Refused);
-    assert!(explanation.runtimes[LUA].unmet.is_empty(), "the runtime itself would do");
+    assert_eq!(explanation.runtimes[LUA].unmet, [Unmet::NoRoom], "the runtime itself would do");
     let Placement::Refused(refusal) = explanation.placement else { panic!("{:?}", explanation.placement) };
     assert!(refusal.to_string().contains("max_kernels"), "{refusal}");
     let reserved = fleet.table.reserve(&Requirements::parse(r#"{"runtime": "lua"}"#).unwrap(), || kernel(1));
     assert_eq!(reserved.unwrap_err(), refusal);
+}
+
+#[test]
+fn no_runtime_fits_who_asks_for_a_kernel() {
+    let mut fleet = Fleet::new(settings());
+    fleet.join("a", 1, "{}");
+    for wish in [r#"{"kernel": "k0"}"#, r#"{"kernel": "k9"}"#] {
+        let runtimes = explain(&fleet, wish).runtimes;
+        assert!(runtimes.iter().all(|runtime| runtime.unmet == [Unmet::Fresh]), "{runtimes:?}");
+    }
 }
 
 #[test]

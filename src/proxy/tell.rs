@@ -1,0 +1,49 @@
+//! Notices to the clients of a kernel that nobody asked for: of its end, and of its restart by someone else.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+
+use super::{Proxy, broadcast::Broadcast, connection::ReturnAddress, iopub::Listeners, kernel::Kernel};
+use crate::{
+    id::{ClientId, ConnectionId},
+    route::{Outstanding, Table},
+};
+
+impl Proxy {
+    /// Tells each of a kernel's clients something under the requests of its own that were lost, else under its last:
+    /// frontends show a line nowhere else. Those of whom no request is known are told without.
+    pub(super) fn tell_clients(
+        &self,
+        table: &Table<ReturnAddress>,
+        kernel: &Kernel,
+        lost: &[Outstanding<ReturnAddress>],
+        text: &str,
+    ) {
+        let mut told: HashSet<ConnectionId> = HashSet::new();
+        for client in table.clients_of(&kernel.id) {
+            let parents = self.parents(&client, lost);
+            if parents.is_empty() {
+                continue;
+            }
+            let listeners: Listeners =
+                table.listeners(&client).into_iter().filter_map(|id| self.subscriber(id)).collect();
+            told.extend(listeners.iter().map(|(connection, _)| connection.id));
+            self.whisper_to(&listeners, parents.iter().map(|parent| self.voice.notice(text, parent)));
+        }
+        let mut fanout = kernel.fanout();
+        let envelope = fanout.topic();
+        let mut notice = Broadcast::new(self.voice.notice(text, &Bytes::new()));
+        fanout.publish_where(&envelope, &mut notice, |subscriber| !told.contains(&subscriber));
+        fanout.flush();
+    }
+
+    fn parents(&self, client: &ClientId, lost: &[Outstanding<ReturnAddress>]) -> Vec<Bytes> {
+        let own = lost.iter().filter(|request| request.client == *client);
+        let mut parents: Vec<Bytes> = own.map(|request| request.address.header.clone()).collect();
+        if parents.is_empty() {
+            parents.extend(self.gates.get(client).and_then(|gate| gate.last_request()));
+        }
+        parents
+    }
+}
