@@ -73,7 +73,7 @@ def test_list_is_a_table_for_people(own_fleet):
     assert "jupyter-fleet spawn" in own_fleet.command("list").stdout
     kernel = spawn(own_fleet, "--runtime", "lua", "--group", "team")
     heading, row = own_fleet.command("list").stdout.splitlines()
-    assert heading.split() == ["ID", "RUNTIME", "STATUS", "PID", "CLIENTS", "GROUP", "MEMORY", "UP"]
+    assert heading.split() == ["ID", "RUNTIME", "STATUS", "PID", "CLIENTS", "GROUP", "MEMORY", "HELD", "BY", "UP"]
     pid = own_fleet.answer("list")[0]["pid"]
     assert row.split()[:6] == [kernel, "lua", "idle", str(pid), "0", "team"]
 

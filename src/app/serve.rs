@@ -97,7 +97,8 @@ async fn run(
         doors.spawn(proxy.clone().accept(channel, listener));
     }
     if let Some(socket) = admin {
-        let admin = Admin::new(proxy.clone(), &settings.connection_file, state.registry());
+        let held_by = confinement.to_string();
+        let admin = Admin::new(proxy.clone(), &settings.connection_file, state.registry(), held_by);
         doors.spawn(admin.serve(socket));
     }
     doors.spawn(proxy.clone().keep_registry(state.registry()));

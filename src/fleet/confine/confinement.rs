@@ -99,21 +99,21 @@ impl Confinement {
         let mut lacks = Vec::new();
         if limits.memory_limit.is_some() && self.group().is_none_or(|group| group.memory.is_none()) {
             lacks.push(
-                "memory_limit: held by rlimits for each process, not for a kernel's processes together, and what goes \
-                 beyond it fails inside the kernel"
+                "memory_limit: held by rlimits for each process, not for a kernel's processes together, and not for \
+                 shared memory (mmap shared, /dev/shm); what goes beyond it fails inside the kernel"
                     .to_owned(),
             );
         }
         let process = &limits.process;
         if process.cpu_limit.is_some() && self.group().is_none_or(|group| group.cpu.is_none()) {
             lacks.push(
-                "cpu_limit: not enforced without a cpu cgroup; only the thread counts of libraries follow it"
+                "cpu_limit: not enforced by rlimits, without a cpu cgroup; only the thread counts of libraries follow it"
                     .to_owned(),
             );
         }
         if process.max_processes.is_some() && self.group().is_none_or(|group| group.pids.is_none()) {
             lacks.push(
-                "max_processes: not enforced without a pids cgroup, since rlimits count all processes of a user"
+                "max_processes: not enforced by rlimits, without a pids cgroup: they count all processes of a user"
                     .to_owned(),
             );
         }

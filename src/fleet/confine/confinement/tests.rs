@@ -29,6 +29,7 @@ fn rlimits_say_what_they_do_not_hold() {
     let lacks = confinement.lacks(&all);
     let keys: Vec<_> = lacks.iter().filter_map(|lack| lack.split(':').next()).collect();
     assert_eq!(keys, ["memory_limit", "cpu_limit", "max_processes"]);
+    assert!(lacks[0].contains("not for shared memory (mmap shared, /dev/shm)"), "{lacks:?}");
     assert_eq!(confinement.memory_rlimit(&all), Some(512 << 20));
     assert_eq!(confinement.lacks(&KernelLimits::default()), [""; 0]);
 
