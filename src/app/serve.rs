@@ -52,6 +52,7 @@ pub fn serve(
     create_directory(&directories.runtime)?;
     let state = StateDirectory::take(directories.state())?;
     let confinement = Arc::new(confine(config.confinement, state.path(), &runtimes)?);
+    super::confine::warn_of_unlimited(config.bounds, &runtimes);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(run(config, settings, &runtimes, &directories, state, &confinement, out));
     confinement.leave();
@@ -141,7 +142,8 @@ async fn bind_admin(state: &Path) -> anyhow::Result<Option<AdminSocket>> {
     match AdminSocket::bind(state).await {
         Ok(socket) => Ok(Some(socket)),
         Err(error) if error.error.kind() == std::io::ErrorKind::InvalidInput => {
-            warn!(%error, "the path is too long for a socket: list, stop and the like cannot reach this fleet");
+            warn!(%error, "the path is too long for a socket, so that list, stop and the like cannot reach this fleet: give serve and them a shorter \
+                 JUPYTER_RUNTIME_DIR");
             Ok(None)
         }
         Err(error) => Err(error).context(
