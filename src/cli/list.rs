@@ -7,7 +7,7 @@ use clap::Args;
 use super::{
     exit_code,
     operate::{ANSWER, Fleet},
-    table::{self, ago, plain, table},
+    table::{self, ago, cell, plain, table},
 };
 use crate::{admin::Kernel, byte_size::ByteSize};
 
@@ -41,7 +41,7 @@ fn write_table(kernels: &[Kernel], out: &mut dyn Write) -> io::Result<()> {
     for kernel in kernels {
         rows.add_row([
             kernel.id.clone(),
-            kernel.runtime.clone(),
+            cell(&kernel.runtime),
             kernel.status.clone(),
             or_dash(kernel.pid),
             kernel.clients.to_string(),
@@ -80,7 +80,7 @@ fn sharing(kernel: &Kernel) -> String {
     match &kernel.group {
         _ if kernel.isolated => "(isolated)".to_owned(),
         _ if kernel.reserve => "(anyone's)".to_owned(),
-        Some(group) => plain(group),
+        Some(group) => cell(group),
         None => "-".to_owned(),
     }
 }
