@@ -1,5 +1,5 @@
 //! What holds limits on this machine, for this user: found out by trying.
-use std::{fmt, io, path::Path};
+use std::{fmt, fs::File, io, path::Path};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -13,6 +13,7 @@ use super::{
     limits::KernelLimits,
     place::Place,
     rights::Rights,
+    siblings,
 };
 use crate::id::KernelId;
 
@@ -34,6 +35,8 @@ pub enum ConfinementChoice {
 pub struct Confinement {
     kernels: Kernels,
     rights: Rights,
+    /// Keeps other fleets from sweeping our group away while nothing runs in it.
+    held: Vec<File>,
 }
 
 /// Above the groups of the kernels.
@@ -68,8 +71,18 @@ impl Confinement {
         };
         match kernels {
             Kernels::Nowhere(why) if choice == ConfinementChoice::Cgroup => Err(NoCgroups(why)),
-            kernels => Ok(Self { kernels, rights }),
+            kernels => Ok(Self::new(kernels, rights)),
         }
+    }
+
+    fn new(kernels: Kernels, rights: Rights) -> Self {
+        let mut confinement = Self { kernels, rights, held: Vec::new() };
+        if let Some(group) = confinement.group() {
+            let held = siblings::hold(group);
+            siblings::sweep_beside(group);
+            confinement.held = held;
+        }
+        confinement
     }
 
     /// What holds most limits.
@@ -193,7 +206,7 @@ fn kernels(name: &str) -> Kernels {
 /// No two fleets share a group.
 fn group_name(state: &Path) -> String {
     let digest = hex::encode(Sha256::digest(state.as_os_str().as_encoded_bytes()));
-    format!("jupyter-fleet-{}", digest.get(..8).unwrap_or_default())
+    format!("{}{}", siblings::PREFIX, digest.get(..8).unwrap_or_default())
 }
 
 #[cfg(test)]

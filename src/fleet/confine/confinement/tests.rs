@@ -18,7 +18,7 @@ fn looks_like_v1(root: &Path) -> Confinement {
         pids: part("pids"),
         cpu: part("cpu"),
     };
-    Confinement { kernels: Kernels::Legacy(group), rights: Rights::own() }
+    Confinement::new(Kernels::Legacy(group), Rights::own())
 }
 
 #[test]
