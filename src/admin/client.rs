@@ -148,6 +148,7 @@ impl AdminClient {
         let socket = self.socket.clone();
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => CallError::NoFleet(socket),
+            io::ErrorKind::InvalidInput => CallError::TooLong(socket),
             _ => CallError::Unreachable { socket, error },
         }
     }
