@@ -54,7 +54,8 @@ impl Confined {
         if let Some(group) = &self.enforcement.group {
             let now = group.counts();
             let mut looks = self.looks.lock();
-            *looks = [looks[1], now];
+            let [_, last] = *looks;
+            *looks = [last, now];
         }
     }
 
