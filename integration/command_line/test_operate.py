@@ -107,7 +107,8 @@ def test_spawn_without_waiting(own_fleet):
 @pytest.mark.parametrize("own_fleet", [{"config": CONFIG + BROKEN}], indirect=True)
 def test_a_kernel_that_never_comes_up(own_fleet):
     done = own_fleet.command("spawn", "--runtime", "broken")
-    assert (done.returncode, done.stdout) == (FAILED, "")
+    assert done.returncode == FAILED and f"kernel {done.stdout.strip()} " in done.stderr
+    assert len(done.stdout.strip()) == 8, "its id, which was printed before the wait"
     assert "did not come up" in done.stderr and "exit code 7" in done.stderr and "no luck" in done.stderr
     assert ids(own_fleet) == []
 
