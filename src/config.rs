@@ -1,4 +1,5 @@
 //! The config file: `jupyter_fleet.toml` in Jupyter's config directory, or the one that `--config` names.
+mod count;
 mod cull_after;
 mod error;
 mod runtime_table;

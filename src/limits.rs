@@ -2,54 +2,72 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// The bounds of section "Hostile peers" of the design. Sizes in bytes, times in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Longest frame: a notebook output or a data frame in a buffer is rarely over 100 MB; memory must survive a few.
+    #[serde(deserialize_with = "more_than_zero")]
     pub frame_bytes: usize,
     /// Longest message, all frames together.
+    #[serde(deserialize_with = "more_than_zero")]
     pub message_bytes: usize,
     /// Most frames in a message: buffers of a widget run to dozens, never to thousands.
+    #[serde(deserialize_with = "more_than_zero")]
     pub message_parts: usize,
     /// Longest message before the peer has shown that it holds the key: a first request is code, not data.
+    #[serde(deserialize_with = "more_than_zero")]
     pub unauthenticated_message_bytes: usize,
     /// Bytes buffered for all unauthenticated connections together.
+    #[serde(deserialize_with = "more_than_zero")]
     pub unauthenticated_bytes: usize,
     /// Of these, bytes for one user or one remote address.
+    #[serde(deserialize_with = "more_than_zero")]
     pub unauthenticated_bytes_per_origin: usize,
     /// Unauthenticated connections in all: a process with 200 clients opens 1,000 at once, and stdin connections may
     /// stay silent for ever.
+    #[serde(deserialize_with = "more_than_zero")]
     pub unauthenticated_connections: usize,
     /// Unauthenticated connections from one user or one remote address.
+    #[serde(deserialize_with = "more_than_zero")]
     pub unauthenticated_connections_per_origin: usize,
     /// Longest handshake command: READY holds a socket type and an identity of 255 bytes.
+    #[serde(deserialize_with = "more_than_zero")]
     pub handshake_bytes: usize,
     /// Time to complete greeting and READY.
+    #[serde(deserialize_with = "more_than_zero")]
     pub handshake_ms: u64,
     /// Subscriptions of one iopub connection: clients use one, `""`.
+    #[serde(deserialize_with = "more_than_zero")]
     pub subscriptions: usize,
     /// Longest topic of a subscription.
     pub topic_bytes: usize,
     /// Bytes queued towards one peer before it counts as too slow.
+    #[serde(deserialize_with = "more_than_zero")]
     pub outbox_bytes: usize,
     /// Bytes held for one client or one starting kernel.
+    #[serde(deserialize_with = "more_than_zero")]
     pub held_bytes: usize,
     /// Requests of one client that are waiting for their replies.
+    #[serde(deserialize_with = "more_than_zero")]
     pub requests_in_flight: usize,
     /// Badly signed, altered or replayed messages after which a connection is ended.
+    #[serde(deserialize_with = "more_than_zero")]
     pub bad_messages: u32,
     /// Remembered signatures against replay: as many as jupyter_client remembers.
     pub remembered_signatures: usize,
     /// Clients remembered per kernel, for those that come back.
     pub remembered_clients: usize,
     /// Silence of a peer after which it is asked with a PING.
+    #[serde(deserialize_with = "more_than_zero")]
     pub ping_after_ms: u64,
     /// Time for one message of a peer that has not shown that it holds the key.
+    #[serde(deserialize_with = "more_than_zero")]
     pub stranger_message_ms: u64,
     /// Longest frame of a heartbeat: clients send a few bytes.
+    #[serde(deserialize_with = "more_than_zero")]
     pub heartbeat_bytes: usize,
     /// How long a first request waits for the client's iopub connection.
     pub barrier_ms: u64,
@@ -60,14 +78,24 @@ pub struct Limits {
     /// How long a client waits for a starting kernel before it is told what is known of its runtime.
     pub cold_start_ms: u64,
     /// Longest log of a kernel; as much of its end again is kept when it is shortened.
+    #[serde(deserialize_with = "more_than_zero")]
     pub log_bytes: u64,
     /// How long an isolated kernel outlives its client: nobody else can ever use it. A laptop that was closed in the
     /// evening is opened the next morning.
     pub abandoned_after_ms: u64,
     /// Time for a kernel to come up.
+    #[serde(deserialize_with = "more_than_zero")]
     pub launch_ms: u64,
     /// Time for a kernel to end when asked, before SIGTERM; again before SIGKILL.
     pub stop_ms: u64,
+}
+
+/// Reads a bound that would leave nothing if it were 0.
+fn more_than_zero<'de, D: Deserializer<'de>, N: Deserialize<'de> + From<u8> + PartialEq>(
+    deserializer: D,
+) -> Result<N, D::Error> {
+    let number = N::deserialize(deserializer)?;
+    if number == N::from(0) { Err(de::Error::custom("it must be more than 0")) } else { Ok(number) }
 }
 
 impl Default for Limits {

@@ -78,7 +78,7 @@ fn find<'a>(discovery: &'a Discovery, name: &str) -> Option<&'a Runtime> {
 fn argv(runtime: &Runtime) -> &[String] {
     match &runtime.launch {
         Launch::Argv { argv, .. } => argv,
-        Launch::BuiltinLua => panic!("a kernelspec is launched by its command"),
+        Launch::BuiltinLua { .. } => panic!("a kernelspec is launched by its command"),
     }
 }
 

@@ -78,7 +78,7 @@ def test_list_is_a_table_for_people(own_fleet):
     assert "jupyter-fleet spawn" in own_fleet.command("list").stdout
     kernel = spawn(own_fleet, "--runtime", "lua", "--group", "team")
     heading, row = own_fleet.command("list").stdout.splitlines()
-    assert heading.split() == ["ID", "RUNTIME", "STATUS", "PID", "CLIENTS", "GROUP", "MEMORY", "UP"]
+    assert heading.split() == ["ID", "RUNTIME", "STATUS", "PID", "CLIENTS", "GROUP", "MEMORY", "HELD", "BY", "UP"]
     pid = own_fleet.answer("list")[0]["pid"]
     assert row.split()[:6] == [kernel, "lua", "idle", str(pid), "0", "team"]
 
@@ -94,12 +94,13 @@ def test_clients_that_ask_for_the_same_share_a_spawned_kernel(own_fleet):
 
 def test_on_a_terminal_the_wait_is_shown(own_fleet):
     child = pexpect.spawn(own_fleet.binary, ["spawn", "--runtime", "python3"], env=own_fleet.environment, timeout=60, encoding="utf-8")
-    child.expect("launching kernel ([0-9a-f]{8}) ")
+    child.expect("^([0-9a-f]{8})\r\n")
     kernel = child.match.group(1)
+    child.expect_exact(f"launching kernel {kernel} ")
     child.expect_exact(f"kernel {kernel} (python3) is up")
     child.expect(pexpect.EOF)
     child.close()
-    assert child.exitstatus == OK and kernel in child.before
+    assert child.exitstatus == OK
 
 
 def test_spawn_without_waiting(own_fleet):
@@ -111,7 +112,8 @@ def test_spawn_without_waiting(own_fleet):
 @pytest.mark.parametrize("own_fleet", [{"config": CONFIG + BROKEN}], indirect=True)
 def test_a_kernel_that_never_comes_up(own_fleet):
     done = own_fleet.command("spawn", "--runtime", "broken")
-    assert (done.returncode, done.stdout) == (FAILED, "")
+    assert done.returncode == FAILED and f"kernel {done.stdout.strip()} " in done.stderr
+    assert len(done.stdout.strip()) == 8, "its id, which was printed before the wait"
     assert "did not come up" in done.stderr and "exit code 7" in done.stderr and "no luck" in done.stderr
     assert ids(own_fleet) == []
 

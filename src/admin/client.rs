@@ -39,6 +39,12 @@ pub enum CallError {
         /// What the system says.
         error: io::Error,
     },
+    /// No socket can have that path.
+    #[error(
+        "no fleet can be reached at {}: the path is too long for a socket. Give serve and this command a shorter \
+         JUPYTER_RUNTIME_DIR", .0.display()
+    )]
+    TooLong(PathBuf),
     /// The fleet went away, or does not speak as it should.
     #[error("the fleet ended before it answered, or its answer cannot be read: {0}")]
     Broken(String),
@@ -51,9 +57,9 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether there is no fleet to talk to.
+    /// Whether there is no fleet to talk to, or none that answers.
     pub fn is_no_fleet(&self) -> bool {
-        matches!(self, Self::NoFleet(_) | Self::Unreachable { .. } | Self::Broken(_))
+        !matches!(self, Self::Refused(_))
     }
 }
 
@@ -142,6 +148,7 @@ impl AdminClient {
         let socket = self.socket.clone();
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => CallError::NoFleet(socket),
+            io::ErrorKind::InvalidInput => CallError::TooLong(socket),
             _ => CallError::Unreachable { socket, error },
         }
     }
@@ -191,7 +198,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_is_silent_is_given_up() {
-        assert!(matches!(call(None, SOON).await, Err(CallError::TooLate(SOON))));
+        let error = call(None, SOON).await.unwrap_err();
+        assert!(matches!(error, CallError::TooLate(SOON)) && error.is_no_fleet());
+    }
+
+    #[tokio::test]
+    async fn a_path_that_no_socket_can_have_says_what_to_do() {
+        let client = AdminClient::new(&Path::new("/tmp").join("long".repeat(40)));
+        let error = client.get::<Value>("/status", LATE).await.unwrap_err();
+        assert!(error.to_string().contains("shorter JUPYTER_RUNTIME_DIR") && error.is_no_fleet(), "{error}");
     }
 
     #[tokio::test]

@@ -42,6 +42,7 @@ pub(super) async fn status(State(admin): Fleet) -> Json<Status> {
         kernels: admin.proxy.kernels().len(),
         clients: admin.proxy.clients().iter().filter(|client| client.live).count(),
         counters: admin.proxy.metrics().counts().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
+        held_by: admin.held_by.clone(),
         limits,
     })
 }

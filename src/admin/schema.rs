@@ -31,6 +31,12 @@ pub struct Kernel {
     pub reserve: bool,
     /// The most memory that it may use; none is unlimited.
     pub memory_limit: Option<u64>,
+    /// What holds its limits: `cgroup v2`, `cgroup v1` or `rlimits`; none while it has no process, or no limits.
+    #[serde(default)]
+    pub held_by: Option<String>,
+    /// What of its limits does not hold as it was asked for: `KEY: why`.
+    #[serde(default)]
+    pub lacks: Vec<String>,
     /// When its process was started.
     pub started_at: Option<u64>,
     /// Where its output goes.
@@ -77,6 +83,9 @@ pub struct Status {
     pub clients: usize,
     /// What happened how often.
     pub counters: BTreeMap<String, u64>,
+    /// What holds the limits of kernels, and which ones: `cgroup v2 (memory, processes, cpu)`, or `rlimits (why)`.
+    #[serde(default)]
+    pub held_by: String,
     /// The bounds in force: the table `[limits]` of the config.
     #[schema(value_type = Object)]
     pub limits: Map<String, Value>,

@@ -32,6 +32,7 @@ pub struct Admin {
     pub(super) connection_file: PathBuf,
     pub(super) started_at: u64,
     pub(super) registry: PathBuf,
+    pub(super) held_by: String,
 }
 
 /// The socket, which only its own user and root get through.
@@ -39,13 +40,15 @@ pub struct Admin {
 pub struct AdminSocket(Listener);
 
 impl Admin {
-    /// What is needed to look after a proxy: its published file, and the registry, beside which doors have theirs.
-    pub fn new(proxy: Arc<Proxy>, connection_file: &Path, registry: PathBuf) -> Self {
+    /// What is needed to look after a proxy: its published file, the registry, beside which doors have theirs, and what
+    /// holds the limits of kernels, in words.
+    pub fn new(proxy: Arc<Proxy>, connection_file: &Path, registry: PathBuf, held_by: String) -> Self {
         Self {
             proxy,
             connection_file: connection_file.to_owned(),
             started_at: seconds_since_epoch(),
             registry,
+            held_by,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::schema::{Client, ConsideredKernel, ConsideredRuntime, Explanation, Kernel, Outcome};
 use crate::{
     byte_size::ByteSize,
-    fleet::seconds_since_epoch,
+    fleet::{confine::KernelLimits, seconds_since_epoch},
     proxy::KernelReport,
     route::{self, ClientReport, Placement, Unmet},
 };
@@ -11,6 +11,8 @@ use crate::{
 impl From<KernelReport> for Kernel {
     fn from(report: KernelReport) -> Self {
         let KernelReport { occupancy, status, process, log } = report;
+        let enforcement = process.as_ref().map(|process| &process.enforcement);
+        let enforcement = enforcement.filter(|enforcement| enforcement.limits != KernelLimits::default());
         Self {
             id: occupancy.kernel.to_string(),
             runtime: occupancy.offer.runtime.to_string(),
@@ -23,6 +25,8 @@ impl From<KernelReport> for Kernel {
             isolated: occupancy.exclusive,
             reserve: occupancy.pristine,
             memory_limit: occupancy.offer.memory_limit.map(ByteSize::bytes),
+            held_by: enforcement.map(|enforcement| enforcement.mechanism.to_string()),
+            lacks: enforcement.map(|enforcement| enforcement.lacks.clone()).unwrap_or_default(),
             started_at: process.map(|process| process.started_at),
             log,
         }

@@ -52,6 +52,7 @@ pub fn serve(
     create_directory(&directories.runtime)?;
     let state = StateDirectory::take(directories.state())?;
     let confinement = Arc::new(confine(config.confinement, state.path(), &runtimes)?);
+    super::confine::warn_of_unlimited(config.bounds, &runtimes);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(run(config, settings, &runtimes, &directories, state, &confinement, out));
     confinement.leave();
@@ -98,11 +99,12 @@ async fn run(
         doors.spawn(proxy.clone().accept(channel, listener));
     }
     if let Some(socket) = admin {
-        let admin = Admin::new(proxy.clone(), &settings.connection_file, state.registry());
+        let held_by = confinement.to_string();
+        let admin = Admin::new(proxy.clone(), &settings.connection_file, state.registry(), held_by);
         doors.spawn(admin.serve(socket));
     }
     doors.spawn(proxy.clone().keep_registry(state.registry()));
-    doors.spawn(proxy.clone().look_after_kernels(state.id().to_owned()));
+    doors.spawn(proxy.clone().look_after_kernels(state.id().to_owned(), state.path().to_owned()));
     state.remember_published(&published)?;
     write_connection_file(&settings.connection_file, &published)?;
     proxy.fill_pools();
@@ -141,7 +143,8 @@ async fn bind_admin(state: &Path) -> anyhow::Result<Option<AdminSocket>> {
     match AdminSocket::bind(state).await {
         Ok(socket) => Ok(Some(socket)),
         Err(error) if error.error.kind() == std::io::ErrorKind::InvalidInput => {
-            warn!(%error, "the path is too long for a socket: list, stop and the like cannot reach this fleet");
+            warn!(%error, "the path is too long for a socket, so that list, stop and the like cannot reach this fleet: give serve and them a shorter \
+                 JUPYTER_RUNTIME_DIR");
             Ok(None)
         }
         Err(error) => Err(error).context(

@@ -8,7 +8,7 @@ pub const FAILED: u8 = 1;
 /// What was typed cannot be done; clap ends with it too.
 pub const USAGE: u8 = 2;
 
-/// No fleet answers, or it went away.
+/// No fleet answers, or not in time, or it went away.
 pub const NO_FLEET: u8 = 3;
 
 /// The last words of each command's help.

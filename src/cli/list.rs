@@ -7,7 +7,7 @@ use clap::Args;
 use super::{
     exit_code,
     operate::{ANSWER, Fleet},
-    table::{self, ago, plain, table},
+    table::{self, ago, cell, plain, table},
 };
 use crate::{admin::Kernel, byte_size::ByteSize};
 
@@ -37,20 +37,42 @@ fn write_table(kernels: &[Kernel], out: &mut dyn Write) -> io::Result<()> {
             "No kernels. Clients that connect get one; jupyter-fleet spawn launches one ahead."
         );
     }
-    let mut rows = table(["ID", "RUNTIME", "STATUS", "PID", "CLIENTS", "GROUP", "MEMORY", "UP"]);
+    let mut rows = table(["ID", "RUNTIME", "STATUS", "PID", "CLIENTS", "GROUP", "MEMORY", "HELD BY", "UP"]);
     for kernel in kernels {
         rows.add_row([
             kernel.id.clone(),
-            kernel.runtime.clone(),
+            cell(&kernel.runtime),
             kernel.status.clone(),
             or_dash(kernel.pid),
             kernel.clients.to_string(),
             sharing(kernel),
             or_dash(kernel.memory_limit.and_then(ByteSize::new)),
+            or_dash(kernel.held_by.as_deref()),
             or_dash(kernel.started_at.map(ago)),
         ]);
     }
-    table::write(rows, out)
+    table::write(rows, out)?;
+    write_lacks(kernels, out)
+}
+
+/// What does not hold of the kernels' limits; those that lack the same are named together.
+fn write_lacks(kernels: &[Kernel], out: &mut dyn Write) -> io::Result<()> {
+    let mut lacks: Vec<(&str, Vec<&str>)> = Vec::new();
+    for kernel in kernels {
+        for lack in &kernel.lacks {
+            match lacks.iter_mut().find(|(known, _)| known == lack) {
+                Some((_, ids)) => ids.push(&kernel.id),
+                None => lacks.push((lack, vec![&kernel.id])),
+            }
+        }
+    }
+    if !lacks.is_empty() {
+        writeln!(out)?;
+    }
+    lacks.into_iter().try_for_each(|(lack, ids)| {
+        let kernels = if ids.len() == 1 { "kernel" } else { "kernels" };
+        writeln!(out, "{kernels} {}: {}", ids.join(", "), plain(lack))
+    })
 }
 
 /// Within which group a kernel is shared, if it is.
@@ -58,7 +80,7 @@ fn sharing(kernel: &Kernel) -> String {
     match &kernel.group {
         _ if kernel.isolated => "(isolated)".to_owned(),
         _ if kernel.reserve => "(anyone's)".to_owned(),
-        Some(group) => plain(group),
+        Some(group) => cell(group),
         None => "-".to_owned(),
     }
 }
@@ -85,6 +107,8 @@ mod tests {
             isolated: false,
             reserve: false,
             memory_limit: Some(512 << 20),
+            held_by: Some("rlimits".to_owned()),
+            lacks: Vec::new(),
             started_at: Some(seconds_since_epoch() - 180),
             log: None,
         }
@@ -102,6 +126,7 @@ mod tests {
             pid: None,
             group: None,
             memory_limit: None,
+            held_by: None,
             started_at: None,
             reserve: true,
             status: "starting".to_owned(),
@@ -109,9 +134,26 @@ mod tests {
         };
         let text = written(&[kernel(), new]);
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(rows[0], ["ID", "RUNTIME", "STATUS", "PID", "CLIENTS", "GROUP", "MEMORY", "UP"]);
-        assert_eq!(rows[1], ["0a1b2c3d", "lua", "idle", "42", "2", "team\u{fffd}", "512M", "3", "minutes"]);
-        assert_eq!(rows[2], ["0a1b2c3d", "lua", "starting", "-", "2", "(anyone's)", "-", "-"]);
+        assert_eq!(
+            rows[0],
+            ["ID", "RUNTIME", "STATUS", "PID", "CLIENTS", "GROUP", "MEMORY", "HELD", "BY", "UP"]
+        );
+        let first = ["0a1b2c3d", "lua", "idle", "42", "2", "team\u{fffd}", "512M", "rlimits", "3", "minutes"];
+        assert_eq!(rows[1], first);
+        assert_eq!(rows[2], ["0a1b2c3d", "lua", "starting", "-", "2", "(anyone's)", "-", "-", "-"]);
+    }
+
+    #[test]
+    fn what_does_not_hold_is_said_once_for_all_that_lack_it() {
+        let lacking = |id: &str, lacks: &[&str]| {
+            let lacks = lacks.iter().map(ToString::to_string).collect();
+            Kernel { id: id.to_owned(), lacks, ..kernel() }
+        };
+        let cpu = "cpu_limit: not enforced";
+        let text = written(&[lacking("k1", &[cpu]), lacking("k2", &[]), lacking("k3", &["nice: 0", cpu])]);
+        let (_, notes) = text.split_once("\n\n").unwrap();
+        assert_eq!(notes, "kernels k1, k3: cpu_limit: not enforced\nkernel k3: nice: 0\n");
+        assert!(!written(&[kernel()]).contains("\n\n"), "nothing lacks");
     }
 
     #[test]

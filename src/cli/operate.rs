@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
 use super::{
@@ -50,6 +51,9 @@ pub enum Operation {
     /// Show the running fleet: where it is, what it has done, what it allows
     Status(StatusArguments),
 }
+
+/// Longest beginning of an id, in characters; ids have 8.
+const LONGEST_PREFIX: usize = 64;
 
 /// The beginning of a kernel's id, or all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,13 +109,18 @@ impl Fleet<'_> {
 
 /// Why a kernel is not up: it failed, or nobody knows yet.
 pub(super) fn waited_for(kernel: &str, error: CallError) -> anyhow::Error {
-    let late = matches!(error, CallError::TooLate(_));
-    let error = anyhow::Error::new(error);
-    if late { error.context(format!("{kernel} is not up yet; --timeout waits longer")) } else { error }
+    match error {
+        // It is the kernel that takes its time: the fleet has answered before.
+        CallError::TooLate(waited) => anyhow!(
+            "{kernel} is not up yet, after {waited:?}. It lives on: `jupyter-fleet list` shows it, `stop` ends it, and \
+             --timeout waits longer"
+        ),
+        error => error.into(),
+    }
 }
 
 /// Whoever reads the output may have seen enough.
-fn unless_nobody_reads(error: anyhow::Error) -> anyhow::Result<()> {
+pub(super) fn unless_nobody_reads(error: anyhow::Error) -> anyhow::Result<()> {
     let cause = error.downcast_ref::<io::Error>();
     if cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe) { Ok(()) } else { Err(error) }
 }
@@ -121,6 +130,9 @@ impl FromStr for KernelPrefix {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is_one = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if text.len() > LONGEST_PREFIX {
+            return Err("an id is not that long");
+        }
         if is_one { Ok(Self(text.to_owned())) } else { Err("an id is made of letters and digits") }
     }
 }
@@ -133,13 +145,25 @@ impl fmt::Display for KernelPrefix {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::exit_code, *};
+
+    #[test]
+    fn a_kernel_that_takes_its_time_is_no_missing_fleet() {
+        let late = waited_for("kernel k1 (lua)", CallError::TooLate(Duration::from_secs(1)));
+        assert!(late.to_string().contains("kernel k1 (lua) is not up yet, after 1s. It lives on"), "{late}");
+        assert_eq!(exit_code::of(&late), exit_code::FAILED);
+        let frozen = anyhow::Error::from(CallError::TooLate(ANSWER));
+        assert_eq!(exit_code::of(&frozen), exit_code::NO_FLEET);
+    }
 
     #[test]
     fn an_id_never_leaves_its_place_in_a_path() {
         for wrong in ["", "a/b", "..", "a b", "%2e", "ä"] {
             assert!(wrong.parse::<KernelPrefix>().is_err(), "{wrong}");
         }
+        assert!(
+            "a".repeat(65).parse::<KernelPrefix>().is_err() && "a".repeat(64).parse::<KernelPrefix>().is_ok()
+        );
         assert_eq!("0a1B".parse::<KernelPrefix>().unwrap().to_string(), "0a1B");
     }
 }

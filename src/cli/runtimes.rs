@@ -12,7 +12,8 @@ use crate::{
 
 use super::{
     ConfigArguments,
-    table::{self, table},
+    operate::unless_nobody_reads,
+    table::{self, cell, plain, table},
 };
 
 /// What is typed after `runtimes`.
@@ -55,12 +56,8 @@ pub fn run(
 ) -> anyhow::Result<()> {
     let config = Config::load(arguments.config.file.as_deref(), environment)?;
     let runtimes = find_runtimes(&config, environment, None)?;
-    if arguments.json {
-        write_json(&runtimes, output)?;
-    } else {
-        write_table(&runtimes, output)?;
-    }
-    Ok(())
+    let written = if arguments.json { write_json(&runtimes, output) } else { write_table(&runtimes, output) };
+    written.map_err(anyhow::Error::from).or_else(unless_nobody_reads)
 }
 
 fn write_table(runtimes: &Runtimes, output: &mut impl Write) -> io::Result<()> {
@@ -70,7 +67,8 @@ fn write_table(runtimes: &Runtimes, output: &mut impl Write) -> io::Result<()> {
             true => format!("{} (default)", runtime.name),
             false => runtime.name.to_string(),
         };
-        rows.add_row([&name, &runtime.language, &runtime.display_name, &runtime.source.to_string()]);
+        let (language, display_name) = (cell(&runtime.language), cell(&runtime.display_name));
+        rows.add_row([cell(&name), language, display_name, plain(&runtime.source.to_string())]);
     }
     table::write(rows, output)
 }
@@ -157,6 +155,23 @@ mod tests {
             (&lua["name"], &lua["default"], &lua["from"]),
             (&json!("lua"), &json!(false), &json!("built in"))
         );
+    }
+
+    #[test]
+    fn whoever_has_read_enough_ends_it_well() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let home = TempDir::new().unwrap();
+        let environment = Environment::new([("JUPYTER_CONFIG_DIR", home.path())], home.path());
+        let arguments = RuntimesArguments { config: ConfigArguments::default(), json: false };
+        run(&arguments, &environment, &mut Closed).unwrap();
     }
 
     #[test]

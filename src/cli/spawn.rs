@@ -34,6 +34,11 @@ impl SpawnArguments {
         let asked = Asked { fleet: self.kind.metadata() };
         let mut kernel: Kernel = fleet.client.post("/kernels", &asked, ANSWER).await?;
         let name = format!("kernel {} ({})", kernel.id, kernel.runtime);
+        if !self.json {
+            // Whatever becomes of the wait, the kernel is there.
+            writeln!(fleet.out, "{}", kernel.id)?;
+            fleet.out.flush()?;
+        }
         if !self.no_wait {
             let progress = Progress::start(&format!("launching {name}"));
             let path = format!("/kernels/{}/ready", kernel.id);
@@ -42,9 +47,6 @@ impl SpawnArguments {
             kernel = ready.map_err(|error| waited_for(&name, error))?;
             say(&format!("{name} is up"));
         }
-        if self.json {
-            return fleet.write_json(&kernel);
-        }
-        Ok(writeln!(fleet.out, "{}", kernel.id)?)
+        if self.json { fleet.write_json(&kernel) } else { Ok(()) }
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{
     exit_code,
     operate::{ANSWER, Fleet},
-    table::{self, ago, table},
+    table::{self, ago, plain, table},
 };
 use crate::admin::Status;
 
@@ -38,7 +38,8 @@ fn write(status: &Status, out: &mut dyn Write) -> io::Result<()> {
         status.pid,
         ago(status.started_at)
     )?;
-    writeln!(out, "Connect with: jupyter console --existing {}\n", status.connection_file.display())?;
+    writeln!(out, "Connect with: jupyter console --existing {}", status.connection_file.display())?;
+    writeln!(out, "Limits of kernels are held by {}\n", plain(&status.held_by))?;
     let mut rows = table(["CHANNEL", "ADDRESS"]);
     for (channel, address) in &status.addresses {
         rows.add_row([channel, address]);
@@ -58,4 +59,34 @@ fn write(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out)?;
     table::write(rows, out)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn it_says_what_holds_the_limits_of_kernels() {
+        let status = Status {
+            pid: 42,
+            version: "1.0.0".to_owned(),
+            started_at: 0,
+            connection_file: "/run/kernel-fleet.json".into(),
+            addresses: BTreeMap::new(),
+            kernels: 1,
+            clients: 2,
+            counters: BTreeMap::new(),
+            held_by: "rlimits (no cgroups: not mounted)".to_owned(),
+            limits: serde_json::Map::new(),
+        };
+        let mut out = Vec::new();
+        write(&status, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(
+            text.contains("\nLimits of kernels are held by rlimits (no cgroups: not mounted)\n"),
+            "{text}"
+        );
+    }
 }

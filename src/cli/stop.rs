@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::anyhow;
 use clap::Args;
 
 use super::{
@@ -40,21 +40,25 @@ struct WhichArguments {
 
 impl StopArguments {
     pub(super) async fn run(self, fleet: &mut Fleet<'_>) -> anyhow::Result<()> {
+        let mut failures: Vec<anyhow::Error> = Vec::new();
         let ids = match self.which.all {
             true => every_kernel(&fleet.client).await?,
-            false => self.which.ids.iter().map(ToString::to_string).collect(),
+            false => {
+                let found;
+                (found, failures) = find_each(&fleet.client, &self.which.ids).await;
+                found
+            }
         };
         let progress = Progress::start(&format!("stopping {}", count(ids.len(), "kernel")));
         let ends = stop_each(&fleet.client, ids, self.waiting.timeout).await;
         drop(progress);
         let mut stopped: Vec<Stopped> = Vec::new();
-        let mut failures: Vec<CallError> = Vec::new();
         for end in ends {
             match end {
                 Ok(end) => stopped.push(end),
                 // Whatever it was that ended it: no kernel is left.
                 Err(error) if self.which.all && is_gone(&error) => {}
-                Err(error) => failures.push(error),
+                Err(error) => failures.push(not_stopped(error)),
             }
         }
         if self.json {
@@ -66,13 +70,37 @@ impl StopArguments {
         }
         let Some(last) = failures.pop() else { return Ok(()) };
         failures.iter().for_each(|error| say(&format!("jupyter-fleet: {error}")));
-        bail!(last);
+        Err(last)
     }
 }
 
 async fn every_kernel(client: &AdminClient) -> Result<Vec<String>, CallError> {
     let kernels: Vec<Kernel> = client.get("/kernels", ANSWER).await?;
     Ok(kernels.into_iter().map(|kernel| kernel.id).collect())
+}
+
+/// The ids that these begin, each once: who names a kernel twice means one.
+async fn find_each(client: &AdminClient, prefixes: &[KernelPrefix]) -> (Vec<String>, Vec<anyhow::Error>) {
+    let (mut ids, mut failures) = (Vec::new(), Vec::new());
+    for prefix in prefixes {
+        match client.get::<Kernel>(&format!("/kernels/{prefix}"), ANSWER).await {
+            Ok(Kernel { id, .. }) if ids.contains(&id) => {}
+            Ok(Kernel { id, .. }) => ids.push(id),
+            Err(error) => failures.push(error.into()),
+        }
+    }
+    (ids, failures)
+}
+
+fn not_stopped(error: CallError) -> anyhow::Error {
+    match error {
+        CallError::TooLate(waited) => {
+            anyhow!(
+                "a kernel has not ended within {waited:?}. It is still being stopped; --timeout waits longer"
+            )
+        }
+        error => error.into(),
+    }
 }
 
 /// Stops them all at once; the results are in the order of the ids.

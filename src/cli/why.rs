@@ -5,7 +5,7 @@ use clap::{Args, builder::NonEmptyStringValueParser};
 
 use super::{
     operate::{ANSWER, Fleet, KernelPrefix},
-    table::{self, ago, plain, table},
+    table::{self, ago, cell, plain, table},
     wishes::KernelArguments,
 };
 use crate::admin::{Asked, CallError, Client, Code, Explanation, Kernel, Outcome};
@@ -106,7 +106,7 @@ fn write_explanation(explanation: &Explanation, fleet: &mut Fleet<'_>) -> anyhow
             let chosen = explanation.kernel.as_ref() == Some(&kernel.id);
             rows.add_row([
                 kernel.id.clone(),
-                kernel.runtime.clone(),
+                cell(&kernel.runtime),
                 kernel.clients.to_string(),
                 kernel.requests.to_string(),
                 if chosen { "chosen".to_owned() } else { verdict(&kernel.lacks) },
@@ -120,7 +120,7 @@ fn write_explanation(explanation: &Explanation, fleet: &mut Fleet<'_>) -> anyhow
         for runtime in &explanation.runtimes {
             let chosen = explanation.runtime.as_ref() == Some(&runtime.name);
             let verdict = if chosen { "chosen".to_owned() } else { verdict(&runtime.lacks) };
-            rows.add_row([runtime.name.clone(), verdict]);
+            rows.add_row([cell(&runtime.name), verdict]);
         }
         writeln!(fleet.out)?;
         table::write(rows, fleet.out)?;

@@ -107,9 +107,28 @@ pub(super) fn invalid(file: &Path, text: &str, error: &toml::de::Error) -> Confi
         file: file.to_owned(),
         line,
         column: before.chars().rev().take_while(|character| *character != '\n').count() + 1,
-        message: error.message().to_owned(),
+        message: in_words(error.message()),
         source_line: text.lines().nth(line - 1).unwrap_or_default().trim().to_owned(),
     }
+}
+
+/// What the reader calls a kind of value, and what people do.
+const WORDS: [(&str, &str); 10] = [
+    ("expected usize", "expected a whole number, 0 or more"),
+    ("expected u64", "expected a whole number, 0 or more"),
+    ("expected u32", "expected a whole number, 0 or more"),
+    ("expected i32", "expected a whole number"),
+    ("expected f64", "expected a number"),
+    ("expected a sequence", "expected a list"),
+    ("expected a map", "expected a table"),
+    ("expected struct Limits", "expected a table"),
+    ("expected struct ServeTable", "expected a table"),
+    ("expected struct RuntimeTable", "expected a table"),
+];
+
+fn in_words(message: &str) -> String {
+    let replaced = |message: String, (kind, words): (&str, &str)| message.replace(kind, words);
+    WORDS.into_iter().fold(message.to_owned(), replaced)
 }
 
 /// The line, from 1, of a byte of the text.

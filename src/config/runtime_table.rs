@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-use super::{Located, RuntimeProblem, Usual, cull_after::CullAfter};
+use super::{Located, RuntimeProblem, Usual, count, cull_after::CullAfter};
 
 /// A runtime as it is written: from scratch with `argv`, or what is different from a kernelspec.
 ///
@@ -36,7 +36,9 @@ pub(super) struct RuntimeTable {
     labels: Option<BTreeSet<String>>,
     memory_limit: Option<ByteSize>,
     cpu_limit: Option<Cores>,
+    #[serde(default, deserialize_with = "count::processes")]
     max_processes: Option<NonZeroU32>,
+    #[serde(default, deserialize_with = "count::files")]
     open_files: Option<NonZeroU32>,
     nice: Option<Nice>,
     interrupt_mode: Option<InterruptMode>,
@@ -92,14 +94,10 @@ impl RuntimeTable {
         match (&self.argv, &self.kernelspec) {
             (Some(_), Some(_)) => Err(RuntimeProblem::ArgvAndKernelspec),
             (Some(argv), None) => self.started_by(name, argv),
-            (None, Some(kernelspec)) => find(kernelspec).ok_or_else(|| RuntimeProblem::NoSuchKernelspec {
-                kernelspec: kernelspec.clone(),
-                known: RuntimeNames::of(installed),
-            }),
-            (None, None) => {
-                let builtin = || Some(Runtime::builtin_lua()).filter(|lua| lua.name == *name);
-                find(name).or_else(builtin).ok_or(RuntimeProblem::NothingToStart)
+            (None, Some(kernelspec)) => {
+                find(kernelspec).or_else(|| builtin(kernelspec)).ok_or_else(|| no_such(kernelspec, installed))
             }
+            (None, None) => find(name).or_else(|| builtin(name)).ok_or(RuntimeProblem::NothingToStart),
         }
     }
 
@@ -118,14 +116,24 @@ impl RuntimeTable {
         })
     }
 
-    /// The command with the table's variables and directory; the built-in kernel has none to set.
-    fn launch(&self, base: Launch) -> Launch {
-        match base {
-            Launch::BuiltinLua => Launch::BuiltinLua,
-            Launch::Argv { argv, mut env, cwd } => {
-                env.extend(self.env.clone());
-                Launch::Argv { argv, env, cwd: self.cwd.clone().or(cwd) }
-            }
+    /// What is started, with the table's variables and directory.
+    fn launch(&self, mut base: Launch) -> Launch {
+        let (Launch::BuiltinLua { env, cwd } | Launch::Argv { env, cwd, .. }) = &mut base;
+        env.extend(self.env.clone());
+        if self.cwd.is_some() {
+            cwd.clone_from(&self.cwd);
         }
+        base
     }
+}
+
+/// The kernel that is part of this program, by either of its names.
+fn builtin(name: &RuntimeName) -> Option<Runtime> {
+    [RuntimeName::lua(), RuntimeName::builtin_lua()].contains(name).then(Runtime::builtin_lua)
+}
+
+fn no_such(kernelspec: &RuntimeName, installed: &[Runtime]) -> RuntimeProblem {
+    let lua = Some(Runtime::builtin_lua()).filter(|lua| installed.iter().all(|known| known.name != lua.name));
+    let known = RuntimeNames::of(installed.iter().chain(&lua));
+    RuntimeProblem::NoSuchKernelspec { kernelspec: kernelspec.clone(), known }
 }

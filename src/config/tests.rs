@@ -139,8 +139,56 @@ fn a_table_of_an_existing_name_overrides_it() {
     let text = "[runtimes.lua]\npool = 1\n[runtimes.python3]\nlabels = ['plain']";
     assert_eq!(runtimes(text).unwrap().names().to_string(), "lua, python3");
     let lua = runtime(text, "lua");
-    assert_eq!((lua.pool, &lua.launch), (Some(1), &Launch::BuiltinLua));
+    assert_eq!((lua.pool, &lua.launch), (Some(1), &Runtime::builtin_lua().launch));
     assert!(runtime(text, "python3").labels.contains("plain"));
+}
+
+#[test]
+fn the_built_in_kernel_takes_variables_and_a_directory_and_other_names() {
+    let table = "env = { A = 'b' }\ncwd = '/srv'";
+    for head in [
+        "[runtimes.lua]",
+        "[runtimes.builtin-lua]",
+        "[runtimes.other]\nkernelspec = 'lua'",
+        "[runtimes.other]\nkernelspec = 'builtin-lua'",
+    ] {
+        let text = format!("{head}\n{table}");
+        let all = runtimes(&text).unwrap();
+        let first = all.iter().next().unwrap();
+        let Launch::BuiltinLua { env, cwd } = &first.launch else { panic!("{text}: {:?}", first.launch) };
+        assert_eq!((env["A"].as_str(), cwd.as_deref()), ("b", Some(Path::new("/srv"))), "{text}");
+    }
+    let known = message("[runtimes.x]\nkernelspec = 'julia'");
+    assert!(known.ends_with("there are python3, lua"), "{known}");
+}
+
+#[test]
+fn bounds_that_leave_nothing_are_refused() {
+    for line in ["launch_ms = 0", "frame_bytes = 0", "requests_in_flight = 0", "bad_messages = 0"] {
+        let text = message(&format!("[limits]\n{line}"));
+        assert!(text.starts_with("/etc/fleet.toml:2:") && text.contains("must be more than 0"), "{text}");
+    }
+    assert_eq!(parse("[limits]\nbarrier_ms = 0").unwrap().limits.barrier_ms, 0);
+}
+
+#[test]
+fn a_wrong_number_is_told_in_plain_words() {
+    for (text, words) in [
+        ("max_clients = -1", "expected a whole number, 0 or more"),
+        ("max_clients = 'x'", "expected a whole number, 0 or more"),
+        ("[limits]\nlaunch_ms = -1", "expected a whole number, 0 or more"),
+        ("[limits]\nbad_messages = 'x'", "expected a whole number, 0 or more"),
+        ("[runtimes.x]\nnice = 'x'", "expected a whole number"),
+        ("[runtimes.x]\ncpu_limit = 'x'", "expected a number"),
+        ("[runtimes.x]\npool = 1.5", "expected a whole number, 0 or more"),
+        ("[runtimes.x]\nproviders = 'openai'", "expected a list"),
+        ("[runtimes.x]\nenv = 'x'", "expected a table"),
+        ("limits = 1", "expected a table"),
+    ] {
+        let told = message(text);
+        let jargon = ["usize", "u64", "u32", "i32", "f64", "nonzero", "sequence", "struct"];
+        assert!(told.contains(words) && !jargon.iter().any(|word| told.contains(word)), "{told}");
+    }
 }
 
 #[test]
@@ -192,8 +240,10 @@ fn a_wrong_value_is_named_with_its_line() {
         ("memory_limit = 'much'", "much"),
         ("memory_limit = 0", "memory_limit"),
         ("cpu_limit = 0", "cores"),
-        ("max_processes = 0", "max_processes"),
-        ("open_files = -1", "open_files"),
+        ("max_processes = 0", "a whole number from 1 to 4194304"),
+        ("max_processes = 4194305", "a whole number from 1 to 4194304"),
+        ("open_files = -1", "a whole number from 1 to"),
+        ("open_files = 4294967295", "a whole number from 1 to"),
         ("nice = 20", "from -20 to 19"),
         ("pool = -1", "pool"),
         ("interrupt_mode = 'shout'", "`signal`"),

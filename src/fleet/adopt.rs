@@ -58,6 +58,10 @@ impl Process for Adopted {
         let _ = kill_process_group(self.group, signal.number());
     }
 
+    fn look(&self) {
+        self.confined.look();
+    }
+
     fn exceeded(&self, exit: &Exit) -> Option<Exceeded> {
         self.confined.exceeded(exit)
     }

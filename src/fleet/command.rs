@@ -31,9 +31,9 @@ impl KernelCommand {
     /// The runtime's command, filled in.
     pub(super) fn of(order: &LaunchOrder, program: &Path, file: &Path, port: NonZeroU16) -> io::Result<Self> {
         match &order.runtime.launch {
-            Launch::BuiltinLua => {
+            Launch::BuiltinLua { env, cwd } => {
                 let words = [program.into(), "lua-kernel".into(), "-f".into(), file.into()];
-                Ok(Self { argv: words.to_vec(), env: BTreeMap::new(), cwd: None })
+                Ok(Self { argv: words.to_vec(), env: env.clone(), cwd: cwd.clone() })
             }
             Launch::Argv { argv, env, cwd } => {
                 let connection_file = file.to_string_lossy();

@@ -236,6 +236,10 @@ impl Process for LocalProcess {
         }
     }
 
+    fn look(&self) {
+        self.confined.look();
+    }
+
     fn exceeded(&self, exit: &Exit) -> Option<Exceeded> {
         self.confined.exceeded(exit)
     }

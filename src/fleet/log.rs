@@ -12,7 +12,7 @@ use std::{
 const LOG_LINES: usize = 10;
 
 /// Bytes at the end of a log among which those lines are looked for.
-const LOG_TAIL: u64 = 8 << 10;
+const LOG_TAIL: usize = 8 << 10;
 
 /// Shortens a log that has more than `most` bytes: its end moves to `NAME.log.1`, in place of what is there. The kernel goes
 /// on writing to the same file, for it may outlive us and knows no other; what it writes meanwhile may be lost.
@@ -41,20 +41,27 @@ pub(super) fn kept(log: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The last lines of a kernel's output.
+/// The last lines of a kernel's output, some of which may have been moved away when its log was shortened.
 pub(super) fn log_tail(log: &Path) -> String {
-    let read = || -> io::Result<String> {
-        let mut file = File::open(log)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL)))?;
-        let mut bytes = Vec::new();
-        file.take(LOG_TAIL).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = read().unwrap_or_default();
+    let mut text = end(log).unwrap_or_default();
+    if text.len() < LOG_TAIL && text.iter().filter(|byte| **byte == b'\n').count() < LOG_LINES {
+        let before = end(&kept(log)).unwrap_or_default();
+        text.splice(..0, before);
+    }
+    let text = String::from_utf8_lossy(&text);
     let mut lines: VecDeque<&str> = text.lines().rev().take(LOG_LINES).collect();
     lines.make_contiguous().reverse();
     Vec::from(lines).join("\n")
+}
+
+fn end(file: &Path) -> io::Result<Vec<u8>> {
+    let most = LOG_TAIL as u64;
+    let mut file = File::open(file)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -62,6 +69,18 @@ mod tests {
     use std::{fs, io::Write};
 
     use super::*;
+
+    #[test]
+    fn the_last_lines_may_have_been_moved_away() {
+        let home = tempfile::TempDir::new().unwrap();
+        let log = home.path().join("kernel.log");
+        assert_eq!(log_tail(&log), "");
+        fs::write(kept(&log), "1\n2\nthr").unwrap();
+        fs::write(&log, "ee\n4\n").unwrap();
+        assert_eq!(log_tail(&log), "1\n2\nthree\n4");
+        fs::write(&log, "new\n".repeat(LOG_LINES)).unwrap();
+        assert_eq!(log_tail(&log), ["new"; LOG_LINES].join("\n"));
+    }
 
     #[test]
     fn a_long_log_is_shortened_under_the_writers_hands() {

@@ -68,6 +68,9 @@ pub trait Process: fmt::Debug + Send {
     fn exceeded(&self, _exit: &Exit) -> Option<Exceeded> {
         None
     }
+    /// Notes what has happened within its limits so far: what ends it is told from what happened long before. To be called
+    /// each second or so; it reads a few small files.
+    fn look(&self) {}
     /// Ends all that the process has left behind, also what has left its process group; bounded.
     fn clear(&self) -> Boxed<'_, ()> {
         Box::pin(std::future::ready(()))

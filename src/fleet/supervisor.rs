@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{
     sync::mpsc,
-    time::{Duration, Instant, timeout},
+    time::{Duration, Instant, sleep, timeout},
 };
 use tracing::{Instrument, info, info_span, warn};
 
@@ -35,6 +35,9 @@ const DYING: Duration = Duration::from_millis(300);
 /// Time for one try to connect to a kernel that an earlier `serve` started, and between two.
 const RECONNECT: Duration = Duration::from_secs(10);
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often a process is looked at, so that its end is laid to what happened just before.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Events that may wait.
 const QUEUE: usize = 16;
@@ -134,6 +137,10 @@ impl Supervisor {
         loop {
             let order = tokio::select! {
                 exit = launched.process.wait() => return died(launched, exit),
+                () = sleep(LOOK) => {
+                    launched.process.look();
+                    continue;
+                }
                 order = self.orders.recv() => order,
             };
             match order {

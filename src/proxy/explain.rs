@@ -1,16 +1,16 @@
 //! What happened to a kernel, in words for its clients.
 
 use super::kernel::Kernel;
-use crate::{
-    fleet::{Downfall, confine::Exceeded},
-    jupyter::reply::Failure,
-};
+use crate::{fleet::Downfall, jupyter::reply::Failure};
 
 /// Why a kernel's process is gone, as the error of whatever it had still to answer.
 pub(super) fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) -> Failure {
     let name = kernel.name();
     let log = format!("kernel-{}.log of the fleet's directory", kernel.id);
-    let limit = kernel.memory_limit.map(|limit| format!("; its memory limit is {limit}")).unwrap_or_default();
+    let held_by = kernel.process().map(|process| format!(", held by {}", process.enforcement.mechanism));
+    let held_by = held_by.unwrap_or_default();
+    let limit = kernel.memory_limit.map(|limit| format!("; its memory limit is {limit}{held_by}"));
+    let limit = limit.unwrap_or_default();
     let next = if comes_back {
         "it is being restarted, and its variables are lost"
     } else {
@@ -25,8 +25,7 @@ pub(super) fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) ->
             let output =
                 if log_tail.is_empty() { String::new() } else { format!(". Its last output:\n{log_tail}") };
             let end = match exceeded {
-                Some(memory @ Exceeded::Memory { .. }) => format!("was killed: {memory}"),
-                Some(processes @ Exceeded::Processes { .. }) => format!("died: {exit}; {processes}"),
+                Some(exceeded) => exceeded.with_end(exit),
                 None => format!("died: {exit}{limit}"),
             };
             Failure::new("KernelDied", format!("{name} {end}; {next} (see {log}){output}"))

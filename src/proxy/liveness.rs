@@ -1,6 +1,7 @@
 //! Looking after kernels at regular times: do they echo, are their logs short, is nothing left of those that are gone.
 
 use std::{
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,8 +15,9 @@ use super::{
     kernel::{Asker, Kernel},
 };
 use crate::{
-    fleet::{Belonging, belongings, kill_all, rotate},
+    fleet::{Belonging, belongings, kill_all, rotate, sweep},
     frames::Frames,
+    id::KernelId,
 };
 
 /// How often kernels are looked at.
@@ -27,9 +29,12 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// How often processes of kernels that are gone are looked for.
 const RECONCILE: Duration = Duration::from_secs(60);
 
+/// Logs of kernels that are gone which are kept, for those who want to know why.
+const LOGS: usize = 20;
+
 impl Proxy {
-    /// Looks after the kernels of the fleet with this id, until the task is dropped.
-    pub async fn look_after_kernels(self: Arc<Self>, fleet: String) {
+    /// Looks after the kernels of the fleet with this id and directory, until the task is dropped.
+    pub async fn look_after_kernels(self: Arc<Self>, fleet: String, directory: PathBuf) {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reconcile = interval(RECONCILE);
@@ -37,7 +42,7 @@ impl Proxy {
         loop {
             tokio::select! {
                 _ = look.tick() => self.look(),
-                _ = reconcile.tick() => self.clone().reconcile(fleet.clone()).await,
+                _ = reconcile.tick() => self.clone().reconcile(fleet.clone(), directory.clone()).await,
             }
         }
     }
@@ -47,15 +52,14 @@ impl Proxy {
         // An empty delimiter and a body: what a REQ socket would send.
         let ping: Frames = [Bytes::new(), Bytes::from_static(b"jupyter-fleet")].into_iter().collect();
         let kernels: Vec<Arc<Kernel>> = self.kernels.iter().map(|entry| entry.value().clone()).collect();
+        let mut logs = Vec::new();
         for kernel in kernels {
             self.mark(&kernel, now);
             kernel.ping(&ping, Asker::Ourselves);
-            if let Some(process) = kernel.process()
-                && let Err(error) = rotate(&process.log, self.limits.log_bytes)
-            {
-                warn!(kernel = %kernel.id, %error, "cannot shorten the kernel's log");
-            }
+            logs.extend(kernel.process().map(|process| process.log));
         }
+        let most = self.limits.log_bytes;
+        tokio::task::spawn_blocking(move || logs.iter().for_each(|log| shorten(log, most)));
         self.forget_late();
     }
 
@@ -74,17 +78,27 @@ impl Proxy {
         }
     }
 
-    /// Ends what is left of kernels that are gone.
-    async fn reconcile(self: Arc<Self>, fleet: String) {
-        let strays = tokio::task::spawn_blocking(move || self.strays(&fleet)).await;
-        if let Ok(strays) = strays {
-            kill_all(&strays);
+    /// Ends what is left of kernels that are gone, and removes their files.
+    async fn reconcile(self: Arc<Self>, fleet: String, directory: PathBuf) {
+        let looked = tokio::task::spawn_blocking(move || {
+            kill_all(&self.strays(&fleet));
+            let living: Vec<KernelId> = self.kernels.iter().map(|kernel| kernel.id.clone()).collect();
+            sweep(&directory, &living, LOGS)
+        });
+        if let Ok(Err(error)) = looked.await {
+            warn!(%error, "cannot look for files of kernels that are gone");
         }
     }
 
     fn strays(&self, fleet: &str) -> Vec<Belonging> {
         let found = belongings(fleet).into_iter();
         found.filter(|one| self.kernel(&one.kernel).is_none_or(|kernel| kernel.has_outlived(one))).collect()
+    }
+}
+
+fn shorten(log: &Path, most: u64) {
+    if let Err(error) = rotate(log, most) {
+        warn!(log = %log.display(), %error, "cannot shorten a kernel's log");
     }
 }
 

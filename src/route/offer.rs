@@ -106,10 +106,22 @@ impl fmt::Display for Unmet {
             Self::Group(Some(has)) => write!(f, "belongs to the group {has}"),
             Self::Group(None) => write!(f, "belongs to no group"),
             Self::Shared => write!(f, "is another client's"),
+            Self::Full(1) => write!(f, "already has its 1 client"),
             Self::Full(most) => write!(f, "already has its {most} clients"),
             Self::Kernel => write!(f, "is another kernel"),
             Self::Fresh => write!(f, "would be another kernel"),
             Self::NoRoom => write!(f, "would do, but there is no room"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_client_is_not_many() {
+        let told = [1, 2].map(|most| Unmet::Full(most).to_string());
+        assert_eq!(told, ["already has its 1 client", "already has its 2 clients"]);
     }
 }

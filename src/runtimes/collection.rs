@@ -49,7 +49,7 @@ impl Runtimes {
         // Whoever installed a kernelspec `lua` means that one; the built-in kernel stays within reach.
         let mut builtin = Runtime::builtin_lua();
         let taken = named(&all, builtin.name.as_str());
-        let reachable = taken.is_some_and(|taken| taken.launch == Launch::BuiltinLua);
+        let reachable = taken.is_some_and(|taken| matches!(taken.launch, Launch::BuiltinLua { .. }));
         if taken.is_some() {
             builtin.name = RuntimeName::builtin_lua();
         }

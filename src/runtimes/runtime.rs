@@ -69,7 +69,13 @@ pub enum Launch {
         cwd: Option<PathBuf>,
     },
     /// This program's own Lua kernel.
-    BuiltinLua,
+    BuiltinLua {
+        /// Variables to add to the environment, as for a command.
+        #[serde(skip)]
+        env: BTreeMap<String, String>,
+        /// The working directory; `None` is the proxy's own.
+        cwd: Option<PathBuf>,
+    },
 }
 
 /// Who chooses a kernel's key and ports.
@@ -113,7 +119,7 @@ impl Runtime {
             name: RuntimeName::lua(),
             display_name: "Lua (built in)".to_owned(),
             language: "lua".to_owned(),
-            launch: Launch::BuiltinLua,
+            launch: Launch::BuiltinLua { env: BTreeMap::new(), cwd: None },
             providers: BTreeSet::new(),
             labels: BTreeSet::new(),
             memory_limit: None,

@@ -1,6 +1,7 @@
 //! One process of a kernel, with what holds its limits.
 use std::{io, path::PathBuf, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -9,6 +10,9 @@ use super::{
     group::Counts,
 };
 use crate::fleet::provision::Exit;
+
+/// What the system kills with: signal(7).
+const SIGKILL: i32 = 9;
 
 /// How often a group is looked at until all that was killed in it has ended.
 const CLEAR_TRIES: usize = 50;
@@ -22,6 +26,9 @@ pub struct Confined {
     enforcement: Enforcement,
     /// What had happened in its group before.
     before: Counts,
+    /// What had happened at the last two looks, the older first. What ends a process may have happened just before the
+    /// last one.
+    looks: Mutex<[Counts; 2]>,
 }
 
 impl Confined {
@@ -29,7 +36,7 @@ impl Confined {
     /// made, and nothing set.
     pub fn again(enforcement: Enforcement) -> Self {
         let before = enforcement.group.as_ref().map(|group| group.counts()).unwrap_or_default();
-        Self { enforcement, before }
+        Self { enforcement, before, looks: Mutex::new([before; 2]) }
     }
 
     /// How its limits are held.
@@ -42,19 +49,38 @@ impl Confined {
         self.enforcement.group.as_ref().map(|group| group.procs_files()).unwrap_or_default()
     }
 
+    /// Notes what has happened in its group so far.
+    pub fn look(&self) {
+        if let Some(group) = &self.enforcement.group {
+            let now = group.counts();
+            let mut looks = self.looks.lock();
+            let [_, last] = *looks;
+            *looks = [last, now];
+        }
+    }
+
     /// Which limit ended the process that ended like this.
     ///
     /// With cgroup v1 the system may have killed a child, and the process lived on and failed later for a reason of its
-    /// own: only ends that can have to do with it are taken for it.
+    /// own. So only SIGKILL is laid to what happened long ago; an error, which may be that of a shell around the one that
+    /// was killed, only to what happened since the last look but one.
     pub fn exceeded(&self, exit: &Exit) -> Option<Exceeded> {
         let Enforcement { mechanism, limits, group, .. } = &self.enforcement;
         let now = group.as_ref()?.counts();
         let held_by = *mechanism;
-        let killed = now.killed > self.before.killed && now.memory_refused > self.before.memory_refused;
-        if let Some(limit) = limits.memory_limit.filter(|_| killed && is_like_killed(exit)) {
+        let [lately, _] = *self.looks.lock();
+        let killed_since =
+            |then: Counts| now.killed > then.killed && now.memory_refused > then.memory_refused;
+        let killed = match exit {
+            Exit::Signal(SIGKILL) => killed_since(self.before),
+            Exit::Signal(_) | Exit::Code(0) => false,
+            Exit::Code(_) | Exit::Unknown => killed_since(lately),
+        };
+        if let Some(limit) = limits.memory_limit.filter(|_| killed) {
             return Some(Exceeded::Memory { limit, held_by });
         }
-        let refused = now.forks_refused > self.before.forks_refused && is_own_end(exit);
+        let is_error = matches!(exit, Exit::Code(code) if *code != 0);
+        let refused = now.forks_refused > lately.forks_refused && is_error;
         let limit = limits.process.max_processes.filter(|_| refused)?;
         Some(Exceeded::Processes { limit: limit.get(), held_by })
     }
@@ -88,13 +114,4 @@ impl Confined {
         }
         group.remove()
     }
-}
-
-/// By SIGKILL; or by whatever a program says that waited for another, which got it.
-fn is_like_killed(exit: &Exit) -> bool {
-    matches!(exit, Exit::Signal(9) | Exit::Unknown) || is_own_end(exit)
-}
-
-fn is_own_end(exit: &Exit) -> bool {
-    matches!(exit, Exit::Code(code) if *code != 0)
 }

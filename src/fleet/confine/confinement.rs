@@ -1,5 +1,5 @@
 //! What holds limits on this machine, for this user: found out by trying.
-use std::{fmt, io, path::Path};
+use std::{fmt, fs::File, io, path::Path};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -13,6 +13,7 @@ use super::{
     limits::KernelLimits,
     place::Place,
     rights::Rights,
+    siblings,
 };
 use crate::id::KernelId;
 
@@ -34,6 +35,8 @@ pub enum ConfinementChoice {
 pub struct Confinement {
     kernels: Kernels,
     rights: Rights,
+    /// Keeps other fleets from sweeping our group away while nothing runs in it.
+    held: Vec<File>,
 }
 
 /// Above the groups of the kernels.
@@ -68,8 +71,18 @@ impl Confinement {
         };
         match kernels {
             Kernels::Nowhere(why) if choice == ConfinementChoice::Cgroup => Err(NoCgroups(why)),
-            kernels => Ok(Self { kernels, rights }),
+            kernels => Ok(Self::new(kernels, rights)),
         }
+    }
+
+    fn new(kernels: Kernels, rights: Rights) -> Self {
+        let mut confinement = Self { kernels, rights, held: Vec::new() };
+        if let Some(group) = confinement.group() {
+            let held = siblings::hold(group);
+            siblings::sweep_beside(group);
+            confinement.held = held;
+        }
+        confinement
     }
 
     /// What holds most limits.
@@ -99,21 +112,21 @@ impl Confinement {
         let mut lacks = Vec::new();
         if limits.memory_limit.is_some() && self.group().is_none_or(|group| group.memory.is_none()) {
             lacks.push(
-                "memory_limit: held by rlimits for each process, not for a kernel's processes together, and what goes \
-                 beyond it fails inside the kernel"
+                "memory_limit: held by rlimits for each process, not for a kernel's processes together, and not for \
+                 shared memory (mmap shared, /dev/shm); what goes beyond it fails inside the kernel"
                     .to_owned(),
             );
         }
         let process = &limits.process;
         if process.cpu_limit.is_some() && self.group().is_none_or(|group| group.cpu.is_none()) {
             lacks.push(
-                "cpu_limit: not enforced without a cpu cgroup; only the thread counts of libraries follow it"
+                "cpu_limit: not enforced by rlimits, without a cpu cgroup; only the thread counts of libraries follow it"
                     .to_owned(),
             );
         }
         if process.max_processes.is_some() && self.group().is_none_or(|group| group.pids.is_none()) {
             lacks.push(
-                "max_processes: not enforced without a pids cgroup, since rlimits count all processes of a user"
+                "max_processes: not enforced by rlimits, without a pids cgroup: they count all processes of a user"
                     .to_owned(),
             );
         }
@@ -193,7 +206,7 @@ fn kernels(name: &str) -> Kernels {
 /// No two fleets share a group.
 fn group_name(state: &Path) -> String {
     let digest = hex::encode(Sha256::digest(state.as_os_str().as_encoded_bytes()));
-    format!("jupyter-fleet-{}", digest.get(..8).unwrap_or_default())
+    format!("{}{}", siblings::PREFIX, digest.get(..8).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{group::Group, limits::KernelLimits};
-use crate::byte_size::ByteSize;
+use crate::{byte_size::ByteSize, fleet::provision::Exit};
 
 /// How the limits of a kernel's process are enforced: written down with the process, shown in lists.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -63,6 +63,18 @@ pub enum Exceeded {
         /// What held it.
         held_by: Mechanism,
     },
+}
+
+impl Exceeded {
+    /// The limit, and how the process ended.
+    pub fn with_end(&self, exit: &Exit) -> String {
+        match self {
+            Self::Memory { limit, held_by } => {
+                format!("was killed: memory limit {limit} exceeded (held by {held_by}; {exit})")
+            }
+            Self::Processes { .. } => format!("died: {exit}; {self}"),
+        }
+    }
 }
 
 impl fmt::Display for Exceeded {

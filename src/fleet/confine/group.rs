@@ -18,7 +18,7 @@ const PERIOD: u64 = 100_000;
 const SWAP: u64 = 64 << 10;
 
 /// Cgroups within a kernel's cgroup that are followed down when it ends; a kernel that nests deeper keeps them.
-const DEPTH: usize = 8;
+pub(super) const DEPTH: usize = 8;
 
 /// A cgroup's directory of each controller that there is; they are the same one in the unified hierarchy.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -198,14 +198,14 @@ fn kill_in(directory: &Path) {
 }
 
 /// The directory and those in it, the innermost first.
-fn with_subgroups(directory: &Path, depth: usize) -> Vec<PathBuf> {
+pub(super) fn with_subgroups(directory: &Path, depth: usize) -> Vec<PathBuf> {
     let below = if depth == 0 { Vec::new() } else { subgroups(directory) };
     let mut all: Vec<PathBuf> = below.iter().flat_map(|child| with_subgroups(child, depth - 1)).collect();
     all.push(directory.to_owned());
     all
 }
 
-fn subgroups(directory: &Path) -> Vec<PathBuf> {
+pub(super) fn subgroups(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     directories.map(|entry| entry.path()).collect()

@@ -12,6 +12,7 @@ mod limits;
 mod place;
 mod rights;
 mod scope;
+mod siblings;
 
 pub use confined::Confined;
 pub use confinement::{Confinement, ConfinementChoice, NoCgroups};

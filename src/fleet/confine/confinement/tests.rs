@@ -2,7 +2,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::*;
+use super::{super::Exceeded, *};
 use crate::fleet::provision::Exit;
 
 fn limits(json: &str) -> KernelLimits {
@@ -18,7 +18,7 @@ fn looks_like_v1(root: &Path) -> Confinement {
         pids: part("pids"),
         cpu: part("cpu"),
     };
-    Confinement { kernels: Kernels::Legacy(group), rights: Rights::own() }
+    Confinement::new(Kernels::Legacy(group), Rights::own())
 }
 
 #[test]
@@ -29,6 +29,7 @@ fn rlimits_say_what_they_do_not_hold() {
     let lacks = confinement.lacks(&all);
     let keys: Vec<_> = lacks.iter().filter_map(|lack| lack.split(':').next()).collect();
     assert_eq!(keys, ["memory_limit", "cpu_limit", "max_processes"]);
+    assert!(lacks[0].contains("not for shared memory (mmap shared, /dev/shm)"), "{lacks:?}");
     assert_eq!(confinement.memory_rlimit(&all), Some(512 << 20));
     assert_eq!(confinement.lacks(&KernelLimits::default()), [""; 0]);
 
@@ -68,6 +69,33 @@ fn a_death_is_laid_to_a_limit_only_if_the_group_says_so() {
 }
 
 #[test]
+fn a_child_that_was_killed_long_ago_is_not_what_ended_its_kernel() {
+    let root = TempDir::new().unwrap();
+    let confinement = looks_like_v1(root.path());
+    let kernel = KernelId::random();
+    let asked = limits(r#"{"memory_limit": "300M", "max_processes": 64}"#);
+    let confined = confinement.confine(&kernel, &asked).unwrap();
+    let own = |file: &str| root.path().join(file.replace("ID", kernel.as_str()));
+    let kill_and_refuse = |times: u32| {
+        fs::write(own("memory/ID/memory.oom_control"), format!("oom_kill {times}\n")).unwrap();
+        fs::write(own("memory/ID/memory.failcnt"), format!("{times}\n")).unwrap();
+        fs::write(own("pids/ID/pids.events"), format!("max {times}\n")).unwrap();
+    };
+    kill_and_refuse(1);
+    confined.look();
+    let of_memory = |exit: &Exit| matches!(confined.exceeded(exit), Some(Exceeded::Memory { .. }));
+    assert!(of_memory(&Exit::Code(1)), "it may have happened just before the look");
+    confined.look();
+    assert_eq!((confined.exceeded(&Exit::Code(1)), confined.exceeded(&Exit::Unknown)), (None, None));
+    kill_and_refuse(2);
+    assert!(of_memory(&Exit::Code(1)) && of_memory(&Exit::Unknown));
+    confined.look();
+    confined.look();
+    let told = confined.exceeded(&Exit::Signal(9)).unwrap().with_end(&Exit::Signal(9));
+    assert_eq!(told, "was killed: memory limit 300M exceeded (held by cgroup v1; signal 9 (SIGKILL))");
+}
+
+#[test]
 fn an_adopted_kernel_is_held_by_what_was_written_down() {
     let root = TempDir::new().unwrap();
     let confinement = looks_like_v1(root.path());
@@ -83,7 +111,7 @@ fn an_adopted_kernel_is_held_by_what_was_written_down() {
     assert_eq!(adopted.exceeded(&Exit::Unknown), None, "that was before");
     fs::write(memory.join("memory.oom_control"), "oom_kill 2\n").unwrap();
     fs::write(memory.join("memory.failcnt"), "10\n").unwrap();
-    assert!(matches!(adopted.exceeded(&Exit::Unknown), Some(super::super::Exceeded::Memory { .. })));
+    assert!(matches!(adopted.exceeded(&Exit::Unknown), Some(Exceeded::Memory { .. })));
 }
 
 #[test]
