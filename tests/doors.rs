@@ -27,7 +27,7 @@ use jupyter_fleet::{
     proxy::{DoorError, Parts, Proxy},
     route::{Bounds, RestartRight},
     runtimes::{Launch, Runtime, write_connection_file},
-    state::Journal,
+    state::{Entry, Journal},
 };
 use tempfile::TempDir;
 
@@ -73,7 +73,7 @@ impl<'a> Fleet<'a> {
             limits: Arc::new(Limits::default()),
             restart: RestartRight::Anyone,
             bounds: Bounds::default(),
-            journal: Journal::open(&state.join("journal")).unwrap().0,
+            journal: Journal::open(&state.join("journal"), Entry::NONE).unwrap().0,
         });
         proxy.fill_pools();
         let kernel = until("a kernel", || kernel_in(state)).await;

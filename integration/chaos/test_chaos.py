@@ -23,10 +23,10 @@ SCALE = Scale(
     serve_kills=float(os.environ.get("CHAOS_SERVE_KILLS", 0.15)),
 )
 # How requests end whose kernel, or way to it, was killed under them, or while it came up.
-DEATHS = {"KernelDied", "KernelBroken", "KernelLaunchFailed", "FleetRestarted"}
+DEATHS = {"KernelDied", "KernelLost", "KernelBroken", "KernelLaunchFailed", "FleetRestarted"}
 # So close to the end of serve, what a client has sent may still be in a socket: nobody has read it, nobody can answer it, and
 # a client of Jupyter does not send it again. Everything else is answered.
-SOCKET_SECONDS = 0.1
+SOCKET_SECONDS = 0.03
 
 pytestmark = [pytest.mark.proxy_only, pytest.mark.timeout(200 + SECONDS)]
 

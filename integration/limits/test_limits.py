@@ -207,9 +207,9 @@ def test_a_kernel_is_told_of_its_limits_and_where_it_is(own_fleet, connect_own):
     assert environment["FROM_CONFIG"] == "yes"
     assert environment["JUPYTER_FLEET_RUNTIME"] == "told"
     assert environment["JUPYTER_FLEET_PROCESS"] == execute(client, "os.getpid()").result
-    state = Path(environment["JUPYTER_FLEET_STATE"])
+    state = own_fleet.home.runtime_dir / ".fleet"
+    assert environment["JUPYTER_FLEET_ID"] == (state / "id").read_text()
     assert (state / f"kernel-{environment['JUPYTER_FLEET_KERNEL']}.json").exists()
-    assert own_fleet.home.runtime_dir in state.parents
 
 
 @pytest.mark.parametrize("own_fleet", [{"config": LIMITED}, {"config": RLIMITED}], indirect=True, ids=["auto", "rlimit"])

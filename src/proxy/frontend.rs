@@ -26,7 +26,7 @@ use crate::{
         signature::BadSignature,
     },
     net::{Event, Flushes, Peer, PeerError},
-    route::{Decision, Outstanding, Request, RequestKind, Requirements, RequirementsError},
+    route::{Decision, Outstanding, RememberedClient, Request, RequestKind, Requirements, RequirementsError},
     state::{Asked, Entry},
 };
 
@@ -168,6 +168,11 @@ impl Proxy {
         })
     }
 
+    fn note_binding(&self, connection: &Connection, client: &ClientId, kernel: &KernelId) {
+        let (client, kernel) = (client.clone(), kernel.clone());
+        self.journal.bound(&RememberedClient { client, kernel, origins: vec![connection.origin] });
+    }
+
     /// Decides on a message and carries the decision out.
     pub(super) fn route(
         self: &Arc<Self>,
@@ -192,7 +197,11 @@ impl Proxy {
         gate.remember(&header.msg_type, &address.header);
         let request = Request { client, kind, defaults: &connection.profile.defaults };
         let (decision, forward) = self.with_table(|table, now| {
+            let before = table.kernel_of(client).cloned();
             let decision = table.decide(&request, || wishes(&message), KernelId::random, now);
+            if let Some(kernel) = table.kernel_of(client).filter(|kernel| Some(*kernel) != before.as_ref()) {
+                self.note_binding(connection, client, kernel);
+            }
             if let Decision::Launch(id, launch) | Decision::KnownInfo(id, Some(launch)) = &decision {
                 self.launch(id, launch);
             }

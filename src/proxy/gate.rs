@@ -173,6 +173,7 @@ impl Proxy {
             for Held { connection, message, entry } in held {
                 self.route(&connection, (&client, &gate), message, entry, &mut flushes);
             }
+            self.journal.write();
             flushes.flush();
         }
     }

@@ -151,12 +151,14 @@ impl Proxy {
         readers.spawn(self.clone().serve_iopub(source(Channel::IoPub, false), iopub).in_current_span());
         readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat).in_current_span());
         // What an earlier serve's clients had asked may still run, even if nobody waits for it any more.
-        let state = if is_known { ExecutionState::Busy } else { ExecutionState::Idle };
+        let owes = !self.table.lock().outstanding_such(&kernel.id, ReturnAddress::is_from_before).is_empty();
+        let has_past = is_known || owes;
+        let state = if has_past { ExecutionState::Busy } else { ExecutionState::Idle };
         if *kernel.fanout().state() != state {
             self.set_state(kernel, state);
         }
         kernel.connect(outboxes);
-        if is_known {
+        if has_past {
             self.wait_for_the_past(kernel);
         }
         self.with_table(|table, _| table.kernel_is_ready(&kernel.id));

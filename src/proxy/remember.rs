@@ -66,6 +66,7 @@ impl Proxy {
     }
 
     fn registry(&self) -> Registry {
+        let journal = self.journal.latest();
         let (kernels, clients) = {
             let table = self.table.lock();
             (table.remembered_kernels(), table.remembered_clients())
@@ -81,7 +82,7 @@ impl Proxy {
         let bindings = clients
             .into_iter()
             .map(|remembered| BindingRecord { identity: self.identity_of(&remembered.client), remembered });
-        Registry::new(kernels, bindings.collect())
+        Registry::new(journal, kernels, bindings.collect())
     }
 
     /// The routing id of a client that is here, in hexadecimal digits.

@@ -19,6 +19,7 @@ use tracing::warn;
 use crate::{
     channel::Channel,
     id::{ClientId, Origin},
+    route::RememberedClient,
 };
 
 /// Length from which an idle journal is emptied.
@@ -61,9 +62,19 @@ pub struct Asked {
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Line<A> {
+enum Line<A, B> {
     Asked(Entry, A),
     Answered(Entry),
+    Bound(Entry, B),
+}
+
+/// What the last `serve` left in the journal.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// Requests that it had not answered.
+    pub owed: BTreeMap<Entry, Asked>,
+    /// Clients that it had bound, in that order; the registry may know of them already.
+    pub bound: Vec<(Entry, RememberedClient)>,
 }
 
 /// The journal of this `serve`.
@@ -84,24 +95,25 @@ struct Inner {
 
 impl Journal {
     /// Opens the journal, and gives back what the last `serve` owed when it ended. Those requests stay in the journal
-    /// until they are [answered](Self::answered).
+    /// until they are [answered](Self::answered). Numbers go on after the one that the registry knows.
     ///
     /// # Errors
     /// The file cannot be read or written.
-    pub fn open(path: &Path) -> io::Result<(Self, Vec<(Entry, Asked)>)> {
-        let owed = read(path)?;
-        let file = rewrite(path, &owed)?;
-        let last = owed.keys().next_back().map_or(0, |entry| entry.0);
+    pub fn open(path: &Path, after: Entry) -> io::Result<(Self, Noted)> {
+        let noted = read(path)?;
+        let file = rewrite(path, &noted)?;
+        let latest = noted.owed.keys().chain(noted.bound.iter().map(|(entry, _)| entry)).max();
+        let last = latest.copied().max(Some(after)).map_or(0, |entry| entry.0);
         let inner = Inner {
             path: path.to_owned(),
             length: file.metadata()?.len(),
             file,
             lines: Vec::new(),
             rewrite_from: REWRITE_FROM,
-            open: owed.len() as u64,
+            open: noted.owed.len() as u64,
             last,
         };
-        Ok((Self(Mutex::new(inner)), owed.into_iter().collect()))
+        Ok((Self(Mutex::new(inner)), noted))
     }
 
     /// Notes a request. To be [written](Self::write) before the request goes anywhere.
@@ -110,8 +122,22 @@ impl Journal {
         inner.last += 1;
         inner.open += 1;
         let entry = Entry(inner.last);
-        inner.append(&Line::Asked(entry, asked));
+        inner.append(&Line::<_, ()>::Asked(entry, asked));
         entry
+    }
+
+    /// Notes that a client has a kernel now, before the registry can: that takes a disk's time. To be
+    /// [written](Self::write) before its request goes to the kernel.
+    pub fn bound(&self, client: &RememberedClient) {
+        let mut inner = self.0.lock();
+        inner.last += 1;
+        let entry = Entry(inner.last);
+        inner.append(&Line::<(), _>::Bound(entry, client));
+    }
+
+    /// The number of the latest line: what the registry knows from here on needs no lines before it.
+    pub fn latest(&self) -> Entry {
+        Entry(self.0.lock().last)
     }
 
     /// Notes that a request has its reply. To be [written](Self::write) after the reply was.
@@ -121,7 +147,7 @@ impl Journal {
         }
         let mut inner = self.0.lock();
         inner.open = inner.open.saturating_sub(1);
-        inner.append(&Line::<()>::Answered(entry));
+        inner.append(&Line::<(), ()>::Answered(entry));
     }
 
     /// Writes what has been noted.
@@ -138,7 +164,7 @@ impl Journal {
 }
 
 impl Inner {
-    fn append<A: Serialize>(&mut self, line: &Line<A>) {
+    fn append<A: Serialize, B: Serialize>(&mut self, line: &Line<A, B>) {
         if serde_json::to_writer(&mut self.lines, line).is_ok() {
             self.lines.push(b'\n');
         }
@@ -166,31 +192,36 @@ impl Inner {
 }
 
 /// What is open in a journal. A line that cannot be read is the last, cut short as its writer ended.
-fn read(path: &Path) -> io::Result<BTreeMap<Entry, Asked>> {
+fn read(path: &Path) -> io::Result<Noted> {
     let text = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Noted::default()),
         read => read?,
     };
-    let mut open = BTreeMap::new();
+    let mut noted = Noted::default();
     for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         match serde_json::from_slice(line) {
             Ok(Line::Asked(entry, asked)) => {
-                open.insert(entry, asked);
+                noted.owed.insert(entry, asked);
             }
             Ok(Line::Answered(entry)) => {
-                open.remove(&entry);
+                noted.owed.remove(&entry);
             }
+            Ok(Line::Bound(entry, client)) => noted.bound.push((entry, client)),
             Err(error) => warn!(path = %path.display(), %error, "a line of the journal is skipped"),
         }
     }
-    Ok(open)
+    Ok(noted)
 }
 
 /// Puts a journal with these requests in place of the one that is there.
-fn rewrite(path: &Path, open: &BTreeMap<Entry, Asked>) -> io::Result<File> {
+fn rewrite(path: &Path, noted: &Noted) -> io::Result<File> {
     let mut text = Vec::new();
-    for (entry, asked) in open {
-        serde_json::to_writer(&mut text, &Line::Asked(*entry, asked))?;
+    for (entry, client) in &noted.bound {
+        serde_json::to_writer(&mut text, &Line::<(), _>::Bound(*entry, client))?;
+        text.push(b'\n');
+    }
+    for (entry, asked) in &noted.owed {
+        serde_json::to_writer(&mut text, &Line::<_, ()>::Asked(*entry, asked))?;
         text.push(b'\n');
     }
     let fresh = path.with_extension("new");
@@ -221,21 +252,21 @@ mod tests {
     }
 
     fn owed(path: &Path) -> Vec<String> {
-        Journal::open(path).unwrap().1.into_iter().map(|(_, asked)| asked.msg_id).collect()
+        Journal::open(path, Entry::NONE).unwrap().1.owed.into_values().map(|asked| asked.msg_id).collect()
     }
 
     #[test]
     fn what_was_not_answered_is_owed_until_it_is() {
         let home = tempfile::TempDir::new().unwrap();
         let path = home.path().join("requests.log");
-        let (journal, nothing) = Journal::open(&path).unwrap();
-        assert!(nothing.is_empty());
+        let (journal, nothing) = Journal::open(&path, Entry::NONE).unwrap();
+        assert!(nothing.owed.is_empty());
         let entries = ["a", "b", "c"].map(|msg_id| journal.asked(&asked(msg_id)));
         journal.answered(entries[1]);
         journal.answered(Entry::NONE);
         journal.write();
-        let (journal, owed_now) = Journal::open(&path).unwrap();
-        assert_eq!(owed_now, [(entries[0], asked("a")), (entries[2], asked("c"))]);
+        let (journal, owed_now) = Journal::open(&path, Entry::NONE).unwrap();
+        assert_eq!(owed_now.owed, [(entries[0], asked("a")), (entries[2], asked("c"))].into());
         assert!(!entries.contains(&journal.asked(&asked("d"))), "numbers are not used again");
         journal.answered(entries[0]);
         journal.write();
@@ -243,10 +274,28 @@ mod tests {
     }
 
     #[test]
+    fn who_was_bound_is_known_until_the_registry_knows_it() {
+        let home = tempfile::TempDir::new().unwrap();
+        let path = home.path().join("requests.log");
+        let client = RememberedClient {
+            client: asked("a").client,
+            kernel: crate::id::KernelId::from("1a2b3c4d"),
+            origins: vec![asked("a").origin],
+        };
+        let (journal, _) = Journal::open(&path, Entry::NONE).unwrap();
+        let before = journal.latest();
+        journal.bound(&client);
+        journal.write();
+        let (journal, noted) = Journal::open(&path, Entry::NONE).unwrap();
+        assert_eq!(noted.bound.iter().map(|(_, bound)| bound).collect::<Vec<_>>(), [&client]);
+        assert!(noted.bound.iter().all(|(entry, _)| *entry > before && *entry <= journal.latest()));
+    }
+
+    #[test]
     fn an_idle_journal_does_not_grow_without_end() {
         let home = tempfile::TempDir::new().unwrap();
         let path = home.path().join("requests.log");
-        let (journal, _) = Journal::open(&path).unwrap();
+        let (journal, _) = Journal::open(&path, Entry::NONE).unwrap();
         for _ in 0..10_000 {
             let entry = journal.asked(&asked("a"));
             journal.write();
@@ -262,7 +311,7 @@ mod tests {
         fn a_journal_cut_anywhere_owes_what_its_whole_lines_say(cut in 0..2_000_usize) {
             let home = tempfile::TempDir::new().unwrap();
             let path = home.path().join("requests.log");
-            let (journal, _) = Journal::open(&path).unwrap();
+            let (journal, _) = Journal::open(&path, Entry::NONE).unwrap();
             for number in 0..4 {
                 let entry = journal.asked(&asked(&number.to_string()));
                 if number % 2 == 0 {

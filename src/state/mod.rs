@@ -9,5 +9,5 @@ mod journal;
 mod registry;
 
 pub use directory::{StateDirectory, StateError, door_file};
-pub use journal::{Asked, Entry, Journal};
+pub use journal::{Asked, Entry, Journal, Noted};
 pub use registry::{BindingRecord, KernelRecord, Registry};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::{error, warn};
 
+use super::Entry;
 use crate::{
     fleet::{ProcessIdentity, ProcessRecord, seconds_since_epoch},
     id::KernelId,
@@ -26,6 +27,8 @@ pub struct Registry {
     version: u32,
     /// Which run of the machine it was written in.
     boot: Option<String>,
+    /// The latest line of the journal that it knows of.
+    pub journal: Entry,
     /// The `serve` that wrote it.
     pub serve: Option<ProcessIdentity>,
     /// The kernels, oldest first.
@@ -84,10 +87,17 @@ impl KernelRecord {
 }
 
 impl Registry {
-    /// The registry of this process.
-    pub fn new(kernels: Vec<KernelRecord>, bindings: Vec<BindingRecord>) -> Self {
+    /// The registry of this process, which knows of the journal up to this line.
+    pub fn new(journal: Entry, kernels: Vec<KernelRecord>, bindings: Vec<BindingRecord>) -> Self {
         let pid = i32::try_from(std::process::id()).unwrap_or_default();
-        Self { version: VERSION, boot: boot(), serve: ProcessIdentity::of(pid).ok(), kernels, bindings }
+        Self {
+            version: VERSION,
+            boot: boot(),
+            journal,
+            serve: ProcessIdentity::of(pid).ok(),
+            kernels,
+            bindings,
+        }
     }
 
     /// Reads the file of the last `serve`. One that cannot be read is set aside, and said to be: what lives is found
@@ -108,6 +118,14 @@ impl Registry {
             registry.bindings.clear();
         }
         Some(registry)
+    }
+
+    /// Adds what the journal knows and this file does not: clients that were bound as it was being written.
+    pub fn add(&mut self, bound: Vec<(Entry, RememberedClient)>) {
+        for (_, remembered) in bound.into_iter().filter(|(entry, _)| *entry > self.journal) {
+            self.bindings.retain(|known| known.remembered.client != remembered.client);
+            self.bindings.push(BindingRecord { remembered, identity: None });
+        }
     }
 
     /// Whether this is the process of a kernel, as far as the registry knows.
@@ -194,7 +212,7 @@ mod tests {
             remembered: RememberedClient { client, kernel: id, origins },
             identity: Some("00ff".to_owned()),
         };
-        Registry::new(vec![kernel], vec![binding])
+        Registry::new(Entry::NONE, vec![kernel], vec![binding])
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     proxy::Past,
     route::RememberedKernel,
     runtimes::{Runtime, Runtimes},
-    state::{Journal, KernelRecord, Registry, StateDirectory},
+    state::{Entry, Journal, KernelRecord, Registry, StateDirectory},
 };
 
 /// What was found.
@@ -28,7 +28,7 @@ pub(super) struct Found {
 pub(super) fn find(state: &StateDirectory, runtimes: &Runtimes) -> anyhow::Result<Found> {
     let read = Registry::load(&state.registry());
     let living = belongings(state.id());
-    let registry = match read {
+    let mut registry = match read {
         Some(registry) => {
             let known = |one: &Belonging| registry.knows(&one.kernel, one.leader);
             kill_all(&living.into_iter().filter(|one| !known(one)).collect::<Vec<_>>());
@@ -37,8 +37,10 @@ pub(super) fn find(state: &StateDirectory, runtimes: &Runtimes) -> anyhow::Resul
         None => rebuild(state, runtimes, &living),
     };
     let path = state.journal();
-    let (journal, owed) =
-        Journal::open(&path).with_context(|| format!("cannot use the journal {}", path.display()))?;
+    let (journal, noted) = Journal::open(&path, registry.journal)
+        .with_context(|| format!("cannot use the journal {}", path.display()))?;
+    registry.add(noted.bound);
+    let owed = noted.owed.into_iter().collect();
     let retired = retired(&registry, runtimes);
     let ids = registry.kernels.iter().map(|kernel| kernel.remembered.id.clone());
     let doors = ids.filter_map(|id| Some((id.clone(), state.door(&id)?))).collect();
@@ -60,7 +62,7 @@ fn rebuild(state: &StateDirectory, runtimes: &Runtimes, living: &[Belonging]) ->
     if !kernels.is_empty() {
         info!(kernels = kernels.len(), "kernels were found alive: reach each by `jupyter-fleet connect`");
     }
-    Registry::new(kernels, Vec::new())
+    Registry::new(Entry::NONE, kernels, Vec::new())
 }
 
 fn found(state: &StateDirectory, one: &Belonging, runtime: &Arc<Runtime>) -> KernelRecord {
