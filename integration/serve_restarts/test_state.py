@@ -97,8 +97,15 @@ def test_kernels_are_found_alive_without_the_registry(lasting_fleet, client, dam
         lambda: json.dumps(lasting_fleet.registry(), indent=1),
     )
     assert psutil.pid_exists(pid)
-    # Nobody knows whose it was: it is not given away, and its client gets another one.
-    assert kernel_pid(client) != pid
+    # The journal still knows whose it was. Its group is forgotten, so it is given to nobody else.
+    assert kernel_pid(client) == pid
+    other = new_client(lasting_fleet.published_file, {"group": "team"})
+    other.start_channels()
+    try:
+        other.wait_for_ready(timeout=60)
+        assert kernel_pid(other) != pid
+    finally:
+        other.stop_channels()
 
 
 def test_a_kernel_that_the_registry_does_not_know_is_ended(lasting_fleet, client):
