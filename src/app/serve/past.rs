@@ -96,7 +96,8 @@ fn retired(registry: &Registry, runtimes: &Runtimes) -> Vec<Arc<Runtime>> {
                 runtime = %kernel.config.name,
                 "the runtime of a living kernel is not to be had any more; the kernel goes on as it is"
             );
-            retired.push(kernel.config.clone());
+            // Nobody asked for more of them.
+            retired.push(Arc::new(Runtime { pool: Some(0), ..(*kernel.config).clone() }));
         }
     }
     retired
