@@ -182,3 +182,13 @@ def test_an_isolated_kernel_is_stopped_when_its_client_is_long_gone(fleet_of):
     client.stop_channels()
     wait_until(lambda: len(fleet.kernel_processes()) == 1, 20, "the isolated kernel to end")
     assert first_of(connect(group="kept"), "late") == "late"
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ipc"])
+def test_fifty_kernels_start_at_once(fleet_of, transport):
+    fleet, connect = fleet_of(f"{PLAIN}transport = {json.dumps(transport)}\n")
+    clients = [connect(ready=False, group=f"g{number}") for number in range(50)]
+    asked = [(client, client.execute("return 6 * 7")) for client in clients]
+    assert [finish(client, msg_id, 60).result for client, msg_id in asked] == ["42"] * 50
+    ports = [kernel["port"] for kernel in fleet.registry()["kernels"]]
+    assert len(ports) == 50 and (transport == "ipc" or len(set(ports)) == 50)
