@@ -2,6 +2,8 @@
 
 import pytest
 
+from harness.clients import new_client
+
 
 @pytest.fixture
 def lasting_fleet(launch):
@@ -11,3 +13,20 @@ def lasting_fleet(launch):
         yield fleet.start()
     finally:
         fleet.clear()
+
+
+@pytest.fixture
+def connect(lasting_fleet):
+    """Connects clients that stop with the test, and leave their kernels as they are."""
+    clients = []
+
+    def make(needs=None):
+        client = new_client(lasting_fleet.published_file, needs)
+        clients.append(client)
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        return client
+
+    yield make
+    for client in clients:
+        client.stop_channels()

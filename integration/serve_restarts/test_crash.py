@@ -11,23 +11,6 @@ from harness.deadline import Deadline, wait_until
 pytestmark = pytest.mark.proxy_only
 
 
-@pytest.fixture
-def connect(lasting_fleet):
-    """Connects clients that stop with the test."""
-    clients = []
-
-    def make(needs=None, **options):
-        client = new_client(lasting_fleet.published_file, needs, **options)
-        clients.append(client)
-        client.start_channels()
-        client.wait_for_ready(timeout=60)
-        return client
-
-    yield make
-    for client in clients:
-        client.stop_channels()
-
-
 def crash(fleet):
     fleet.kill()
     return fleet.restart()

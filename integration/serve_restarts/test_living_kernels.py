@@ -8,26 +8,10 @@ import subprocess
 import psutil
 import pytest
 
-from harness.clients import execute, new_client
-from harness.deadline import wait_until
+from harness.clients import execute, next_message
+from harness.deadline import Deadline, wait_until
 
 pytestmark = pytest.mark.proxy_only
-
-
-@pytest.fixture
-def connect(lasting_fleet):
-    clients = []
-
-    def make(needs=None):
-        client = new_client(lasting_fleet.published_file, needs)
-        clients.append(client)
-        client.start_channels()
-        client.wait_for_ready(timeout=60)
-        return client
-
-    yield make
-    for client in clients:
-        client.stop_channels()
 
 
 def pid_of(client):
@@ -76,6 +60,10 @@ def test_whose_kernel_dies_while_nobody_serves_keeps_its_wishes(lasting_fleet, c
     lasting_fleet.kill()
     os.kill(pid, signal.SIGKILL)
     lasting_fleet.restart()
+    # It had asked for nothing, and is told all the same.
+    deadline, told = Deadline(20), ""
+    while "ended while nobody served" not in told:
+        told = next_message(owner, "iopub", deadline, lambda: "what became of its kernel")["content"].get("evalue", "")
     owner.session.metadata = {}
     assert execute(owner, "mine = 1", seconds=60).status == "ok"
     stranger = connect()

@@ -176,6 +176,15 @@ impl Proxy {
         let lost = self.lose_process(kernel);
         self.fail_all(lost, &failure);
         self.announce(kernel, [self.voice.error(&failure, &Bytes::new())]);
+        if matches!(downfall, Downfall::Unwatched) {
+            let away = self.with_table(|table, _| {
+                let clients = table.clients_of(&kernel.id).into_iter();
+                clients.filter(|client| !table.is_connected(client)).collect::<Vec<_>>()
+            });
+            for client in away {
+                self.returning.tell_later(client, self.voice.error(&failure, &Bytes::new()));
+            }
+        }
         self.set_state(kernel, ExecutionState::Restarting);
         self.set_state(kernel, ExecutionState::Starting);
     }

@@ -38,6 +38,8 @@ pub(super) struct Returning {
     /// Several sessions may share one socket, as gateways do.
     expected: DashMap<Bytes, Vec<Expected>>,
     debts: Mutex<HashMap<ClientId, Vec<Debt>>>,
+    /// What clients that owe and are owed nothing have missed all the same.
+    missed: Mutex<HashMap<ClientId, Body>>,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +66,7 @@ pub(super) enum Due {
 
 impl Returning {
     pub(super) fn new(since: Instant) -> Self {
-        Self { since, expected: DashMap::new(), debts: Mutex::default() }
+        Self { since, expected: DashMap::new(), debts: Mutex::default(), missed: Mutex::default() }
     }
 
     /// A client is expected to come back with this routing id.
@@ -93,6 +95,11 @@ impl Returning {
         self.debts.lock().entry(client.clone()).or_default().push(debt);
     }
 
+    /// To be said to a client on iopub when it comes back.
+    pub(super) fn tell_later(&self, client: ClientId, body: Body) {
+        self.missed.lock().insert(client, body);
+    }
+
     fn take(&self, client: &ClientId) -> Vec<Debt> {
         self.debts.lock().remove(client).unwrap_or_default()
     }
@@ -103,6 +110,7 @@ impl Returning {
             return Vec::new();
         }
         self.expected.clear();
+        self.missed.lock().clear();
         let debts = std::mem::take(&mut *self.debts.lock());
         debts.into_values().flatten().map(|debt| debt.address.entry).collect()
     }
@@ -136,6 +144,8 @@ impl Proxy {
             () = self.all_listen(&client) => {}
             () = sleep(self.limits.barrier()) => {}
         }
+        let missed = self.returning.missed.lock().remove(&client);
+        self.whisper(&client, missed);
         let mut flushes = Flushes::default();
         for Debt { address, due } in self.returning.take(&client) {
             match due {
