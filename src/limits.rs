@@ -33,7 +33,7 @@ pub struct Limits {
     /// Unauthenticated connections from one user or one remote address.
     #[serde(deserialize_with = "more_than_zero")]
     pub unauthenticated_connections_per_origin: usize,
-    /// Longest handshake command: READY holds a socket type and an identity of 255 bytes.
+    /// Longest handshake command: READY holds a socket type, an identity of 255 bytes, and what an attachment asks for.
     #[serde(deserialize_with = "more_than_zero")]
     pub handshake_bytes: usize,
     /// Time to complete greeting and READY.
@@ -109,7 +109,7 @@ impl Default for Limits {
             unauthenticated_bytes_per_origin: 32 << 20,
             unauthenticated_connections: 16_384,
             unauthenticated_connections_per_origin: 8192,
-            handshake_bytes: 2048,
+            handshake_bytes: 4096,
             handshake_ms: 5_000,
             subscriptions: 64,
             topic_bytes: 1024,

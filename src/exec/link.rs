@@ -36,7 +36,7 @@ impl Link {
     ) -> Result<Self, DialError> {
         let limits = Limits::default();
         let socket = if channel == Channel::IoPub { SocketType::Sub } else { SocketType::Dealer };
-        let local = Local { socket, identity: identity.clone(), longest_ready: limits.handshake_bytes };
+        let local = Local::new(socket, identity.clone(), limits.handshake_bytes);
         let peer = dial(&file.endpoint(channel), &local, &PeerSettings::new(&limits), deadline).await?;
         if channel == Channel::IoPub {
             peer.subscribe(b"");

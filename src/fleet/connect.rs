@@ -123,7 +123,7 @@ pub async fn connect(
     let number = uuid::Uuid::new_v4().simple().to_string();
     let identity = Bytes::from(format!("jupyter-fleet-{kernel}-{}", number.get(..8).unwrap_or_default()));
     let reach = |channel, socket, identity: &Bytes| {
-        let local = Local { socket, identity: identity.clone(), longest_ready: limits.handshake_bytes };
+        let local = Local::new(socket, identity.clone(), limits.handshake_bytes);
         reach(channel, file.endpoint(channel), local, limits, deadline)
     };
     let (shell, iopub, stdin, control, heartbeat) = tokio::try_join!(

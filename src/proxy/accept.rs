@@ -48,7 +48,7 @@ impl Proxy {
             Channel::IoPub => SocketType::XPub,
             Channel::Heartbeat => SocketType::Rep,
         };
-        let local = Local { socket, identity: Bytes::new(), longest_ready: self.limits.handshake_bytes };
+        let local = Local::new(socket, Bytes::new(), self.limits.handshake_bytes);
         let (peer, origin) = match self.gatehouse.admit(stream, local).await {
             Ok(admitted) => admitted,
             Err(reason) => {

@@ -4,6 +4,7 @@
 //! message's bytes look like belongs below, carrying a decision out belongs above.
 
 mod admission;
+mod attachment;
 mod attendance;
 mod audience;
 mod bindings;
@@ -25,6 +26,7 @@ mod why;
 mod tests;
 
 pub use admission::{Launch, NoRoom};
+pub use attachment::{ATTACHMENT, Attachment, AttachmentError};
 pub use audience::Change;
 pub use cull::Cull;
 pub use decide::{Decision, Request, RequestKind};

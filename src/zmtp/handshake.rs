@@ -20,6 +20,18 @@ pub struct Local {
     pub identity: Bytes,
     /// The longest READY that we read, in bytes.
     pub longest_ready: usize,
+    /// What else we tell of ourselves: application metadata, whose names begin with `X-` (RFC 37, "Connection metadata").
+    pub properties: Vec<Property>,
+}
+
+/// The name and the value of a property of a connection.
+pub type Property = (Bytes, Bytes);
+
+impl Local {
+    /// An end that tells nothing more than its type and identity.
+    pub fn new(socket: SocketType, identity: Bytes, longest_ready: usize) -> Self {
+        Self { socket, identity, longest_ready, properties: Vec::new() }
+    }
 }
 
 /// What the handshake told of the peer.
@@ -31,6 +43,15 @@ pub struct Remote {
     pub identity: Bytes,
     /// Minor version of its ZMTP 3: from 1 on, it knows PING and the SUBSCRIBE command.
     pub minor: u8,
+    /// Its application metadata. Told before it has shown who it is.
+    pub properties: Vec<Property>,
+}
+
+impl Remote {
+    /// The application metadata of this name.
+    pub fn property(&self, name: &str) -> Option<&Bytes> {
+        value_of(&self.properties, name)
+    }
 }
 
 /// Why a handshake failed.
@@ -125,22 +146,19 @@ fn our_ready(local: &Local) -> Command {
     if local.socket.has_identity() {
         properties.push((Bytes::from_static(b"Identity"), local.identity.clone()));
     }
+    properties.extend(local.properties.iter().cloned());
     Command::Ready(properties)
 }
 
 fn read_ready(local: &Local, minor: u8, command: Command) -> Result<Remote, HandshakeError> {
-    let properties = match command {
+    let mut properties = match command {
         Command::Ready(properties) => properties,
         Command::Error(reason) => {
             return Err(HandshakeError::Refused(String::from_utf8_lossy(&reason).into_owned()));
         }
         _ => return Err(HandshakeError::NotReady("another command")),
     };
-    // RFC 37: property names are case-insensitive.
-    let find = |wanted: &str| {
-        let found = properties.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()));
-        found.map(|(_, value)| value.clone()).unwrap_or_default()
-    };
+    let find = |wanted: &str| value_of(&properties, wanted).cloned().unwrap_or_default();
     let named = find("Socket-Type");
     let socket = SocketType::parse(&named)
         .ok_or_else(|| HandshakeError::SocketType(String::from_utf8_lossy(&named).into_owned()))?;
@@ -151,7 +169,14 @@ fn read_ready(local: &Local, minor: u8, command: Command) -> Result<Remote, Hand
     if identity.len() > LONGEST_IDENTITY {
         return Err(HandshakeError::LongIdentity(identity.len()));
     }
-    Ok(Remote { socket, identity, minor })
+    properties.retain(|(name, _)| name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"X-")));
+    Ok(Remote { socket, identity, minor, properties })
+}
+
+/// RFC 37: property names are case-insensitive.
+fn value_of<'a>(properties: &'a [Property], wanted: &str) -> Option<&'a Bytes> {
+    let found = properties.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()));
+    found.map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -161,7 +186,7 @@ mod tests {
     use super::*;
 
     fn local(socket: SocketType, identity: &'static [u8]) -> Local {
-        Local { socket, identity: Bytes::from_static(identity), longest_ready: 512 }
+        Local::new(socket, Bytes::from_static(identity), 512)
     }
 
     /// Runs both ends against each other, handing over at most `chunk` bytes at a time.
@@ -200,7 +225,8 @@ mod tests {
         fn both_ends_learn_of_each_other_in_any_chunks(chunk in 1_usize..200) {
             let (of_two, of_one) =
                 meet(local(SocketType::Dealer, b"me"), local(SocketType::Router, b""), chunk).unwrap();
-            prop_assert_eq!(of_one, Remote { socket: SocketType::Dealer, identity: Bytes::from_static(b"me"), minor: 1 });
+            let identity = Bytes::from_static(b"me");
+            prop_assert_eq!(of_one, Remote { socket: SocketType::Dealer, identity, minor: 1, properties: vec![] });
             prop_assert_eq!(of_two.socket, SocketType::Router);
         }
 
@@ -212,6 +238,15 @@ mod tests {
             let mut out = BytesMut::new();
             let _ = Handshake::start(local(SocketType::Router, b""), &mut out).advance(&mut input, &mut out);
         }
+    }
+
+    #[test]
+    fn application_metadata_arrives_whatever_the_case_of_its_name() {
+        let mut one = local(SocketType::Dealer, b"me");
+        one.properties = vec![("X-Colour".into(), "blue".into()), ("Colour".into(), "red".into())];
+        let (_, of_one) = meet(one, local(SocketType::Router, b""), 64).unwrap();
+        assert_eq!(of_one.property("x-colour").unwrap(), "blue");
+        assert_eq!(of_one.properties.len(), 1, "other names are the protocol's own");
     }
 
     #[test]

@@ -13,6 +13,6 @@ mod socket_type;
 pub use codec::{CodecError, Decoder, FrameLimits, Item, encode_command, encode_header};
 pub use command::{Command, CommandError};
 pub use greeting::{GREETING_BYTES, Greeting, GreetingError};
-pub use handshake::{Handshake, HandshakeError, Local, Remote, Step};
+pub use handshake::{Handshake, HandshakeError, Local, Property, Remote, Step};
 pub use mechanism::Mechanism;
 pub use socket_type::SocketType;

@@ -92,7 +92,7 @@ fn run_together(kernel: &Kernel, cells: &[Value]) -> Vec<String> {
     let sent =
         cells.iter().map(|content| client.message("execute_request", content.clone())).collect::<Vec<_>>();
     kernel.runtime.block_on(async {
-        let local = Local { socket: SocketType::Dealer, identity: "together".into(), longest_ready: 512 };
+        let local = Local::new(SocketType::Dealer, "together".into(), 512);
         let endpoint = kernel.file.endpoint(Channel::Shell);
         let settings = PeerSettings::new(&Limits::default());
         let mut peer = dial(&endpoint, &local, &settings, Instant::now() + DEADLINE).await.unwrap();

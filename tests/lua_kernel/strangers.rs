@@ -34,7 +34,7 @@ fn another_key_gets_no_answer_and_the_third_try_ends_the_connection() {
     let stranger = Client::unwelcome(&kernel.file, wrong);
     for channel in [Channel::Shell, Channel::Control, Channel::Stdin] {
         kernel.runtime.block_on(async {
-            let local = Local { socket: SocketType::Dealer, identity: Bytes::new(), longest_ready: 512 };
+            let local = Local::new(SocketType::Dealer, Bytes::new(), 512);
             let settings = PeerSettings::new(&Limits::default());
             let endpoint = kernel.file.endpoint(channel);
             let mut peer = dial(&endpoint, &local, &settings, Instant::now() + DEADLINE).await.unwrap();

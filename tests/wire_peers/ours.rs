@@ -38,7 +38,7 @@ pub fn places() -> [Place; 2] {
 }
 
 pub fn local(socket: SocketType) -> Local {
-    Local { socket, identity: Bytes::from_static(b"ours"), longest_ready: 1000 }
+    Local::new(socket, Bytes::from_static(b"ours"), 1000)
 }
 
 /// Accepts one connection as `socket`.

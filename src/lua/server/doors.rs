@@ -35,7 +35,7 @@ impl Doors {
                 channel,
                 listener: Listener::bind(&file.endpoint(channel)).await?,
                 gatehouse: gatehouse.clone(),
-                local: Local { socket: socket(channel), identity, longest_ready },
+                local: Local::new(socket(channel), identity, longest_ready),
             });
         }
         Ok(Self(doors))

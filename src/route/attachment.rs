@@ -1,0 +1,103 @@
+//! What a connection says of itself before it says anything else: whose it is, whatever sessions speak on it.
+//!
+//! A process that carries the messages of several Jupyter sessions, as `jupyter-fleet attach` does for its host, is one
+//! client: its sessions share one kernel, leave it together, and count once. It says so in the application metadata of
+//! its connections (RFC 37, READY), so that the messages pass as they are. Whoever may sign messages may say whose they
+//! are; it says nothing about a connection on which none is signed.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::{Requirements, RequirementsError};
+use crate::id::SessionId;
+
+/// The name of the property that holds an [`Attachment`], as JSON.
+pub const ATTACHMENT: &str = "X-Jupyter-Fleet-Attachment";
+
+/// Whose the messages of a connection are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attachment {
+    /// The client that all sessions on this connection are.
+    pub client: SessionId,
+    /// What it wants where its messages do not say.
+    pub requirements: Requirements,
+}
+
+/// An attachment that cannot be understood.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum AttachmentError {
+    /// It is not what it has to be.
+    #[error("the connection's {ATTACHMENT} cannot be understood: {0}")]
+    Unreadable(String),
+    /// Its wishes make no sense.
+    #[error(transparent)]
+    Requirements(#[from] RequirementsError),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    client: String,
+    #[serde(default)]
+    fleet: Map<String, Value>,
+}
+
+impl Attachment {
+    /// The JSON text for a client with this name and these wishes, an object as in the metadata of messages.
+    pub fn text(client: &str, fleet: &Map<String, Value>) -> String {
+        let text = Text { client: client.to_owned(), fleet: fleet.clone() };
+        serde_json::to_string(&text).unwrap_or_default()
+    }
+
+    /// Parses the property's value.
+    ///
+    /// # Errors
+    /// It is no such text, or its wishes cannot be understood.
+    pub fn parse(value: &[u8]) -> Result<Self, AttachmentError> {
+        let unreadable = |error: serde_json::Error| AttachmentError::Unreadable(error.to_string());
+        let Text { client, fleet } = serde_json::from_slice(value).map_err(unreadable)?;
+        if client.is_empty() {
+            return Err(AttachmentError::Unreadable("its client has no name".to_owned()));
+        }
+        let requirements = Requirements::parse(&Value::Object(fleet).to_string())?;
+        Ok(Self { client: SessionId::from(client.as_str()), requirements })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let fleet = json!({"runtime": "lua", "group": "team \"a\""});
+        let text = Attachment::text("me", fleet.as_object().unwrap());
+        let attachment = Attachment::parse(text.as_bytes()).unwrap();
+        assert_eq!(attachment.client, SessionId::from("me"));
+        assert_eq!(attachment.requirements, Requirements::parse(&fleet.to_string()).unwrap());
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        for (text, named) in [
+            ("{}", "client"),
+            (r#"{"client": ""}"#, "no name"),
+            (r#"{"client": "c", "colour": 1}"#, "colour"),
+            (r#"{"client": "c", "fleet": {"runtmie": "x"}}"#, "runtmie"),
+        ] {
+            let error = Attachment::parse(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_the_parser(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = Attachment::parse(&bytes);
+        }
+    }
+}
