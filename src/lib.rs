@@ -20,7 +20,8 @@ pub mod exec;
 pub mod fleet;
 pub mod lua;
 
-// Sockets; what can be launched.
+// What cells may say to the fleet; sockets; what can be launched.
+pub mod magic;
 pub mod net;
 pub mod runtimes;
 
@@ -37,6 +38,7 @@ pub mod channel;
 pub mod frames;
 pub mod id;
 pub mod limits;
+pub mod listing;
 pub mod metrics;
 pub mod runtime_name;
 pub mod shutdown;
