@@ -42,6 +42,14 @@ pub(super) fn takes_wishes(word: &str) -> bool {
 }
 
 impl Command {
+    /// Whether it only asks for what can be told at any time, also while cells run.
+    pub fn only_asks(&self) -> bool {
+        match self {
+            Self::Status | Self::List | Self::Runtimes | Self::Why(_) | Self::Help => true,
+            Self::Use(_) | Self::New(_) | Self::Restart => false,
+        }
+    }
+
     /// Parses what stands behind `%fleet`.
     pub(super) fn parse(arguments: &str) -> Result<Self, MagicError> {
         let arguments = arguments.trim();

@@ -1,9 +1,9 @@
 //! What `%fleet help` shows.
 
-use super::{Page, Shown, command::COMMANDS, key::Key};
+use super::{Page, command::COMMANDS, key::Key};
 
 /// The page of `%fleet help`.
-pub fn help() -> Shown {
+pub fn help() -> Page {
     let commands = COMMANDS.map(|(word, follows, does)| {
         [format!("%fleet {word} {follows}").trim_end().to_owned(), does.to_owned()]
     });
@@ -16,7 +16,6 @@ pub fn help() -> Shown {
         .line("WISHES are any of these, separated by spaces:")
         .table(["WISH", "ASKS FOR"], wishes.into())
         .line("For example: %fleet use runtime=lua group=team-a")
-        .show()
 }
 
 #[cfg(test)]
@@ -25,7 +24,7 @@ mod tests {
 
     #[test]
     fn every_command_and_wish_is_explained() {
-        let page = help();
+        let page = help().show();
         for (word, ..) in COMMANDS {
             assert!(page.plain.contains(&format!("\n%fleet {word}")), "{}", page.plain);
             assert!(page.html.contains(&format!(">%fleet {word}")), "{}", page.html);
