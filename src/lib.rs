@@ -15,7 +15,8 @@ pub mod proxy;
 // What stays on disk for the next `serve`.
 pub mod state;
 
-// Kernels as processes; the built-in kernel; a client for scripts.
+// Kernels as processes; the built-in kernel; a client for scripts; a kernel for programs that want one of their own.
+pub mod attach;
 pub mod exec;
 pub mod fleet;
 pub mod lua;

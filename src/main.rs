@@ -29,6 +29,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(arguments) => app::serve(arguments, &environment()?, out)?,
         Command::Runtimes(arguments) => cli::runtimes::run(&arguments, &environment()?, out)?,
         Command::LuaKernel(arguments) => app::lua_kernel(&arguments)?,
+        Command::Attach(arguments) => app::attach(arguments, &environment()?)?,
         Command::Exec(arguments) => return app::exec(arguments, &environment()?),
         Command::StartKernel(arguments) => return Ok(app::start_kernel(arguments)),
         Command::Operate(operation) => cli::operate::run(operation, &environment()?, out)?,

@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 9] = [
     &["jupyter", "zmtp"],
     &["route"],
     &["magic", "net", "runtimes"],
-    &["exec", "fleet", "lua"],
+    &["attach", "exec", "fleet", "lua"],
     &["state"],
     &["proxy"],
     &["admin", "app", "cli", "config"],
