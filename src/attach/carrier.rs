@@ -9,8 +9,14 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    connection::Connections, error::AttachError, in_flight::InFlight, line::Card, name::client_name,
-    publisher::Publisher, run::Options, upstream::{Held, Sent, Upstream},
+    connection::Connections,
+    error::AttachError,
+    in_flight::InFlight,
+    line::Card,
+    name::client_name,
+    publisher::Publisher,
+    run::Options,
+    upstream::{Held, Sent, Upstream},
 };
 use crate::{
     channel::Channel,
@@ -59,7 +65,8 @@ impl Carrier {
     /// One for the host that wrote this connection file.
     pub(super) fn new(options: Options, file: &ConnectionFile) -> Result<Arc<Self>, AttachError> {
         let path = options.connection_file;
-        let key = file.signing_key().map_err(|cause| FileError::ConnectionFile { path: path.clone(), cause })?;
+        let key =
+            file.signing_key().map_err(|cause| FileError::ConnectionFile { path: path.clone(), cause })?;
         let signer = Signer::new(file.signature_scheme, key);
         let voice = Voice::new("jupyter-fleet");
         let limits = Limits::default();

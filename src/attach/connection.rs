@@ -66,7 +66,11 @@ impl Connections {
 
     /// Where a message from the fleet belongs: the connection that its envelope names, or the one that has taken its
     /// place; and the host's own envelope.
-    pub(super) fn addressed(&self, channel: Channel, envelope: &Envelope) -> Option<(Arc<Connection>, Envelope)> {
+    pub(super) fn addressed(
+        &self,
+        channel: Channel,
+        envelope: &Envelope,
+    ) -> Option<(Arc<Connection>, Envelope)> {
         let (mark, own) = envelope.frames().split_first()?;
         let (number, identity) = mark.split_at_checked(NUMBER_BYTES)?;
         let number = u64::from_be_bytes(number.try_into().ok()?);

@@ -129,7 +129,8 @@ impl<'a> Search<'a> {
     }
 
     fn start_one(&mut self) {
-        let Some(program) = self.carrier.starter.clone().filter(|_| self.before.is_none() && !self.has_started)
+        let Some(program) =
+            self.carrier.starter.clone().filter(|_| self.before.is_none() && !self.has_started)
         else {
             return;
         };

@@ -8,10 +8,7 @@ use tokio::time::Instant;
 use super::absence::Absence;
 use crate::{
     channel::Channel,
-    jupyter::{
-        connection_file::ConnectionFile,
-        signature::Signer,
-    },
+    jupyter::{connection_file::ConnectionFile, signature::Signer},
     limits::Limits,
     net::{DialError, Peer, PeerSettings, SignedOutbox, dial},
     route::ATTACHMENT,

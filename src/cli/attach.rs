@@ -13,10 +13,8 @@ use crate::runtimes::Directories;
 
 /// What is typed after `attach`.
 #[derive(Debug, Clone, Args)]
-#[command(
-    after_help = "Kernelspecs start it: an argv of [\"/path/to/jupyter-fleet\", \"attach\", \"-f\", \
-                  \"{connection_file}\"] brings JupyterLab, notebooks and VS Code to the fleet."
-)]
+#[command(after_help = "Kernelspecs start it: an argv of [\"/path/to/jupyter-fleet\", \"attach\", \"-f\", \
+                  \"{connection_file}\"] brings JupyterLab, notebooks and VS Code to the fleet.")]
 pub struct AttachArguments {
     /// The connection file that the host wrote: where to listen and which key to use
     #[arg(short = 'f', long = "connection-file", value_name = "FILE")]
