@@ -21,7 +21,8 @@ pub mod exec;
 pub mod fleet;
 pub mod lua;
 
-// Sockets; what can be launched.
+// What cells may say to the fleet; sockets; what can be launched.
+pub mod magic;
 pub mod net;
 pub mod runtimes;
 
@@ -38,6 +39,7 @@ pub mod channel;
 pub mod frames;
 pub mod id;
 pub mod limits;
+pub mod listing;
 pub mod metrics;
 pub mod runtime_name;
 pub mod shutdown;

@@ -20,10 +20,10 @@ use rules::{Edge, faults};
 
 /// The rooms, from the ground up. Rooms of one layer know nothing of each other, but for [`SIDEWAYS`].
 const LAYERS: [&[&str]; 9] = [
-    &["byte_size", "channel", "frames", "id", "limits", "metrics", "runtime_name", "shutdown"],
+    &["byte_size", "channel", "frames", "id", "limits", "listing", "metrics", "runtime_name", "shutdown"],
     &["jupyter", "zmtp"],
     &["route"],
-    &["net", "runtimes"],
+    &["magic", "net", "runtimes"],
     &["attach", "exec", "fleet", "lua"],
     &["state"],
     &["proxy"],
