@@ -2,12 +2,19 @@
 
 import json
 import signal
+import socket
 import subprocess
+import sys
+from contextlib import ExitStack
 
+import psutil
 import pytest
 
-from harness.clients import execute, next_message, reply_to, request
+from harness import processes
+from harness.clients import execute, new_client, next_message, reply_to, request
 from harness.deadline import Deadline, wait_until
+
+IPC_PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 
 
 @pytest.fixture
@@ -60,9 +67,11 @@ def test_a_cell_that_runs_while_serve_is_killed_gets_its_reply_from_the_next(las
     stream_of(client, msg_id, "before")
     lasting_fleet.kill()
     lasting_fleet.restart()
+    # A kernel's reply is lost while nobody is connected to it: the fleet must have taken it up again.
+    assert lasting_fleet.command("exec", "-c", "1").returncode == 0
     (lasting_fleet.home.path / "go").touch()
     reply = reply_to(client, msg_id)
-    assert (reply["content"]["status"], reply["parent_header"]["msg_id"]) == ("ok", msg_id)
+    assert (reply["content"]["status"], reply["parent_header"]["msg_id"]) == ("ok", msg_id), reply["content"]
     assert execute(client, "x").result == "42", "the kernel is the same"
 
 
@@ -79,7 +88,7 @@ def test_what_is_asked_while_serve_is_away_is_done_when_it_is_back(lasting_fleet
 
 def test_a_fleet_that_stays_away_fails_the_cell_after_the_patience(lasting_fleet, host_of):
     client = host_of(lasting_fleet.home, "--patience", "3").client()
-    msg_id = client.execute(runs_until(lasting_fleet.home.path / "never"))
+    msg_id = client.execute(runs_until(lasting_fleet.home.path / "late"))
     stream_of(client, msg_id, "before")
     lasting_fleet.kill()
     reply = reply_to(client, msg_id)["content"]
@@ -87,6 +96,7 @@ def test_a_fleet_that_stays_away_fails_the_cell_after_the_patience(lasting_fleet
     assert "jupyter-fleet serve" in reply["evalue"] and str(lasting_fleet.published_file) in reply["evalue"]
     done = execute(client, "1")
     assert done.error["ename"] == "NoFleet"
+    (lasting_fleet.home.path / "late").touch()
     lasting_fleet.restart()
     wait_until(lambda: execute(client, "1 + 1").result == "2", 30, "cells to work again")
 
@@ -110,6 +120,45 @@ def test_another_fleet_in_its_place_fails_what_was_asked_of_the_first(launch, ho
     first.stop()
 
 
+def test_attach_ends_with_its_host(home, binary):
+    """A host that is killed says nothing; its attach must not stay behind."""
+    path = home.path / "host.json"
+    path.write_text(json.dumps(host_file()))
+    spawn = "import os, subprocess, sys\nos.environ['JPY_PARENT_PID'] = str(os.getpid())\nprint(subprocess.Popen(sys.argv[1:], stdout=2).pid, flush=True)\nsys.stdin.read()"
+    host = subprocess.Popen(
+        [sys.executable, "-c", spawn, binary, "attach", "-f", str(path)],
+        env=home.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    attach = psutil.Process(int(host.stdout.readline()))
+    try:
+        host.kill()
+        host.communicate()
+        wait_until(lambda: not is_running(attach), 10, "attach to end with its host")
+    finally:
+        processes.end([attach])
+
+
+def test_ipc_sockets_are_served_and_removed(home, binary):
+    path = home.path / "host.json"
+    path.write_text(json.dumps(host_file() | IPC_PORTS | {"transport": "ipc", "ip": str(home.path / "k")}))
+    sockets = [home.path / f"k-{number}" for number in IPC_PORTS.values()]
+    attach = subprocess.Popen([binary, "attach", "-f", str(path)], env=home.environment)
+    try:
+        wait_until(lambda: all(path.exists() for path in sockets), 10, "five sockets")
+        client = new_client(path)
+        client.start_channels()
+        assert execute(client, "1").error["ename"] == "NoFleet"
+        client.stop_channels()
+        attach.terminate()
+        assert attach.wait(10) == 0
+        assert not any(path.exists() for path in sockets)
+    finally:
+        attach.kill()
+        attach.wait()
+
+
 def test_a_file_with_curve_keys_is_refused_in_words(binary, home):
     done = attach_to(binary, home, {"curve_publickey": "k" * 40, "curve_secretkey": "k" * 40})
     assert done.returncode == 1
@@ -130,8 +179,7 @@ def test_start_together_with_another_fleet_is_a_usage_error(binary, home):
 
 def attach_to(binary, home, changes, *arguments):
     path = home.path / "host.json"
-    ports = {f"{name}_port": 1 for name in ("shell", "iopub", "stdin", "control", "hb")}
-    path.write_text(json.dumps({"transport": "tcp", "ip": "127.0.0.1", "key": "a key"} | ports | changes))
+    path.write_text(json.dumps(host_file() | changes))
     return subprocess.run(
         [binary, "attach", "-f", str(path), *arguments],
         env=home.environment,
@@ -140,6 +188,19 @@ def attach_to(binary, home, changes, *arguments):
         text=True,
         timeout=20,
     )
+
+
+def host_file():
+    """What a host writes: five ports that are free, or five suffixes of ipc sockets."""
+    channels = ("shell", "iopub", "stdin", "control", "hb")
+    with ExitStack() as stack:
+        free = [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in channels]
+    ports = {f"{name}_port": port for name, port in zip(channels, free)}
+    return {"transport": "tcp", "ip": "127.0.0.1", "key": "a key"} | ports
+
+
+def is_running(process):
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def runs_until(marker):
