@@ -45,12 +45,18 @@ impl Connections {
         Self { open: HashMap::new(), next: first }
     }
 
-    /// One more.
+    /// One more, which this peer opened.
     pub(super) fn add(&mut self, channel: Channel, peer: &Peer) -> Arc<Connection> {
         self.insert(channel, Bytes::copy_from_slice(&peer.remote().identity), peer.signed_outbox())
     }
 
-    fn insert(&mut self, channel: Channel, identity: Bytes, outbox: SignedOutbox) -> Arc<Connection> {
+    /// One more.
+    pub(super) fn insert(
+        &mut self,
+        channel: Channel,
+        identity: Bytes,
+        outbox: SignedOutbox,
+    ) -> Arc<Connection> {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         let mark = [&number.to_be_bytes()[..], &identity].concat().into();

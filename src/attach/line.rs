@@ -55,6 +55,18 @@ impl Line {
         }
     }
 
+    /// A line that has ended.
+    #[cfg(test)]
+    pub(super) fn closed() -> Self {
+        let closed = SignedOutbox::closed;
+        Self {
+            signer: Signer::new(Default::default(), None),
+            shell: closed(),
+            stdin: closed(),
+            control: closed(),
+        }
+    }
+
     /// Writes what is queued.
     pub(super) fn flush(&self) {
         for outbox in [&self.shell, &self.stdin, &self.control] {

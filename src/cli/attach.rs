@@ -73,3 +73,51 @@ impl AttachArguments {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Command;
+
+    fn directories() -> Directories {
+        Directories { config: None, data: "/nowhere/data".into(), runtime: "/nowhere/runtime".into() }
+    }
+
+    fn typed(arguments: &[&str]) -> Result<AttachRequest, clap::Error> {
+        let typed = ["jupyter-fleet", "attach"].iter().chain(arguments);
+        let Command::Attach(arguments) = Cli::try_parse_from(typed)?.command else {
+            panic!("another command")
+        };
+        arguments.meaning(&directories())
+    }
+
+    #[test]
+    fn a_connection_file_is_enough() {
+        let request = typed(&["-f", "host.json"]).unwrap();
+        assert_eq!(request.fleet_file, PathBuf::from("/nowhere/runtime/kernel-fleet.json"));
+        assert_eq!((request.patience, request.start), (Duration::from_secs(60), false));
+        assert!(request.fleet.is_empty());
+    }
+
+    #[test]
+    fn wishes_are_those_of_exec() {
+        let request = typed(&["-f", "h", "--runtime", "lua", "--group", "g"]).unwrap();
+        assert_eq!(Value::Object(request.fleet), serde_json::json!({"runtime": "lua", "group": "g"}));
+    }
+
+    #[test]
+    fn only_the_fleet_of_the_runtime_directory_can_be_started() {
+        assert!(typed(&["-f", "h", "--start"]).unwrap().start);
+        assert!(typed(&["-f", "h", "--start", "--existing", "fleet"]).unwrap().start);
+        let error = typed(&["-f", "h", "--start", "--existing", "/x/other.json"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("/x/other.json"), "{error}");
+    }
+
+    #[test]
+    fn the_hosts_file_must_be_named() {
+        assert!(typed(&[]).is_err());
+    }
+}
