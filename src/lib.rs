@@ -15,9 +15,10 @@ pub mod proxy;
 // What stays on disk for the next `serve`.
 pub mod state;
 
-// Kernels as processes; the built-in kernel; a client for scripts.
+// Kernels as processes; the built-in kernel; a client for scripts; kernelspecs that lead to a fleet.
 pub mod exec;
 pub mod fleet;
+pub mod kernelspecs;
 pub mod lua;
 
 // Sockets; what can be launched.

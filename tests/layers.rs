@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 9] = [
     &["jupyter", "zmtp"],
     &["route"],
     &["net", "runtimes"],
-    &["exec", "fleet", "lua"],
+    &["exec", "fleet", "kernelspecs", "lua"],
     &["state"],
     &["proxy"],
     &["admin", "app", "cli", "config"],
