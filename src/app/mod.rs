@@ -1,6 +1,7 @@
 //! The commands, each from what was typed to its end: the one room that knows all others.
 
 mod confine;
+mod detach;
 mod exec;
 mod lua_kernel;
 mod serve;
