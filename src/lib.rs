@@ -15,13 +15,16 @@ pub mod proxy;
 // What stays on disk for the next `serve`.
 pub mod state;
 
-// Kernels as processes; the built-in kernel; a client for scripts; kernelspecs that lead to a fleet.
+// Kernels as processes; the built-in kernel; a client for scripts; a kernel for programs that want one of their own, and
+// the kernelspecs by which they start it.
+pub mod attach;
 pub mod exec;
 pub mod fleet;
 pub mod kernelspecs;
 pub mod lua;
 
-// Sockets; what can be launched.
+// What cells may say to the fleet; sockets; what can be launched.
+pub mod magic;
 pub mod net;
 pub mod runtimes;
 
@@ -38,6 +41,7 @@ pub mod channel;
 pub mod frames;
 pub mod id;
 pub mod limits;
+pub mod listing;
 pub mod metrics;
 pub mod runtime_name;
 pub mod shutdown;

@@ -30,6 +30,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Runtimes(arguments) => cli::runtimes::run(&arguments, &environment()?, out)?,
         Command::Kernelspec(arguments) => cli::kernelspec::run(arguments, &environment()?, out)?,
         Command::LuaKernel(arguments) => app::lua_kernel(&arguments)?,
+        Command::Attach(arguments) => app::attach(arguments, &environment()?)?,
         Command::Exec(arguments) => return app::exec(arguments, &environment()?),
         Command::StartKernel(arguments) => return Ok(app::start_kernel(arguments)),
         Command::Operate(operation) => cli::operate::run(operation, &environment()?, out)?,

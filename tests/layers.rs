@@ -20,11 +20,11 @@ use rules::{Edge, faults};
 
 /// The rooms, from the ground up. Rooms of one layer know nothing of each other, but for [`SIDEWAYS`].
 const LAYERS: [&[&str]; 9] = [
-    &["byte_size", "channel", "frames", "id", "limits", "metrics", "runtime_name", "shutdown"],
+    &["byte_size", "channel", "frames", "id", "limits", "listing", "metrics", "runtime_name", "shutdown"],
     &["jupyter", "zmtp"],
     &["route"],
-    &["net", "runtimes"],
-    &["exec", "fleet", "kernelspecs", "lua"],
+    &["magic", "net", "runtimes"],
+    &["attach", "exec", "fleet", "kernelspecs", "lua"],
     &["state"],
     &["proxy"],
     &["admin", "app", "cli", "config"],

@@ -1,5 +1,6 @@
 //! The commands, each from what was typed to its end: the one room that knows all others.
 
+mod attach;
 mod confine;
 mod detach;
 mod exec;
@@ -7,6 +8,7 @@ mod lua_kernel;
 mod serve;
 mod start_kernel;
 
+pub use attach::attach;
 pub use exec::exec;
 pub use lua_kernel::lua_kernel;
 pub use serve::serve;

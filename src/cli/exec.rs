@@ -83,7 +83,7 @@ impl ExecArguments {
 }
 
 /// The file itself, or the connection file of that name in the runtime directory, as with `jupyter console --existing`.
-fn existing_file(named: PathBuf, runtime_directory: &Path) -> PathBuf {
+pub(super) fn existing_file(named: PathBuf, runtime_directory: &Path) -> PathBuf {
     if named.components().count() != 1 || named.is_file() {
         return named;
     }

@@ -3,6 +3,7 @@
 //! Each command has a file with two types: its arguments as they are typed, and what they mean once the config and the
 //! environment are known. What `serve`, `exec` and `lua-kernel` then do lives in the rooms below; here are the commands
 //! that only ask and show: `runtimes`, and those of `operate`, which talk to the API of a running `serve`.
+pub mod attach;
 mod connect;
 pub mod exec;
 pub mod exit_code;
@@ -52,6 +53,8 @@ pub enum Command {
     Serve(serve::ServeArguments),
     /// Run code in a kernel of a running fleet and show what it prints
     Exec(exec::ExecArguments),
+    /// Be a kernel to the program that starts this, with a kernel of the fleet behind it
+    Attach(attach::AttachArguments),
     /// Run the built-in Lua kernel, as `serve` and other launchers of kernels do
     LuaKernel(lua_kernel::LuaKernelArguments),
     /// List what kernels can be launched

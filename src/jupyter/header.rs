@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -61,7 +62,19 @@ impl<'a> Header<'a> {
 
     /// Reads the header of a body.
     pub fn of(body: &'a Body) -> Result<Self, HeaderError> {
-        serde_json::from_slice(&body.header).map_err(HeaderError::Header)
+        Self::of_bytes(&body.header)
+    }
+
+    /// Reads a header's JSON.
+    pub fn of_bytes(header: &'a [u8]) -> Result<Self, HeaderError> {
+        serde_json::from_slice(header).map_err(HeaderError::Header)
+    }
+}
+
+impl Header<'_> {
+    /// Whether it is of a cell.
+    pub fn is_cell(&self) -> bool {
+        self.msg_type == "execute_request"
     }
 }
 
@@ -85,6 +98,7 @@ pub fn peek_fleet(message: &Verified) -> Result<Option<&str>, HeaderError> {
     }
     match message.body().metadata.trim_ascii() {
         b"" | b"{}" | b"null" => Ok(None),
+        text if memmem::find(text, b"fleet").is_none() => Ok(None),
         text => {
             let metadata: Metadata<'_> = serde_json::from_slice(text).map_err(HeaderError::Metadata)?;
             Ok(metadata.fleet.map(RawValue::get))

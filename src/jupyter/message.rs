@@ -146,6 +146,13 @@ impl Verified {
         &self.body
     }
 
+    /// The same message with other content: what was meant for us has been taken out of it.
+    #[must_use]
+    pub fn with_content(mut self, content: Bytes) -> Self {
+        self.body.content = content;
+        self
+    }
+
     /// The message itself, for signing it anew.
     pub fn into_body(self) -> Body {
         self.body

@@ -2,6 +2,7 @@
 //!
 //! Bytes in, values out, and back. No sockets, no files, no clock, and no knowledge of ZMTP belong here.
 pub mod connection_file;
+pub mod content;
 pub mod endpoint;
 pub mod header;
 pub mod kernelspec;

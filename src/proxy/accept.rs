@@ -17,6 +17,7 @@ use crate::{
     channel::Channel,
     id::{ConnectionId, Origin},
     net::{Listener, Peer, PeerError, Stream},
+    route::{ATTACHMENT, Attachment, AttachmentError},
     zmtp::{Local, SocketType},
 };
 
@@ -60,41 +61,52 @@ impl Proxy {
         Span::current().record("origin", field::display(origin));
         debug!("connected");
         let ended = match channel {
-            Channel::Shell | Channel::Control | Channel::Stdin => {
-                let connection = self.register(profile, channel, origin, &peer);
-                let ended = self.clone().serve_requests(peer, &connection).await;
-                self.connections.remove(&connection.id);
-                ended
-            }
-            Channel::IoPub => {
-                let connection = self.register(profile, channel, origin, &peer);
-                let ended = self.clone().serve_subscriber(peer, &connection).await;
-                self.connections.remove(&connection.id);
-                ended
-            }
             Channel::Heartbeat => self.serve_heartbeat(peer, profile.id, origin).await,
+            _ => match self.register(profile, channel, origin, &peer) {
+                Ok(connection) => self.clone().serve(peer, &connection).await,
+                Err(reason) => {
+                    self.metrics.refused_connections.increment();
+                    return self.tell(channel, origin, "a connection was refused", &reason);
+                }
+            },
         };
         self.log_end(channel, origin, ended);
     }
 
+    async fn serve(self: Arc<Self>, peer: Peer, connection: &Arc<Connection>) -> Result<(), PeerError> {
+        let ended = match connection.channel {
+            Channel::IoPub => self.clone().serve_subscriber(peer, connection).await,
+            _ => self.clone().serve_requests(peer, connection).await,
+        };
+        self.connections.remove(&connection.id);
+        ended
+    }
+
+    /// Enters a connection, which may have said whose it is.
     fn register(
         &self,
         profile: Arc<Profile>,
         channel: Channel,
         origin: Origin,
         peer: &Peer,
-    ) -> Arc<Connection> {
+    ) -> Result<Arc<Connection>, AttachmentError> {
+        let attachment =
+            peer.remote().property(ATTACHMENT).map(|text| Attachment::parse(text)).transpose()?;
+        let (client, wishes) =
+            attachment.map(|Attachment { client, requirements }| (client, requirements)).unzip();
         let id = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed));
         let connection = Arc::new(Connection {
             id,
             channel,
             origin,
             identity: Bytes::copy_from_slice(&peer.remote().identity),
+            client,
+            defaults: wishes.unwrap_or_default().over(&profile.defaults),
             profile,
             outbox: peer.signed_outbox(),
         });
         self.connections.insert(id, connection.clone());
-        connection
+        Ok(connection)
     }
 
     fn log_end(&self, channel: Channel, origin: Origin, ended: Result<(), PeerError>) {

@@ -10,7 +10,7 @@ use tracing::info;
 
 use super::{Proxy, connection::ReturnAddress, kernel::Kernel, returning::Due};
 use crate::{
-    id::ClientId,
+    id::{ClientId, KernelId},
     jupyter::{
         header::{Header, username},
         message::Body,
@@ -54,30 +54,34 @@ impl Proxy {
             }
             Decision::Detached(others) => {
                 info!(session = %client.session, others, "detached");
+                self.end_visits(client);
                 self.tell_shutdown(client, &address, false);
             }
             Decision::Stop(id) => {
+                self.end_visits(client);
                 self.tell_shutdown(client, &address, false);
                 self.stop_kernel(&id, &format!("its last client ({}) asked for it", client.session));
             }
             Decision::Restart(id) => {
                 let who = username(&address.header).unwrap_or_else(|| "one of its clients".to_owned());
+                self.abort_waiting(client);
                 self.restart_kernel(&id, &who, Some(&address.header));
                 self.tell_shutdown(client, &address, true);
             }
             Decision::RestartRefused(id, others) => {
-                let failure = Failure::new(
-                    "RestartRefused",
-                    format!(
-                        "kernel {id} has {others} other clients, and here only a sole client may restart: interrupt \
-                         it, ask the others to leave, or set restart = \"anyone\" in the config of the fleet"
-                    ),
-                );
-                self.fail(client, msg_type, &address, &failure);
+                self.fail(client, msg_type, &address, &restart_refused(&id, others));
             }
             Decision::Unasked => self.metrics.malformed.increment(),
             Decision::Misunderstood(error) => self.refuse(client, msg_type, &address, &error.to_string()),
             Decision::Refused(refusal) => self.refuse(client, msg_type, &address, &refusal.to_string()),
+        }
+    }
+
+    /// The client leaves: what waits for its turn is not run, and kernels that only it visited are stopped.
+    fn end_visits(&self, client: &ClientId) {
+        self.abort_waiting(client);
+        for kernel in self.with_table(|table, _| table.leave_visited(client)) {
+            self.stop_kernel(&kernel, &format!("its last visitor ({}) left", client.session));
         }
     }
 
@@ -133,6 +137,9 @@ impl Proxy {
             self.reply(client, address, self.voice.error_reply(msg_type, failure, parent));
         }
         self.whisper(client, [status(ExecutionState::Idle)]);
+        if msg_type == "execute_request" && self.turns.are_used() {
+            self.abort_waiting(client);
+        }
     }
 
     /// Answers who the kernel is without asking it. While it is starting, that waits a little: most kernels are up soon,
@@ -214,6 +221,16 @@ impl Proxy {
     }
 }
 
-fn gone(id: &crate::id::KernelId) -> Failure {
+pub(super) fn restart_refused(id: &KernelId, others: usize) -> Failure {
+    Failure::new(
+        "RestartRefused",
+        format!(
+            "kernel {id} has {others} other clients, and here only a sole client may restart: interrupt it, ask the \
+             others to leave, or set restart = \"anyone\" in the config of the fleet"
+        ),
+    )
+}
+
+fn gone(id: &KernelId) -> Failure {
     Failure::new("KernelGone", format!("kernel {id} ended just now; ask again"))
 }

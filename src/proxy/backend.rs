@@ -4,9 +4,10 @@
 //! 2. The parent header tells which request is answered: `route` knows who asked. What nobody asked for goes nowhere.
 //! 3. It is signed with the client's key and written to the connection that the request came on.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use jupyter_protocol::ExecutionState;
+use serde::Deserialize;
 use tracing::debug;
 
 use super::{
@@ -79,7 +80,17 @@ impl Proxy {
         }
         let Some(asked) = asked else { return self.stray(kernel, "a reply that nobody waits for") };
         self.metrics.replies.increment();
+        if asked.is_cell() {
+            kernel.counts(message.body().content());
+        }
+        let failed = self.turns.are_used() && asked.is_cell() && has_failed(message.body().content());
         self.send(&asked.client, &asked.address, message.into_body(), flushes);
+        if self.turns.are_used() && asked.is_cell() {
+            if failed && asked.stops_on_error {
+                self.abort_waiting(&asked.client);
+            }
+            self.next_turn(&asked.client);
+        }
         if kernel.first_use() {
             self.fill_pools();
         }
@@ -126,16 +137,19 @@ impl Proxy {
                 Some(ended) => break ended,
                 None => self.give_notices(kernel),
             }
-            let profiles = kernel.fanout().profiles();
+            let (profiles, visited) = {
+                let fanout = kernel.fanout();
+                (fanout.profiles(), fanout.has_visitors())
+            };
             for message in batch.drain(..).filter_map(|event| self.verify(&source, event)) {
-                self.publish(&source, message, &profiles);
+                self.publish(&source, message, &profiles, visited);
             }
             kernel.fanout().flush();
         };
         self.channel_ended(&source, ended);
     }
 
-    fn publish(&self, source: &Source, message: Verified, profiles: &Profiles) {
+    fn publish(&self, source: &Source, message: Verified, profiles: &Profiles, visited: bool) {
         let kernel = &source.kernel;
         let Ok(header) = Header::peek(&message) else {
             return self.stray(kernel, "an iopub message without a header");
@@ -151,6 +165,9 @@ impl Proxy {
         }
         kernel.speaks();
         self.metrics.published.increment();
+        let asker = visited.then(|| asker(&message));
+        let answers =
+            |client: &ClientId| asker.as_deref().is_some_and(|session| self.speaks_for(client, session));
         let (envelope, body) = message.into_parts();
         let mut message = Broadcast::new(body);
         for profile in profiles {
@@ -160,9 +177,9 @@ impl Proxy {
         let mut fanout = kernel.fanout();
         if let Some(state) = state {
             fanout.set_state(state);
-            return fanout.publish_status(&envelope, &mut message, &self.voice);
+            return fanout.publish_status(&envelope, &mut message, &answers, &self.voice);
         }
-        for _ in 0..fanout.publish(&envelope, &mut message) {
+        for _ in 0..fanout.publish(&envelope, &mut message, &answers) {
             self.metrics.lost.increment();
         }
     }
@@ -209,6 +226,21 @@ impl Proxy {
         debug!(kernel = %kernel.id, why, "a kernel's channel ended");
         kernel.handle.lost(*process, why);
     }
+}
+
+/// Whether a reply tells of an error.
+fn has_failed(content: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Reply<'a> {
+        #[serde(borrow)]
+        status: Cow<'a, str>,
+    }
+    serde_json::from_slice(content).is_ok_and(|reply: Reply<'_>| reply.status == "error")
+}
+
+/// The session of the request that a message answers.
+fn asker(message: &Verified) -> String {
+    Parent::peek(message).map(|parent| parent.session.into_owned()).unwrap_or_default()
 }
 
 /// The next batch, or `None` when it is time to try again to tell slow subscribers what they missed.

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use super::profile::Profile;
 use crate::{
     channel::Channel,
-    id::{ConnectionId, Origin},
+    id::{ClientId, ConnectionId, Origin, SessionId},
     jupyter::message::{Envelope, Signed},
     net::{PushError, SignedOutbox},
+    route::{Request, RequestKind, Requirements},
     state::Entry,
 };
 
@@ -23,10 +24,19 @@ pub(super) struct Connection {
     pub(super) identity: Bytes,
     /// By which connection file it came, whose key signs the messages on it.
     pub(super) profile: Arc<Profile>,
+    /// Whose all messages on it are, whatever their sessions.
+    pub(super) client: Option<SessionId>,
+    /// What its clients get where they ask for nothing else.
+    pub(super) defaults: Requirements,
     pub(super) outbox: SignedOutbox,
 }
 
 impl Connection {
+    /// What routing is to know of a message on it.
+    pub(super) fn request<'a>(&'a self, client: &'a ClientId, kind: RequestKind) -> Request<'a> {
+        Request { client, kind, defaults: &self.defaults, door: self.profile.defaults.kernel.as_ref() }
+    }
+
     /// Queues and writes a message.
     pub(super) fn send(&self, envelope: &Envelope, message: &Signed) -> Result<(), PushError> {
         self.outbox.send(envelope, message)

@@ -1,6 +1,6 @@
 //! One kernel's iopub, spread over its subscribers: each message is signed once and written to each.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use jupyter_protocol::ExecutionState;
@@ -9,16 +9,23 @@ use smallvec::SmallVec;
 
 use super::{broadcast::Broadcast, connection::Connection, profile::Profile};
 use crate::{
-    id::{ConnectionId, KernelId},
+    id::{ClientId, ConnectionId, KernelId},
     jupyter::{
         message::{Envelope, Signed},
         reply::Voice,
     },
     net::PushError,
+    route::Hearing,
 };
 
 /// The connection files that a kernel's subscribers came by: one, as a rule.
 pub(super) type Profiles = SmallVec<[Arc<Profile>; 1]>;
+
+/// Whether a message answers a request of this client's: all that visitors of a kernel hear of it.
+pub(super) type Answers<'a> = &'a dyn Fn(&ClientId) -> bool;
+
+/// What is said to a kernel's own clients alone.
+pub(super) const NOBODY_ASKED: Answers<'static> = &|_| false;
 
 /// The topics that one iopub connection has subscribed to.
 #[derive(Debug, Default)]
@@ -59,6 +66,7 @@ impl Topics {
 pub(super) struct Subscriber {
     pub(super) connection: Arc<Connection>,
     pub(super) topics: Arc<Topics>,
+    hearing: Hearing,
     /// Messages that it was too slow for, and has not been told of.
     lost: u64,
     /// What the first of them belonged to: frontends show a notice only under the request that it belongs to.
@@ -83,11 +91,24 @@ impl Fanout {
         Self { subscribers: Vec::new(), topic, state: ExecutionState::Idle }
     }
 
-    /// A subscriber hears the kernel from now on: it is welcomed (JEP 65) and told the kernel's state.
-    pub(super) fn join(&mut self, connection: Arc<Connection>, topics: Arc<Topics>, voice: &Voice) {
-        let mut subscriber =
-            Subscriber { connection, topics, lost: 0, lost_parent: Bytes::new(), last_status: None };
-        self.greet(&mut subscriber, voice);
+    /// A subscriber hears the kernel from now on, or more or less of it than before. Whoever comes to hear all of it is
+    /// welcomed (JEP 65) and told the kernel's state.
+    pub(super) fn join(
+        &mut self,
+        connection: Arc<Connection>,
+        topics: Arc<Topics>,
+        hearing: Hearing,
+        voice: &Voice,
+    ) {
+        let known = self.subscribers.iter().position(|known| known.connection.id == connection.id);
+        let mut subscriber = match known {
+            Some(at) => self.subscribers.swap_remove(at),
+            None => Subscriber::new(connection, topics),
+        };
+        let before = std::mem::replace(&mut subscriber.hearing, hearing);
+        if subscriber.hearing == Hearing::Everything && before != Hearing::Everything {
+            self.greet(&mut subscriber, voice);
+        }
         self.subscribers.push(subscriber);
     }
 
@@ -115,10 +136,15 @@ impl Fanout {
         subscriber.connection.outbox.flush();
     }
 
-    /// The connection files that subscribers came by, each once.
+    /// Whether somebody hears only what answers its own messages.
+    pub(super) fn has_visitors(&self) -> bool {
+        self.subscribers.iter().any(|subscriber| subscriber.hearing != Hearing::Everything)
+    }
+
+    /// The connection files that those who hear everything came by, each once.
     pub(super) fn profiles(&self) -> Profiles {
         let mut profiles = Profiles::new();
-        for subscriber in &self.subscribers {
+        for subscriber in self.subscribers.iter().filter(|known| known.hearing == Hearing::Everything) {
             let profile = &subscriber.connection.profile;
             if !profiles.iter().any(|known| known.id == profile.id) {
                 profiles.push(profile.clone());
@@ -141,21 +167,38 @@ impl Fanout {
         Envelope::topic(self.topic.clone())
     }
 
-    /// Queues a message for everyone who wants it; returns for how many it was too much.
-    pub(super) fn publish(&mut self, envelope: &Envelope, message: &mut Broadcast) -> u64 {
-        self.publish_where(envelope, message, |_| true)
+    /// Queues a message for everyone who hears it and wants it, `answers` being whether it answers a visitor; returns for
+    /// how many it was too much.
+    pub(super) fn publish(
+        &mut self,
+        envelope: &Envelope,
+        message: &mut Broadcast,
+        answers: Answers<'_>,
+    ) -> u64 {
+        self.queue(envelope, message, |subscriber| subscriber.hears(answers))
     }
 
-    /// The same for those of them alone that are such.
+    /// The same for those of the kernel's own clients alone that are such.
     pub(super) fn publish_where(
         &mut self,
         envelope: &Envelope,
         message: &mut Broadcast,
         such: impl Fn(ConnectionId) -> bool,
     ) -> u64 {
+        self.queue(envelope, message, |subscriber| {
+            subscriber.hears(NOBODY_ASKED) && such(subscriber.connection.id)
+        })
+    }
+
+    fn queue(
+        &mut self,
+        envelope: &Envelope,
+        message: &mut Broadcast,
+        such: impl Fn(&Subscriber) -> bool,
+    ) -> u64 {
         let mut lost = 0;
         for subscriber in &mut self.subscribers {
-            if such(subscriber.connection.id)
+            if such(subscriber)
                 && subscriber.topics.want(envelope.first())
                 && let Some(signed) = message.signed_for(&subscriber.connection.profile)
             {
@@ -167,10 +210,16 @@ impl Fanout {
 
     /// The same for a status, which even a slow subscriber gets, behind a notice of what it missed: a frontend that
     /// misses an `idle` waits for ever.
-    pub(super) fn publish_status(&mut self, envelope: &Envelope, status: &mut Broadcast, voice: &Voice) {
+    pub(super) fn publish_status(
+        &mut self,
+        envelope: &Envelope,
+        status: &mut Broadcast,
+        answers: Answers<'_>,
+        voice: &Voice,
+    ) {
         let topic = self.topic();
         for subscriber in &mut self.subscribers {
-            if !subscriber.topics.want(envelope.first()) {
+            if !subscriber.hears(answers) || !subscriber.topics.want(envelope.first()) {
                 continue;
             }
             let Some(status) = status.signed_for(&subscriber.connection.profile) else { continue };
@@ -205,6 +254,18 @@ impl Fanout {
 }
 
 impl Subscriber {
+    fn new(connection: Arc<Connection>, topics: Arc<Topics>) -> Self {
+        let hearing = Hearing::Visitors(BTreeSet::new());
+        Self { connection, topics, hearing, lost: 0, lost_parent: Bytes::new(), last_status: None }
+    }
+
+    fn hears(&self, answers: Answers<'_>) -> bool {
+        match &self.hearing {
+            Hearing::Everything => true,
+            Hearing::Visitors(visitors) => visitors.iter().any(answers),
+        }
+    }
+
     /// Tells the subscriber what it missed, if anything; `false` if it cannot even take that now.
     fn give_notice(&mut self, topic: &Envelope, voice: &Voice) -> bool {
         if self.lost > 0 {

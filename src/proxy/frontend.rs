@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use thiserror::Error;
 use tracing::{Span, debug};
 
@@ -18,15 +17,17 @@ use super::{
     kernel::{Kernel, Pushed},
 };
 use crate::{
+    channel::Channel,
     frames::Frames,
     id::{ClientId, KernelId, SessionId},
     jupyter::{
+        content::stops_on_error,
         header::{Header, HeaderError, peek_fleet, peek_restart},
         message::{MessageError, Unverified, Verified},
         signature::BadSignature,
     },
     net::{Event, Flushes, Peer, PeerError},
-    route::{Decision, Outstanding, RememberedClient, Request, RequestKind, Requirements, RequirementsError},
+    route::{Decision, Outstanding, RememberedClient, RequestKind, Requirements, RequirementsError},
     state::{Asked, Entry},
 };
 
@@ -120,8 +121,8 @@ impl Proxy {
         let (client, gate) = self.recognise(connection, known, &header.session);
         let entry = self.note(connection, client, &header, &message);
         let held = Held { connection: connection.clone(), message, entry };
-        if let Some(Held { connection, message, entry }) = gate.pass(held, self.limits.held_bytes) {
-            self.route(&connection, (client, gate), message, entry, flushes);
+        if let Some(held) = gate.pass(held, self.limits.held_bytes) {
+            self.route((client, gate), held, flushes);
         }
         Ok(())
     }
@@ -133,6 +134,10 @@ impl Proxy {
         known: &'a mut Known,
         session: &str,
     ) -> &'a (ClientId, Arc<Gate>) {
+        if let Some(client) = &connection.client {
+            self.speaks_as(connection, client, session);
+        }
+        let session = connection.client.as_ref().map_or(session, SessionId::as_str);
         let found = known.iter().position(|(client, _)| client.session.as_str() == session);
         let index = found.unwrap_or_else(|| {
             let client = ClientId { profile: connection.profile.id, session: SessionId::from(session) };
@@ -143,6 +148,23 @@ impl Proxy {
         });
         #[expect(clippy::indexing_slicing, reason = "the index was just found or made")]
         &known[index]
+    }
+
+    /// Remembers a session that speaks for a client of another name.
+    fn speaks_as(&self, connection: &Connection, client: &SessionId, session: &str) {
+        let client_of = |session| ClientId { profile: connection.profile.id, session };
+        let spoken = client_of(SessionId::from(session));
+        if !self.spoken_for.contains_key(&spoken) {
+            self.spoken_for.insert(spoken, client_of(client.clone()));
+        }
+    }
+
+    /// Whether requests with this session are the client's.
+    pub(super) fn speaks_for(&self, client: &ClientId, session: &str) -> bool {
+        let spoken = || ClientId { profile: client.profile, session: SessionId::from(session) };
+        client.session.as_str() == session
+            || (!self.spoken_for.is_empty()
+                && self.spoken_for.get(&spoken()).is_some_and(|known| *known == *client))
     }
 
     /// Notes a request that a reply is due to.
@@ -168,63 +190,74 @@ impl Proxy {
         })
     }
 
-    fn note_binding(&self, connection: &Connection, client: &ClientId, kernel: &KernelId) {
+    pub(super) fn note_binding(&self, connection: &Connection, client: &ClientId, kernel: &KernelId) {
         let (client, kernel) = (client.clone(), kernel.clone());
         self.journal.bound(&RememberedClient { client, kernel, origins: vec![connection.origin] });
     }
 
-    /// Decides on a message and carries the decision out.
+    /// Sends a message on its way. Cells and questions about code may be meant for the fleet.
     pub(super) fn route(
         self: &Arc<Self>,
-        connection: &Arc<Connection>,
         (client, gate): (&ClientId, &Gate),
-        message: Verified,
-        entry: Entry,
+        held: Held,
         flushes: &mut Flushes,
     ) {
-        let Ok(header) = Header::peek(&message) else { return };
         if self.is_stopping() {
             // The connection ends in a moment, and nothing may be launched any more.
             return;
         }
+        let Ok(header) = Header::peek(&held.message) else { return };
+        if held.connection.channel != Channel::Shell {
+            return self.pass((client, gate), held, None, flushes);
+        }
+        match &*header.msg_type {
+            "execute_request" => self.route_cell((client, gate), held, flushes),
+            "complete_request" | "inspect_request" | "is_complete_request" => {
+                self.route_question((client, gate), held, flushes)
+            }
+            _ => self.pass((client, gate), held, None, flushes),
+        }
+    }
+
+    /// Decides on a message and carries the decision out. One with wishes of its own goes where they are met.
+    pub(super) fn pass(
+        self: &Arc<Self>,
+        (client, gate): (&ClientId, &Gate),
+        held: Held,
+        mut elsewhere: Option<Requirements>,
+        flushes: &mut Flushes,
+    ) {
+        let address = held.address();
+        let Held { connection, message, .. } = held;
+        let Ok(header) = Header::peek(&message) else { return };
         let kind = RequestKind::of(&header.msg_type, || peek_restart(&message));
-        let address = ReturnAddress {
-            connection: connection.clone(),
-            envelope: message.envelope().detached(),
-            header: Bytes::copy_from_slice(message.body().header()),
-            entry,
-        };
         gate.remember(&header.msg_type, &address.header);
-        let request = Request { client, kind, defaults: &connection.profile.defaults };
+        let request = connection.request(client, kind);
         let (decision, forward) = self.with_table(|table, now| {
             let before = table.kernel_of(client).cloned();
-            let decision = table.decide(&request, || wishes(&message), KernelId::random, now);
+            let decision = match elsewhere.take() {
+                Some(wishes) => table.visit(&request, wishes, KernelId::random, now),
+                None => table.decide(&request, || wishes(&message), KernelId::random, now),
+            };
             if let Some(kernel) = table.kernel_of(client).filter(|kernel| Some(*kernel) != before.as_ref()) {
-                self.note_binding(connection, client, kernel);
+                self.note_binding(&connection, client, kernel);
+                table.stands_by(client, peek_fleet(&message).ok().flatten());
+            } else if !header.is_cell() {
+                table.stands_by(client, peek_fleet(&message).ok().flatten());
             }
             if let Decision::Launch(id, launch) | Decision::KnownInfo(id, Some(launch)) = &decision {
                 self.launch(id, launch);
             }
-            let to = match &decision {
-                Decision::Forward(id) | Decision::Launch(id, _) => self.kernel(id),
-                Decision::Interrupt(id) => {
-                    self.kernel(id).filter(|kernel| kernel.is_interrupted_by_message())
-                }
-                _ => None,
-            };
-            let forward = to.map(|kernel| {
-                let request = Outstanding {
-                    client: client.clone(),
-                    msg_type: header.msg_type.to_string(),
-                    channel: connection.channel,
-                    address: address.clone(),
-                    awaits_input: false,
-                };
-                // An answer to the kernel has no reply of its own.
+            let forward = self.destination(&decision).map(|kernel| {
                 let size = message.body().size();
+                // An answer to the kernel has no reply of its own.
                 let tracked = kind == RequestKind::InputReply
                     || (!kernel.is_overfull(connection.channel, size, self.limits.held_bytes)
-                        && table.track(&kernel.id, &header.msg_id, request));
+                        && table.track(
+                            &kernel.id,
+                            &header.msg_id,
+                            outstanding(client, &header, &message, &address),
+                        ));
                 (kernel.life(), tracked, kernel)
             });
             (decision, forward)
@@ -234,6 +267,15 @@ impl Proxy {
             Some((life, true, kernel)) => self.forward(&kernel, life, client, message, &address, flushes),
             Some((_, false, kernel)) => self.refuse_more(&kernel, client, &header, &address),
             None => self.answer(decision, client, &header.msg_type.clone(), address),
+        }
+    }
+
+    /// The kernel that the message itself goes to.
+    fn destination(&self, decision: &Decision) -> Option<Arc<Kernel>> {
+        match decision {
+            Decision::Forward(id) | Decision::Launch(id, _) => self.kernel(id),
+            Decision::Interrupt(id) => self.kernel(id).filter(|kernel| kernel.is_interrupted_by_message()),
+            _ => None,
         }
     }
 
@@ -260,6 +302,23 @@ impl Proxy {
             Refused::BadlySigned(_) => self.metrics.badly_signed.increment(),
             Refused::Replayed => self.metrics.replayed.increment(),
         }
+    }
+}
+
+fn outstanding(
+    client: &ClientId,
+    header: &Header<'_>,
+    message: &Verified,
+    address: &ReturnAddress,
+) -> Outstanding<ReturnAddress> {
+    Outstanding {
+        client: client.clone(),
+        session: SessionId::from(&*header.session),
+        msg_type: header.msg_type.to_string(),
+        channel: address.connection.channel,
+        address: address.clone(),
+        awaits_input: false,
+        stops_on_error: header.is_cell() && stops_on_error(message.body().content()),
     }
 }
 

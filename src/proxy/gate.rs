@@ -53,7 +53,8 @@ impl Gate {
         Self { identity, last_request: Mutex::default(), state: Mutex::new(state), pressed: Notify::new() }
     }
 
-    fn open(identity: Bytes) -> Self {
+    /// A gate that lets everything pass.
+    pub(super) fn open(identity: Bytes) -> Self {
         Self::new(identity, State::Open)
     }
 
@@ -153,6 +154,9 @@ impl Proxy {
         });
         if gone {
             self.gates.remove(client);
+            if connection.client.is_some() {
+                self.spoken_for.retain(|_, known| *known != *client);
+            }
         }
     }
 
@@ -170,8 +174,8 @@ impl Proxy {
             if held.is_empty() {
                 return;
             }
-            for Held { connection, message, entry } in held {
-                self.route(&connection, (&client, &gate), message, entry, &mut flushes);
+            for held in held {
+                self.route((&client, &gate), held, &mut flushes);
             }
             self.journal.write();
             flushes.flush();

@@ -93,10 +93,10 @@ impl Proxy {
                     kernel.fanout().leave(subscriber);
                 }
             }
-            Change::Joined { subscriber, kernel } => {
+            Change::Joined { subscriber, kernel, hearing } => {
                 let Some(kernel) = self.kernel(&kernel) else { return };
                 let Some((connection, topics)) = self.subscriber(subscriber) else { return };
-                kernel.fanout().join(connection, topics, &self.voice);
+                kernel.fanout().join(connection, topics, hearing, &self.voice);
             }
         }
     }

@@ -21,6 +21,7 @@ use crate::{
     frames::Frames,
     id::{ClientId, KernelId, Origin},
     jupyter::{
+        content::execution_count,
         header::Parent,
         kernelspec::InterruptMode,
         message::{Body, Envelope},
@@ -53,6 +54,8 @@ pub(super) struct Kernel {
     /// It has not echoed a ping for too long.
     unresponsive: AtomicBool,
     running: Mutex<Running>,
+    /// The number of its last cell.
+    count: AtomicU64,
     /// It has said something on iopub since it was last asked whether it is active.
     spoke: AtomicBool,
     /// Those who asked who the kernel is before it was known; `None` once it is, or never will be.
@@ -127,6 +130,7 @@ impl Kernel {
             asked_who: Mutex::new(None),
             unresponsive: AtomicBool::new(false),
             running: Mutex::default(),
+            count: AtomicU64::new(0),
             spoke: AtomicBool::new(false),
             curious: Mutex::new(Some(Vec::new())),
         }
@@ -341,6 +345,18 @@ impl Kernel {
     pub(super) fn wonder(&self, client: &ClientId, address: &ReturnAddress) -> bool {
         let mut curious = self.curious.lock();
         curious.as_mut().map(|curious| curious.push((client.clone(), address.clone()))).is_some()
+    }
+
+    /// It has answered a cell with this content.
+    pub(super) fn counts(&self, reply: &[u8]) {
+        if let Some(count) = execution_count(reply) {
+            self.count.store(count, Ordering::Relaxed);
+        }
+    }
+
+    /// The number of its last cell; 0 if it has run none.
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Those who have waited long enough.

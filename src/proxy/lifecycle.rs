@@ -17,6 +17,7 @@ use super::{
     broadcast::Broadcast,
     connection::ReturnAddress,
     explain::explain,
+    fanout::NOBODY_ASKED,
     kernel::{Kernel, Known, Outboxes},
 };
 use crate::{
@@ -274,7 +275,7 @@ impl Proxy {
         let mut fanout = kernel.fanout();
         let envelope = fanout.topic();
         for body in bodies {
-            fanout.publish(&envelope, &mut Broadcast::new(body));
+            fanout.publish(&envelope, &mut Broadcast::new(body), NOBODY_ASKED);
         }
         fanout.flush();
     }

@@ -11,6 +11,7 @@ mod accept;
 mod answer;
 mod backend;
 mod broadcast;
+mod cells;
 mod connection;
 mod cull;
 mod departed;
@@ -24,6 +25,7 @@ mod iopub;
 mod kernel;
 mod lifecycle;
 mod liveness;
+mod magic;
 mod notice;
 mod operate;
 mod past;
@@ -37,6 +39,7 @@ mod running;
 mod stdin;
 mod stop;
 mod tell;
+mod turns;
 
 use std::{
     collections::BTreeSet,
@@ -63,6 +66,7 @@ use self::{
     profile::Profile,
     replay::Replays,
     returning::Returning,
+    turns::Turns,
 };
 pub use self::{
     door::DoorError,
@@ -112,6 +116,9 @@ pub struct Proxy {
     connections: DashMap<ConnectionId, Arc<Connection>>,
     kernels: DashMap<KernelId, Arc<Kernel>>,
     gates: DashMap<ClientId, Arc<Gate>>,
+    /// Sessions whose messages are another client's, and whose.
+    spoken_for: DashMap<ClientId, ClientId>,
+    turns: Turns,
     /// What each iopub connection has subscribed to.
     topics: DashMap<ConnectionId, Arc<Topics>>,
     /// The content of each runtime's `kernel_info_reply`, once a kernel of it was up.
@@ -171,6 +178,8 @@ impl Proxy {
             connections: DashMap::new(),
             kernels: DashMap::new(),
             gates: DashMap::new(),
+            spoken_for: DashMap::new(),
+            turns: Turns::default(),
             topics: DashMap::new(),
             infos: DashMap::new(),
             doors: DashMap::new(),

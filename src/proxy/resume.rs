@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     fleet::{Acquaintance, Earlier, LaunchOrder, supervise},
-    id::KernelId,
-    jupyter::{connection_file::ConnectionFile, message::Envelope},
+    id::{KernelId, SessionId},
+    jupyter::{connection_file::ConnectionFile, header::Header, message::Envelope},
     route::Outstanding,
     state::{Asked, BindingRecord, Entry, KernelRecord, Registry},
 };
@@ -130,6 +130,8 @@ impl Proxy {
             warn!(session = %client.session, "a client without a routing id cannot be told what became of its request");
         }
         let Some(profile) = self.profile(client.profile) else { return self.journal.answered(entry) };
+        let session = Header::of_bytes(header.as_bytes()).map(|header| SessionId::from(&*header.session));
+        let session = session.unwrap_or_else(|_| client.session.clone());
         let frames = envelope.iter().filter_map(|frame| hex::decode(frame).ok()).map(Bytes::from);
         let address = ReturnAddress {
             connection: connection_before(channel, profile, origin, identity),
@@ -141,11 +143,13 @@ impl Proxy {
             let kernel = table.kernel_of(&client).cloned()?;
             let request = Outstanding {
                 client: client.clone(),
+                session,
                 msg_type: msg_type.clone(),
                 channel,
                 address: address.clone(),
                 // The question may have come before.
                 awaits_input: msg_type == "execute_request",
+                stops_on_error: true,
             };
             table.track(&kernel, &msg_id, request).then_some(())
         });

@@ -167,5 +167,7 @@ pub(super) fn connection_before(
     identity: Bytes,
 ) -> Arc<Connection> {
     let outbox = crate::net::SignedOutbox::closed();
-    Arc::new(Connection { id: ConnectionId::BEFORE, channel, origin, identity, profile, outbox })
+    let (client, defaults) = (None, profile.defaults.clone());
+    let id = ConnectionId::BEFORE;
+    Arc::new(Connection { id, channel, origin, identity, profile, client, defaults, outbox })
 }

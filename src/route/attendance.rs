@@ -25,6 +25,8 @@ pub(super) struct Attendance {
 struct Presence {
     origins: BTreeSet<Origin>,
     kernel: Option<KernelId>,
+    /// Kernels that it only visits, in the order in which it came to them.
+    visits: Vec<KernelId>,
     connections: usize,
     /// A client without connections still counts until then, for its listener may outlive its shell.
     until: Option<Instant>,
@@ -96,6 +98,20 @@ impl Attendance {
 
     pub(super) fn kernel_of(&self, client: &ClientId) -> Option<&KernelId> {
         self.clients.get(client)?.kernel.as_ref()
+    }
+
+    /// The kernels that it only visits.
+    pub(super) fn visits_of(&self, client: &ClientId) -> impl Iterator<Item = &KernelId> {
+        self.clients.get(client).into_iter().flat_map(|presence| &presence.visits)
+    }
+
+    /// Begins or ends a visit.
+    pub(super) fn visit(&mut self, client: &ClientId, kernel: &KernelId, begins: bool) {
+        let Some(presence) = self.clients.get_mut(client) else { return };
+        presence.visits.retain(|visited| visited != kernel || begins);
+        if begins && !presence.visits.contains(kernel) {
+            presence.visits.push(kernel.clone());
+        }
     }
 
     pub(super) fn origins_of(&self, client: &ClientId) -> impl Iterator<Item = &Origin> {

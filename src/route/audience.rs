@@ -16,15 +16,26 @@ use super::{
 };
 use crate::id::{ClientId, ConnectionId, KernelId, Origin, ProfileId};
 
+/// How much of a kernel's iopub a subscriber hears.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Hearing {
+    /// All of it: the kernel is one of its clients'.
+    Everything,
+    /// Only what answers these clients, who visit the kernel.
+    Visitors(BTreeSet<ClientId>),
+}
+
 /// What changed in who hears what.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// From now on the subscriber hears the kernel.
+    /// From now on the subscriber hears the kernel, or more or less of it than before.
     Joined {
         /// The iopub connection.
         subscriber: ConnectionId,
         /// What it hears.
         kernel: KernelId,
+        /// How much of it.
+        hearing: Hearing,
     },
     /// From now on it does not.
     Left {
@@ -51,8 +62,11 @@ struct Subscriber {
     topics: usize,
     /// A client of its process has shown up: it stands behind no tunnel, and is never matched by user.
     met: bool,
-    hears: BTreeSet<KernelId>,
+    hears: Heard,
 }
+
+/// Which kernels are heard, and how much of each.
+type Heard = BTreeMap<KernelId, Hearing>;
 
 impl Audience {
     /// A shell or control connection has authenticated itself as this client's.
@@ -92,6 +106,12 @@ impl Audience {
         self.refresh(&self.around(client));
     }
 
+    /// Begins or ends a visit.
+    pub(super) fn visit(&mut self, client: &ClientId, kernel: &KernelId, begins: bool) {
+        self.clients.visit(client, kernel, begins);
+        self.refresh(&self.around(client));
+    }
+
     pub(super) fn forget_client(&mut self, client: &ClientId) {
         let near = self.around(client);
         self.clients.forget(client);
@@ -100,7 +120,7 @@ impl Audience {
 
     pub(super) fn subscriber_arrived(&mut self, subscriber: ConnectionId, place: Place) {
         let met = self.clients.here(&place).next().is_some();
-        let entry = Subscriber { place, topics: 0, met, hears: BTreeSet::new() };
+        let entry = Subscriber { place, topics: 0, met, hears: Heard::new() };
         self.subscribers.insert(subscriber, entry);
         self.subscribers_at.entry(place).or_default().insert(subscriber);
         if matches!(place.origin, Origin::User { .. }) {
@@ -130,7 +150,7 @@ impl Audience {
         let Some(entry) = self.subscribers.remove(&subscriber) else { return };
         remove_at(&mut self.subscribers_at, &entry.place, &subscriber);
         self.not_wide(&entry.place, subscriber);
-        self.changes.extend(entry.hears.into_iter().map(|kernel| Change::Left { subscriber, kernel }));
+        self.changes.extend(entry.hears.into_keys().map(|kernel| Change::Left { subscriber, kernel }));
         self.end_lingering(entry.place, now);
     }
 
@@ -167,23 +187,42 @@ impl Audience {
 
     pub(super) fn heard_by(&self, subscriber: ConnectionId) -> Vec<KernelId> {
         let entry = self.subscribers.get(&subscriber).into_iter();
-        entry.flat_map(|entry| &entry.hears).cloned().collect()
+        let all_of =
+            entry.flat_map(|entry| &entry.hears).filter(|(_, hearing)| **hearing == Hearing::Everything);
+        all_of.map(|(kernel, _)| kernel.clone()).collect()
     }
 
     /// The kernels that connections at this place belong to: those of its clients, else of its user's.
     pub(super) fn kernels_at(&self, place: &Place) -> BTreeSet<KernelId> {
-        let near = self.company(place, false);
-        if near.is_empty() { self.company(place, true) } else { near }
+        let kernels = |wide| {
+            let company = self.company(place, wide).into_iter();
+            company.filter_map(|client| self.clients.kernel_of(client).cloned()).collect::<BTreeSet<_>>()
+        };
+        let near = kernels(false);
+        if near.is_empty() { kernels(true) } else { near }
     }
 
-    /// The kernels of the clients at a place, or of all its owner's.
-    fn company(&self, place: &Place, wide: bool) -> BTreeSet<KernelId> {
-        let kernel = |client| self.clients.kernel_of(client).cloned();
-        if wide {
-            self.clients.of_owner(place).filter_map(kernel).collect()
-        } else {
-            self.clients.here(place).filter_map(kernel).collect()
+    /// The clients at a place, or all its owner's.
+    fn company(&self, place: &Place, wide: bool) -> Vec<&ClientId> {
+        if wide { self.clients.of_owner(place).collect() } else { self.clients.here(place).collect() }
+    }
+
+    /// What is heard at a place: the kernels of its company, and of those that they visit what answers them.
+    fn heard_at(&self, place: &Place, wide: bool) -> Heard {
+        let company = self.company(place, wide);
+        let mut heard = Heard::new();
+        for client in &company {
+            for kernel in self.clients.visits_of(client) {
+                let hearing =
+                    heard.entry(kernel.clone()).or_insert_with(|| Hearing::Visitors(BTreeSet::new()));
+                if let Hearing::Visitors(visitors) = hearing {
+                    visitors.insert((*client).clone());
+                }
+            }
         }
+        let own = company.into_iter().filter_map(|client| self.clients.kernel_of(client));
+        heard.extend(own.map(|kernel| (kernel.clone(), Hearing::Everything)));
+        heard
     }
 
     fn is_wide(&self, place: &Place, subscriber: ConnectionId) -> bool {
@@ -213,11 +252,11 @@ impl Audience {
 
     fn refresh(&mut self, subscribers: &BTreeSet<ConnectionId>) {
         // Those at one place hear the same, and one process may have hundreds of them.
-        let mut known: HashMap<(Place, bool), BTreeSet<KernelId>> = HashMap::new();
+        let mut known: HashMap<(Place, bool), Heard> = HashMap::new();
         for subscriber in subscribers {
             let Some(place) = self.subscribers.get(subscriber).map(|entry| entry.place) else { continue };
             let wide = self.is_wide(&place, *subscriber);
-            let hears = known.entry((place, wide)).or_insert_with(|| self.company(&place, wide));
+            let hears = known.entry((place, wide)).or_insert_with(|| self.heard_at(&place, wide));
             let Some(entry) = self.subscribers.get_mut(subscriber) else { continue };
             self.changes.extend(entry.now_hears(*subscriber, hears));
         }
@@ -254,10 +293,15 @@ impl Audience {
 }
 
 impl Subscriber {
-    fn now_hears(&mut self, subscriber: ConnectionId, kernels: &BTreeSet<KernelId>) -> Vec<Change> {
-        let before = std::mem::replace(&mut self.hears, kernels.clone());
-        let left = before.difference(kernels).cloned().map(|kernel| Change::Left { subscriber, kernel });
-        let joined = kernels.difference(&before).cloned().map(|kernel| Change::Joined { subscriber, kernel });
+    fn now_hears(&mut self, subscriber: ConnectionId, heard: &Heard) -> Vec<Change> {
+        let before = std::mem::replace(&mut self.hears, heard.clone());
+        let left = before.keys().filter(|kernel| !heard.contains_key(*kernel)).cloned();
+        let left = left.map(|kernel| Change::Left { subscriber, kernel });
+        let joined = heard.iter().filter(|(kernel, hearing)| before.get(*kernel) != Some(*hearing));
+        let joined = joined.map(|(kernel, hearing)| {
+            let (kernel, hearing) = (kernel.clone(), hearing.clone());
+            Change::Joined { subscriber, kernel, hearing }
+        });
         left.chain(joined).collect()
     }
 }

@@ -31,7 +31,7 @@ impl<A> Table<A> {
     /// Live clients of the kernel other than this one.
     pub fn others(&self, id: &KernelId, client: &ClientId, now: Instant) -> usize {
         let Some(kernel) = self.kernels.get(id) else { return 0 };
-        let others = kernel.clients.iter().filter(|other| *other != client);
+        let others = kernel.users().filter(|other| *other != client);
         others.filter(|other| self.audience.clients().is_live(other, now)).count()
     }
 
@@ -41,17 +41,23 @@ impl<A> Table<A> {
     }
 
     pub(super) fn bind(&mut self, client: &ClientId, id: &KernelId, requirements: &Requirements) {
+        self.claim(id, requirements);
         let Some(kernel) = self.kernels.get_mut(id) else { return };
-        if kernel.pristine {
-            kernel.pristine = false;
-            kernel.exclusive = requirements.isolated;
-            kernel.group.clone_from(&requirements.group);
-        }
         kernel.clients.insert(client.clone());
         self.revision += 1;
         kernel.idle.interrupt();
         self.audience.bind(client, Some(id.clone()));
         self.forget_oldest(id);
+    }
+
+    /// Whoever has a kernel first decides with whom it is shared.
+    pub(super) fn claim(&mut self, id: &KernelId, requirements: &Requirements) {
+        if let Some(kernel) = self.kernels.get_mut(id).filter(|kernel| kernel.pristine) {
+            kernel.pristine = false;
+            kernel.exclusive = requirements.isolated;
+            kernel.group.clone_from(&requirements.group);
+            self.revision += 1;
+        }
     }
 
     pub(super) fn unbind(&mut self, client: &ClientId) {
@@ -87,6 +93,7 @@ impl<A> Table<A> {
     /// A client that has neither a kernel nor a connection is nobody.
     fn forget_stranger(&mut self, client: &ClientId) {
         if self.kernel_of(client).is_none() && !self.audience.clients().is_connected(client) {
+            self.forget_wishes(client);
             self.audience.forget_client(client);
         }
     }

@@ -15,8 +15,10 @@ pub struct Request<'a> {
     pub client: &'a ClientId,
     /// What it is.
     pub kind: RequestKind,
-    /// What holds where the client asks for nothing else: its connection file leads to one kernel, or anywhere.
+    /// What holds where the client asks for nothing else.
     pub defaults: &'a Requirements,
+    /// The one kernel that the client's connection file leads to.
+    pub door: Option<&'a KernelId>,
 }
 
 /// The kinds of messages that routing tells apart.
@@ -123,6 +125,9 @@ impl<A> Table<A> {
         fresh: impl FnOnce() -> KernelId,
         now: Instant,
     ) -> Decision {
+        if let Some(decision) = self.decide_visit(request) {
+            return decision;
+        }
         if let Some(kernel) = self.kernel_of(request.client).cloned() {
             return self.decide_bound(kernel, request, now);
         }
@@ -135,13 +140,15 @@ impl<A> Table<A> {
         }
         let requirements = match wishes() {
             Err(error) => return Decision::Misunderstood(error),
+            Ok(_) if self.moved.contains_key(request.client) => {
+                self.moved.get(request.client).cloned().unwrap_or_default()
+            }
             Ok(None) if request.kind == RequestKind::KernelInfo && request.defaults.is_nothing() => {
                 return self.default_info(fresh);
             }
             Ok(wishes) => wishes.unwrap_or_default().over(request.defaults),
         };
-        let Explanation { placement, reason, .. } =
-            self.explain(&requirements, request.defaults.kernel.as_ref(), now);
+        let Explanation { placement, reason, .. } = self.explain(&requirements, request.door, now);
         match placement {
             Placement::Refused(refusal) => Decision::Refused(refusal),
             Placement::Existing(kernel) => {
@@ -162,6 +169,18 @@ impl<A> Table<A> {
                     _ => Decision::Launch(kernel, launch),
                 }
             }
+        }
+    }
+
+    /// An interrupt and an answer go where the client's cell runs.
+    fn decide_visit(&mut self, request: &Request<'_>) -> Option<Decision> {
+        match request.kind {
+            RequestKind::Interrupt => self.visit_at_work(request.client).map(Decision::Interrupt),
+            RequestKind::InputReply => {
+                let kernel = self.visit_that_asks(request.client)?;
+                Some(self.take_input(kernel, request.client))
+            }
+            _ => None,
         }
     }
 

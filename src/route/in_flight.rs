@@ -9,7 +9,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::{
     channel::Channel,
-    id::{ClientId, MsgId},
+    id::{ClientId, MsgId, SessionId},
 };
 
 /// A request that was forwarded and has no reply yet. `A` is where the reply goes.
@@ -17,6 +17,8 @@ use crate::{
 pub struct Outstanding<A> {
     /// Who asked.
     pub client: ClientId,
+    /// The `session` of the request's header: the client's own, or one of several that it speaks for.
+    pub session: SessionId,
     /// What was asked.
     pub msg_type: String,
     /// On which channel.
@@ -25,6 +27,8 @@ pub struct Outstanding<A> {
     pub address: A,
     /// The kernel has asked this client for input, and has no answer yet.
     pub awaits_input: bool,
+    /// A cell whose failure ends what waits behind it.
+    pub stops_on_error: bool,
 }
 
 /// The outstanding requests of one kernel.
@@ -43,6 +47,11 @@ impl<A> Default for InFlight<A> {
 }
 
 impl<A> Outstanding<A> {
+    /// Whether it is a cell.
+    pub fn is_cell(&self) -> bool {
+        self.msg_type == "execute_request"
+    }
+
     /// Whether a reply is due by the messaging spec: a comm's messages have none.
     pub fn expects_reply(&self) -> bool {
         self.msg_type.ends_with("_request")
@@ -141,5 +150,5 @@ impl<A> InFlight<A> {
 }
 
 fn asked_by<A>(request: &Outstanding<A>, session: &str) -> bool {
-    session.is_empty() || request.client.session.as_str() == session
+    session.is_empty() || request.session.as_str() == session
 }

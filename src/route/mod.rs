@@ -20,6 +20,7 @@ mod requests;
 mod requirements;
 mod settings;
 mod table;
+mod visits;
 mod why;
 
 #[cfg(test)]
@@ -27,7 +28,7 @@ mod tests;
 
 pub use admission::{Launch, NoRoom};
 pub use attachment::{ATTACHMENT, Attachment, AttachmentError};
-pub use audience::Change;
+pub use audience::{Change, Hearing};
 pub use cull::Cull;
 pub use decide::{Decision, Request, RequestKind};
 pub use in_flight::Outstanding;
@@ -39,4 +40,5 @@ pub use report::{ClientReport, Occupancy};
 pub use requirements::{Requirements, RequirementsError};
 pub use settings::{Bounds, RestartRight, Settings};
 pub use table::{KernelState, Table};
+pub use visits::Moved;
 pub use why::{ConsideredKernel, ConsideredRuntime, Explanation, Reason, explain};

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Candidate, Change, Offer, Outstanding, Settings, attendance::Place, audience::Audience, cull::Idle,
-    in_flight::InFlight, report::Choice,
+    Candidate, Change, Offer, Outstanding, Requirements, Settings, attendance::Place, audience::Audience,
+    cull::Idle, in_flight::InFlight, report::Choice,
 };
 use crate::id::{ClientId, ConnectionId, KernelId, Origin, ProfileId};
 
@@ -32,6 +32,10 @@ pub struct Table<A> {
     pub(super) audience: Audience,
     /// Runtimes whose `kernel_info_reply` is known.
     pub(super) informed: BTreeSet<usize>,
+    /// What clients want that have moved, should they have to be placed again.
+    pub(super) moved: HashMap<ClientId, Requirements>,
+    /// The routing metadata that comes with every message of a client.
+    pub(super) standing: HashMap<ClientId, Box<str>>,
     /// Why each bound client has its kernel.
     pub(super) choices: HashMap<ClientId, Choice>,
     births: u64,
@@ -48,9 +52,18 @@ pub(super) struct Kernel<A> {
     pub(super) exclusive: bool,
     pub(super) state: KernelState,
     pub(super) clients: BTreeSet<ClientId>,
+    /// Clients of other kernels that run single cells here.
+    pub(super) visitors: BTreeSet<ClientId>,
     pub(super) in_flight: InFlight<A>,
     pub(super) idle: Idle,
     pub(super) born: u64,
+}
+
+impl<A> Kernel<A> {
+    /// Its clients and its visitors.
+    pub(super) fn users(&self) -> impl Iterator<Item = &ClientId> {
+        self.clients.iter().chain(&self.visitors)
+    }
 }
 
 impl<A> Table<A> {
@@ -62,6 +75,8 @@ impl<A> Table<A> {
             outstanding: HashMap::new(),
             audience: Audience::default(),
             informed: BTreeSet::new(),
+            moved: HashMap::new(),
+            standing: HashMap::new(),
             choices: HashMap::new(),
             births: 0,
             revision: 0,
@@ -86,6 +101,7 @@ impl<A> Table<A> {
             exclusive: false,
             state: KernelState::Starting,
             clients: BTreeSet::new(),
+            visitors: BTreeSet::new(),
             in_flight: InFlight::default(),
             idle: Idle::default(),
             born: self.births,
@@ -121,6 +137,7 @@ impl<A> Table<A> {
     pub fn remove_kernel(&mut self, id: &KernelId) -> Vec<Outstanding<A>> {
         let lost = self.kernel_is_down(id);
         self.unbind_all(id);
+        self.send_visitors_home(id);
         self.kernels.remove(id);
         self.revision += 1;
         lost
@@ -129,6 +146,7 @@ impl<A> Table<A> {
     /// The kernel is about to be stopped: its clients' next requests go elsewhere.
     pub(super) fn stop_kernel(&mut self, id: &KernelId) {
         self.unbind_all(id);
+        self.send_visitors_home(id);
         if let Some(kernel) = self.kernels.get_mut(id) {
             kernel.state = KernelState::Stopping;
         }
@@ -163,7 +181,7 @@ impl<A> Table<A> {
     }
 
     pub(super) fn live_clients(&self, kernel: &Kernel<A>, now: Instant) -> usize {
-        kernel.clients.iter().filter(|client| self.audience.clients().is_live(client, now)).count()
+        kernel.users().filter(|client| self.audience.clients().is_live(client, now)).count()
     }
 
     // Subscribers.

@@ -41,8 +41,8 @@ pub(super) struct InstallArguments {
     /// The fleet's connection file, or its name [default: kernel-fleet.json in Jupyter's runtime directory]
     #[arg(long, value_name = "FILE")]
     existing: Option<PathBuf>,
-    /// Start a fleet where none is running when a notebook is opened
-    #[arg(long)]
+    /// Start a fleet where none is running when a notebook is opened: that of Jupyter's runtime directory
+    #[arg(long, conflicts_with = "existing")]
     start: bool,
     /// The config file.
     #[command(flatten)]

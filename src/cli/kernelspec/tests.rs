@@ -78,14 +78,14 @@ fn everything_that_can_be_chosen() {
     let (prefix, file) = (home.path().join("env"), home.path().join("../c.json"));
     let (prefix, file) = (prefix.to_str().unwrap(), file.to_str().unwrap());
     let mut words = vec!["install", "--name", "Mine", "--display-name", "My own", "--prefix", prefix];
-    words.extend(["--runtime", "gpu", "--group", "g", "--existing", file, "--start"]);
+    words.extend(["--runtime", "gpu", "--group", "g", "--existing", file]);
     home.run(&words).unwrap();
     let path = home.path().join("env/share/jupyter/kernels/mine/kernel.json");
     let spec: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     assert_eq!(spec["display_name"], "My own");
     assert_eq!(spec["metadata"]["debugger"], true);
     let argv: Vec<_> = spec["argv"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
-    assert_eq!(argv[5..], ["gpu", "--group=g", &format!("--existing={file}"), "--start"]);
+    assert_eq!(argv[5..], ["gpu", "--group=g", &format!("--existing={file}")]);
     assert!(home.names().is_empty(), "Jupyter does not look there");
 
     home.run(&["remove", "mine", "--prefix", prefix]).unwrap();
@@ -103,6 +103,7 @@ fn one_name_for_several_kernelspecs_is_a_usage_error() {
     for words in [
         &["install", "--all", "--name", "x"][..],
         &["install", "--user", "--sys-prefix"],
+        &["install", "--start", "--existing", "x.json"],
         &["install", "--name", "a b"],
         &["remove"],
         &["remove", "--all", "x"],

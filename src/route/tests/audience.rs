@@ -12,7 +12,7 @@ impl Heard {
     fn by(&mut self, fleet: &mut Fleet, subscriber: u64) -> Vec<KernelId> {
         for change in fleet.table.take_changes() {
             match change {
-                Change::Joined { subscriber, kernel } => {
+                Change::Joined { subscriber, kernel, .. } => {
                     assert!(self.0.insert((subscriber.0, kernel)), "joined twice");
                 }
                 Change::Left { subscriber, kernel } => {

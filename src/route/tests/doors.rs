@@ -125,10 +125,12 @@ fn what_one_client_takes_back_is_not_anothers_of_the_same_session() {
     let twin = ClientId { profile: ProfileId::DEFAULT, ..client("door a") };
     let request = |client: &ClientId, address| Outstanding {
         client: client.clone(),
+        session: client.session.clone(),
         msg_type: "execute_request".to_owned(),
         channel: Channel::Shell,
         address,
         awaits_input: false,
+        stops_on_error: true,
     };
     assert!(fleet.table.track(&id, "1", request(&client("door a"), 7)));
     assert!(fleet.table.track(&id, "1", request(&twin, 8)));

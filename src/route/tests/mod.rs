@@ -145,7 +145,7 @@ impl Fleet {
             json => Requirements::parse(json).map(Some),
         };
         let (fresh, client) = (kernel(self.launched), client(session));
-        let request = Request { client: &client, kind, defaults };
+        let request = Request { client: &client, kind, defaults, door: defaults.kernel.as_ref() };
         let decision = self.table.decide(&request, wishes, || fresh, self.now);
         if matches!(&decision, Decision::Launch(..) | Decision::KnownInfo(_, Some(_))) {
             self.launched += 1;
@@ -170,10 +170,12 @@ impl Fleet {
     fn track(&mut self, id: &KernelId, session: &str, msg_id: &str, msg_type: &str, address: u32) -> bool {
         let request = Outstanding {
             client: client(session),
+            session: SessionId::from(session),
             msg_type: msg_type.to_owned(),
             channel: Channel::Shell,
             address,
             awaits_input: false,
+            stops_on_error: true,
         };
         self.table.track(id, msg_id, request)
     }

@@ -37,7 +37,7 @@ impl World {
         let changes = self.fleet.table.take_changes();
         for change in &changes {
             match change.clone() {
-                Change::Joined { subscriber, kernel } => {
+                Change::Joined { subscriber, kernel, .. } => {
                     assert!(self.heard.insert((subscriber.0, kernel)), "joined twice");
                 }
                 Change::Left { subscriber, kernel } => {

@@ -1,0 +1,169 @@
+"""A host whose kernel is `attach`: what it runs, prints, asks, interrupts and restarts, as with any kernel."""
+
+import signal
+
+from harness.clients import execute, finish, next_message, reply_to, request
+from harness.deadline import Deadline
+
+
+def test_a_cell_runs_and_its_output_comes_in_order(host):
+    client = host.client()
+    code = "import sys\nfor n in range(200):\n    print(n, flush=True)\n    print(-n, file=sys.stderr, flush=True)\n6 * 7"
+    done = execute(client, code)
+    assert (done.status, done.result) == ("ok", "42")
+    assert done.stream() == "".join(f"{n}\n" for n in range(200))
+    assert done.stream("stderr") == "".join(f"{-n}\n" for n in range(200))
+
+
+def test_an_error_is_the_kernels_own(host):
+    done = execute(host.client(), "1 / 0")
+    assert (done.status, done.error["ename"]) == ("error", "ZeroDivisionError")
+
+
+def test_input_is_asked_of_the_client_whose_cell_asks(host):
+    asker, other = host.client(), host.client()
+    msg_id = asker.execute("print('got', input('name? '))")
+    prompt = next_message(asker, "stdin", Deadline(30), lambda: "a prompt")
+    assert prompt["content"]["prompt"] == "name? "
+    assert prompt["parent_header"]["msg_id"] == msg_id
+    assert not other.stdin_channel.socket.poll(0)
+    asker.input("me")
+    assert finish(asker, msg_id).stream() == "got me\n"
+
+
+def test_two_clients_of_one_host_have_one_kernel(host):
+    one, two = host.client(), host.client()
+    assert execute(one, "x = 1\nimport os; os.getpid()").result == execute(two, "os.getpid()").result
+    assert execute(two, "x").result == "1"
+    # Each heard what the other did, as with any kernel.
+    msg_id = one.execute("print('for both')")
+    heard = next_stream(two)
+    assert (heard["content"]["text"], heard["parent_header"]["msg_id"]) == ("for both\n", msg_id)
+    assert finish(one, msg_id).status == "ok"
+
+
+def test_a_host_hears_nothing_of_another_kernel(host, fleet, group, host_of):
+    other = host_of(fleet.home, "--runtime", "python3", "--group", f"{group}-other").client()
+    client = host.client()
+    assert execute(other, "print('secret')").stream() == "secret\n"
+    msg_id = client.execute("print('mine')")
+    sessions = set()
+    deadline = Deadline(30)
+    while True:
+        message = next_message(client, "iopub", deadline, lambda: "my own output")
+        sessions.add(message["parent_header"].get("session"))
+        if message["msg_type"] == "stream" and message["parent_header"]["msg_id"] == msg_id:
+            break
+    assert other.session.session not in sessions
+
+
+def test_an_interrupt_by_message_reaches_the_cell(host):
+    client = host.client()
+    interrupted(client, host.manager.interrupt_kernel)
+
+
+def test_sigint_interrupts_the_cell(fleet, group, host_of):
+    host = host_of(fleet.home, "--runtime", "python3", "--group", group, interrupt_mode="signal")
+    client = host.client()
+    interrupted(client, lambda: host.process.send_signal(signal.SIGINT))
+    assert host.process.poll() is None
+
+
+def test_a_restart_gives_a_new_process_of_the_same_kernel(host, fleet, group):
+    client = host.client()
+    pid = execute(client, "x = 1\nimport os; os.getpid()").result
+    before = kernels_of(fleet, group)
+    attach = host.process.pid
+    host.manager.restart_kernel()
+    client.wait_for_ready(timeout=60)
+    assert host.process.pid != attach
+    assert execute(client, "'x' in globals()").result == "False"
+    assert execute(client, "import os; os.getpid()").result != pid
+    assert kernels_of(fleet, group) == before and len(before) == 1
+
+
+def test_killing_attach_leaves_the_kernel_to_the_next_one(host):
+    client = host.client()
+    pid = execute(client, "x = 'kept'\nimport os; os.getpid()").result
+    host.kill()
+    host.manager.start_kernel(env=host.home.environment)
+    client.wait_for_ready(timeout=60)
+    assert execute(client, "x, str(os.getpid())").result == str(("kept", pid))
+
+
+def test_a_cell_that_runs_while_attach_is_killed_is_answered_by_the_next_one(host):
+    client = host.client()
+    marker = host.home.path / "go"
+    msg_id = client.execute(
+        f"import os, time\nprint('before', flush=True)\nwhile not os.path.exists({str(marker)!r}): time.sleep(0.05)\n'done'"
+    )
+    next_stream(client)
+    host.kill()
+    host.manager.start_kernel(env=host.home.environment)
+    assert request(client, "kernel_info_request", channel="control")["content"]["status"] == "ok"
+    marker.touch()
+    assert reply_to(client, msg_id)["content"]["status"] == "ok"
+
+
+def test_sigterm_detaches(host, fleet, group):
+    execute(host.client(), "1")
+    host.process.send_signal(signal.SIGTERM)
+    assert host.wait() == 0
+    assert len(kernels_of(fleet, group)) == 1
+
+
+def test_shutdown_ends_attach_and_its_kernel(host, fleet, group):
+    client = host.client()
+    execute(client, "1")
+    assert request(client, "shutdown_request", {"restart": False}, channel="control")["content"]["status"] == "ok"
+    assert host.wait() == 0
+    assert kernels_of(fleet, group) == []
+
+
+def test_connect_reply_names_the_hosts_own_ports(host):
+    client = host.client()
+    ports = request(client, "connect_request")["content"]
+    assert {name: ports[name] for name in ("shell_port", "iopub_port", "stdin_port")} == {
+        name: getattr(client, name) for name in ("shell_port", "iopub_port", "stdin_port")
+    }
+
+
+def test_comm_messages_and_buffers_pass_untouched(host):
+    client = host.client()
+    execute(client, "from comm import create_comm, get_comm_manager\n"
+            "def opened(comm, message):\n"
+            "    comm.on_msg(lambda m: comm.send({'n': len(m['buffers'])}, buffers=[bytes(b)[::-1] for b in m['buffers']]))\n"
+            "get_comm_manager().register_target('echo', opened)")
+    comm_id = "c1"
+    session = client.session
+    client.shell_channel.send(session.msg("comm_open", {"comm_id": comm_id, "target_name": "echo", "data": {}}))
+    message = session.msg("comm_msg", {"comm_id": comm_id, "data": {}})
+    session.send(client.shell_channel.socket, message, buffers=[b"\x00\x01\xff", b"abc" * 100_000])
+    deadline = Deadline(30)
+    while True:
+        answer = next_message(client, "iopub", deadline, lambda: "the comm's answer")
+        if answer["msg_type"] == "comm_msg":
+            break
+    assert [bytes(buffer) for buffer in answer["buffers"]] == [b"\xff\x01\x00", (b"abc" * 100_000)[::-1]]
+    assert answer["content"]["data"] == {"n": 2}
+
+
+def interrupted(client, interrupt):
+    msg_id = client.execute("import time\nprint('runs', flush=True)\ntime.sleep(60)")
+    next_stream(client)
+    interrupt()
+    done = reply_to(client, msg_id, 20)
+    assert (done["content"]["status"], done["content"]["ename"]) == ("error", "KeyboardInterrupt")
+
+
+def next_stream(client):
+    deadline = Deadline(30)
+    while True:
+        message = next_message(client, "iopub", deadline, lambda: "a stream")
+        if message["msg_type"] == "stream":
+            return message
+
+
+def kernels_of(fleet, group):
+    """The ids of the fleet's living kernels in this group."""
+    return [kernel["id"] for kernel in fleet.answer("list") if kernel.get("group") == group]

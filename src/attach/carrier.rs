@@ -1,0 +1,116 @@
+//! What all tasks of an attachment share.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    connection::Connections, error::AttachError, in_flight::InFlight, line::Card, name::client_name,
+    publisher::Publisher, run::Options, upstream::{Held, Sent, Upstream},
+};
+use crate::{
+    channel::Channel,
+    jupyter::{
+        connection_file::{ConnectionFile, Ports},
+        message::{Body, Envelope},
+        reply::Voice,
+        signature::Signer,
+    },
+    limits::Limits,
+    route::Attachment,
+    runtimes::FileError,
+};
+
+/// Carries messages between a host and a fleet. No lock is held across an await, and of two that are held at once none
+/// is taken in another order than connections, in flight, upstream.
+pub(super) struct Carrier {
+    pub(super) limits: Limits,
+    /// The ports that the host was given.
+    pub(super) ports: Ports,
+    /// Checks and makes the signatures of the host's messages.
+    pub(super) signer: Signer,
+    /// Says what neither the host nor the fleet says. Answers to its session are not passed on.
+    pub(super) voice: Voice,
+    pub(super) publisher: Publisher,
+    pub(super) connections: Mutex<Connections>,
+    pub(super) in_flight: Mutex<InFlight>,
+    pub(super) upstream: Mutex<Upstream>,
+    /// Something waits that would be answered with an error if there is still no fleet.
+    pub(super) wanted: Notify,
+    /// The host needs us no more.
+    pub(super) ended: CancellationToken,
+    /// The fleet's connection file.
+    pub(super) fleet_file: PathBuf,
+    /// How we present ourselves to the fleet.
+    pub(super) card: Card,
+    /// The kernel that is asked for, as routing metadata.
+    pub(super) wishes: Map<String, Value>,
+    /// How long a fleet that went away is waited for.
+    pub(super) patience: Duration,
+    /// The program that starts a fleet, if one may be started.
+    pub(super) starter: Option<PathBuf>,
+}
+
+impl Carrier {
+    /// One for the host that wrote this connection file.
+    pub(super) fn new(options: Options, file: &ConnectionFile) -> Result<Arc<Self>, AttachError> {
+        let path = options.connection_file;
+        let key = file.signing_key().map_err(|cause| FileError::ConnectionFile { path: path.clone(), cause })?;
+        let signer = Signer::new(file.signature_scheme, key);
+        let voice = Voice::new("jupyter-fleet");
+        let limits = Limits::default();
+        let name = client_name(&path, file);
+        let attachment = Attachment::text(&name, &options.wishes);
+        Ok(Arc::new(Self {
+            publisher: Publisher::new(voice.clone(), signer.clone()),
+            connections: Mutex::new(Connections::starting_at(first_number())),
+            in_flight: Mutex::new(InFlight::new(limits.requests_in_flight)),
+            upstream: Mutex::new(Upstream::Away(Held::default())),
+            wanted: Notify::new(),
+            ended: CancellationToken::new(),
+            ports: file.ports(),
+            fleet_file: options.fleet_file,
+            card: Card { identity: name.into(), attachment: attachment.into() },
+            wishes: options.wishes,
+            patience: options.patience,
+            starter: options.starter,
+            signer,
+            voice,
+            limits,
+        }))
+    }
+
+    /// Interrupts the kernel on our own account: this process was sent SIGINT.
+    pub(super) fn interrupt(&self) {
+        let request = self.voice.say_raw("interrupt_request", json!({}), &Bytes::new());
+        self.say_to_fleet(Channel::Control, request);
+    }
+
+    /// Asks who the kernel is, so that one is launched before the host asks.
+    pub(super) fn ask_who(&self) {
+        let content = jupyter_protocol::UnknownMessage {
+            msg_type: "kernel_info_request".to_owned(),
+            content: json!({}),
+        };
+        let metadata = json!({ "fleet": self.wishes });
+        self.say_to_fleet(Channel::Shell, self.voice.say_with(content, &Bytes::new(), metadata, Vec::new()));
+    }
+
+    fn say_to_fleet(&self, channel: Channel, body: Body) {
+        let most = self.limits.held_bytes;
+        let sent = self.upstream.lock().send(channel, Envelope::default(), body, most);
+        if let Sent::Queued(outbox) = sent {
+            outbox.flush();
+        }
+    }
+}
+
+/// A number that no earlier process of the same host has come near.
+fn first_number() -> u64 {
+    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
+    high & !u64::from(u32::MAX)
+}

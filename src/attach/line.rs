@@ -1,0 +1,125 @@
+//! The four connections to a fleet.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::absence::Absence;
+use crate::{
+    channel::Channel,
+    jupyter::{
+        connection_file::ConnectionFile,
+        signature::Signer,
+    },
+    limits::Limits,
+    net::{DialError, Peer, PeerSettings, SignedOutbox, dial},
+    route::ATTACHMENT,
+    runtimes::read_connection_file,
+    zmtp::{Local, SocketType},
+};
+
+/// How long one try to connect may take where nobody listens.
+const TRY: Duration = Duration::from_millis(500);
+
+/// Where messages to the fleet are written.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) signer: Signer,
+    shell: SignedOutbox,
+    stdin: SignedOutbox,
+    control: SignedOutbox,
+}
+
+/// How we present ourselves to the fleet.
+#[derive(Clone, Debug)]
+pub(super) struct Card {
+    /// The routing id on shell, control and stdin: one, so that what is asked on one channel can be asked back on
+    /// another, and so that the fleet knows us again.
+    pub(super) identity: Bytes,
+    /// Whose all messages are ([`ATTACHMENT`]).
+    pub(super) attachment: Bytes,
+}
+
+/// A line that was just connected, with its ends that are read.
+pub(super) struct Dialled {
+    pub(super) line: Arc<Line>,
+    pub(super) peers: [(Channel, Peer); 4],
+    pub(super) file: ConnectionFile,
+}
+
+impl Line {
+    /// The outbox of a channel that requests are sent on.
+    pub(super) fn outbox(&self, channel: Channel) -> &SignedOutbox {
+        match channel {
+            Channel::Stdin => &self.stdin,
+            Channel::Control => &self.control,
+            _ => &self.shell,
+        }
+    }
+
+    /// Writes what is queued.
+    pub(super) fn flush(&self) {
+        for outbox in [&self.shell, &self.stdin, &self.control] {
+            outbox.flush();
+        }
+    }
+}
+
+impl Dialled {
+    /// Reads the fleet's connection file and connects.
+    pub(super) async fn dial(path: &Path, card: &Card, limits: &Limits) -> Result<Self, Absence> {
+        if !path.exists() {
+            return Err(Absence::NoFile(path.to_owned()));
+        }
+        let file = read_connection_file(path)?;
+        let key = file.signing_key().map_err(|cause| Absence::Unsafe { path: path.into(), cause })?;
+        let signer = Signer::new(file.signature_scheme, key);
+        let deadline = Instant::now() + TRY;
+        let dial = |channel| dial_channel(channel, &file, card, limits, deadline);
+        let (shell, iopub, stdin, control) = tokio::try_join!(
+            dial(Channel::Shell),
+            dial(Channel::IoPub),
+            dial(Channel::Stdin),
+            dial(Channel::Control),
+        )
+        .map_err(|cause| Absence::Unreachable { path: path.to_owned(), cause })?;
+        if [&shell, &stdin, &control].iter().any(|peer| peer.remote().socket != SocketType::Router) {
+            // Who connects to a free port may by chance be given that very port, and so be connected to itself.
+            return Err(Absence::Strange(path.to_owned()));
+        }
+        iopub.subscribe(b"");
+        let line = Line {
+            signer,
+            shell: shell.signed_outbox(),
+            stdin: stdin.signed_outbox(),
+            control: control.signed_outbox(),
+        };
+        let peers = [
+            (Channel::Shell, shell),
+            (Channel::IoPub, iopub),
+            (Channel::Stdin, stdin),
+            (Channel::Control, control),
+        ];
+        Ok(Self { line: Arc::new(line), peers, file })
+    }
+
+    /// Whether this is the fleet that was there before, or one that goes on where it ended.
+    pub(super) fn is_same_fleet(&self, before: &ConnectionFile) -> bool {
+        let what = |file: &ConnectionFile| (file.address().clone(), file.ports(), file.key.clone());
+        what(&self.file) == what(before)
+    }
+}
+
+async fn dial_channel(
+    channel: Channel,
+    file: &ConnectionFile,
+    card: &Card,
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Peer, DialError> {
+    let socket = if channel == Channel::IoPub { SocketType::Sub } else { SocketType::Dealer };
+    let mut local = Local::new(socket, card.identity.clone(), limits.handshake_bytes);
+    local.properties = vec![(Bytes::from_static(ATTACHMENT.as_bytes()), card.attachment.clone())];
+    dial(&file.endpoint(channel), &local, &PeerSettings::new(limits), deadline).await
+}

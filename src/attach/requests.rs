@@ -1,0 +1,128 @@
+//! From the host to the fleet: the whole way on one page.
+//!
+//! A message is verified with the host's key, a request is noted as in flight, and it is signed with the fleet's key and
+//! written to the fleet's socket by the task that read it.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tracing::{debug, warn};
+
+use super::{
+    carrier::Carrier,
+    connection::Connection,
+    in_flight::Request,
+    upstream::Sent,
+};
+use crate::{
+    channel::Channel,
+    frames::Frames,
+    jupyter::{
+        header::{Header, HeaderError},
+        message::{Body, Envelope, MessageError, Unverified},
+        reply::{Failure, connect_content},
+        signature::BadSignature,
+    },
+    net::{Event, Flushes, Peer, PeerError},
+};
+
+/// Why a message of the host's goes nowhere.
+#[derive(Debug, Error)]
+enum Refused {
+    #[error(transparent)]
+    Malformed(#[from] MessageError),
+    #[error(transparent)]
+    BadlySigned(#[from] BadSignature),
+    #[error(transparent)]
+    Unreadable(#[from] HeaderError),
+}
+
+impl Carrier {
+    /// Serves one connection of the host on shell, control or stdin until it ends.
+    pub(super) async fn serve_requests(self: Arc<Self>, channel: Channel, mut peer: Peer) {
+        let connection = self.connections.lock().add(channel, &peer);
+        if let Err(error) = self.read_requests(&mut peer, &connection).await {
+            debug!(%channel, %error, "a connection of the host ended");
+        }
+        self.connections.lock().remove(&connection);
+    }
+
+    async fn read_requests(
+        self: &Arc<Self>,
+        peer: &mut Peer,
+        connection: &Arc<Connection>,
+    ) -> Result<(), PeerError> {
+        let (mut batch, mut flushes, mut bad) = (Vec::new(), Flushes::default(), 0);
+        while peer.next(&mut batch).await? {
+            for event in batch.drain(..) {
+                let Event::Message(frames) = event else { continue };
+                if let Err(reason) = self.receive(connection, frames, &mut flushes) {
+                    warn!(channel = %connection.channel, %reason, "a message was refused");
+                    bad += 1;
+                    if bad >= self.limits.bad_messages {
+                        return Err(PeerError::Misbehaved(bad));
+                    }
+                }
+            }
+            flushes.flush();
+        }
+        Ok(())
+    }
+
+    fn receive(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        frames: Frames,
+        flushes: &mut Flushes,
+    ) -> Result<(), Refused> {
+        let message = self.signer.verify(Unverified::split(frames)?)?;
+        let header = Header::peek(&message)?;
+        let envelope = connection.upward(message.envelope());
+        if !header.msg_type.ends_with("_request") {
+            // Nobody answers it, so nobody misses it if there is no room.
+            self.send_up(connection.channel, envelope, message.into_body(), flushes);
+            return Ok(());
+        }
+        let bytes = message.body().header();
+        let request = self.in_flight.lock().note(connection, message.envelope(), &header, bytes);
+        match &*header.msg_type {
+            "connect_request" => {
+                let ports = self.voice.say_raw("connect_reply", connect_content(&self.ports), &request.header);
+                self.take(&request);
+                self.reply(&request, ports);
+                return Ok(());
+            }
+            "shutdown_request" => self.part_when_answered(&request),
+            _ => {}
+        }
+        if !self.send_up(connection.channel, envelope, message.into_body(), flushes) {
+            self.take(&request);
+            let text = "too much already waits for the fleet: try again when it has done some of it";
+            self.fail(&request, &Failure::new("TooManyRequests", text));
+        }
+        Ok(())
+    }
+
+    /// `false` if there is no room.
+    fn send_up(
+        &self,
+        channel: Channel,
+        envelope: Envelope,
+        body: Body,
+        flushes: &mut Flushes,
+    ) -> bool {
+        let sent = self.upstream.lock().send(channel, envelope, body, self.limits.held_bytes);
+        match sent {
+            Sent::Queued(outbox) => flushes.add(outbox),
+            Sent::Held => self.wanted.notify_one(),
+            Sent::Full => return false,
+        }
+        true
+    }
+
+    /// A request is in flight no more: we answer it ourselves. `false` if it was answered already.
+    pub(super) fn take(&self, request: &Request) -> bool {
+        let Ok(header) = serde_json::from_slice::<Header<'_>>(&request.header) else { return false };
+        self.in_flight.lock().answered(&header.msg_id, &header.session).is_some()
+    }
+}

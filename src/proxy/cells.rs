@@ -1,0 +1,189 @@
+//! Cells: most go to their client's kernel as they are. What is meant for the fleet, by a first line `%fleet` or
+//! `%%fleet` or by the cell's own metadata, is found out here.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    Proxy,
+    connection::ReturnAddress,
+    gate::{Gate, Held},
+};
+use crate::{
+    id::ClientId,
+    jupyter::{
+        content::{Code, may_hold_magic, with_code},
+        header::peek_fleet,
+        message::Verified,
+        reply::Failure,
+    },
+    magic::{Command, Magic, MagicError, recognise},
+    net::Flushes,
+    route::{Requirements, RequirementsError},
+};
+
+/// A cell, and what it wants of the fleet.
+#[derive(Debug)]
+pub(super) struct Cell {
+    pub(super) held: Held,
+    pub(super) errand: Errand,
+}
+
+/// What a cell wants of the fleet.
+#[derive(Debug)]
+pub(super) enum Errand {
+    /// Nothing: it goes to its client's kernel.
+    Own,
+    /// Another kernel, for once.
+    Elsewhere(Requirements),
+    /// Something that the proxy does. `rest`: there is more in the cell, which then goes to the client's kernel.
+    Command { command: Command, rest: bool },
+    /// It cannot be understood.
+    Wrong(Failure),
+}
+
+impl Cell {
+    /// Whether it goes to its client's kernel and nowhere else.
+    pub(super) fn stays_at_home(&self) -> bool {
+        matches!(self.errand, Errand::Own)
+    }
+
+    /// Whether it only asks for what can be told at any time.
+    fn only_asks(&self) -> bool {
+        matches!(&self.errand, Errand::Command { command, rest: false } if command.only_asks())
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.held.message.body().size()
+    }
+
+    pub(super) fn address(&self) -> ReturnAddress {
+        self.held.address()
+    }
+
+    pub(super) fn fail(&self, proxy: &Proxy, client: &ClientId, failure: &Failure) {
+        proxy.fail(client, "execute_request", &self.address(), failure);
+    }
+}
+
+impl Held {
+    /// Where its reply goes.
+    pub(super) fn address(&self) -> ReturnAddress {
+        ReturnAddress {
+            connection: self.connection.clone(),
+            envelope: self.message.envelope().detached(),
+            header: Bytes::copy_from_slice(self.message.body().header()),
+            entry: self.entry,
+        }
+    }
+}
+
+impl Proxy {
+    /// Sends a cell on, or does what it wants, when it is its turn.
+    pub(super) fn route_cell(
+        self: &Arc<Self>,
+        (client, gate): (&ClientId, &Gate),
+        held: Held,
+        flushes: &mut Flushes,
+    ) {
+        let cell = self.understand(client, held);
+        let cell = if cell.only_asks() { Some(cell) } else { self.take_turn(client, cell) };
+        if let Some(cell) = cell {
+            self.run_cell((client, gate), cell, flushes);
+        }
+    }
+
+    /// Routes a cell that has waited for its turn; its client may have left meanwhile.
+    pub(super) fn run_later(self: &Arc<Self>, client: &ClientId, cell: Cell) {
+        let gate = self.gates.get(client).map(|gate| gate.clone());
+        let gate = gate.unwrap_or_else(|| Arc::new(Gate::open(cell.held.connection.identity.clone())));
+        let mut flushes = Flushes::default();
+        self.run_cell((client, &gate), cell, &mut flushes);
+        self.journal.write();
+        flushes.flush();
+    }
+
+    fn run_cell(
+        self: &Arc<Self>,
+        (client, gate): (&ClientId, &Gate),
+        Cell { held, errand }: Cell,
+        flushes: &mut Flushes,
+    ) {
+        match errand {
+            Errand::Own => self.pass((client, gate), held, None, flushes),
+            Errand::Elsewhere(wishes) => self.pass((client, gate), held, Some(wishes), flushes),
+            Errand::Wrong(failure) => self.fail(client, "execute_request", &held.address(), &failure),
+            Errand::Command { command, rest } => {
+                if self.command((client, gate), &held, command, rest) && rest {
+                    // It may begin with another one.
+                    self.route_cell((client, gate), held, flushes);
+                }
+            }
+        }
+    }
+
+    /// What a cell wants of the fleet. What is meant for the fleet is taken out of it.
+    fn understand(&self, client: &ClientId, mut held: Held) -> Cell {
+        let errand = match magic_of(&held.message) {
+            None => self.wishes_of_metadata(client, &held.message),
+            Some(Magic::Cell { wishes, code }) => {
+                held.message = rewritten(held.message, &code);
+                wishes.map_or_else(|error| Errand::wrong(&error), Errand::Elsewhere)
+            }
+            Some(Magic::Line { command, rest }) => {
+                let has_rest = rest.is_some();
+                if let Some(rest) = rest {
+                    held.message = rewritten(held.message, &rest);
+                }
+                let command = command.map(|command| Errand::Command { command, rest: has_rest });
+                command.unwrap_or_else(|error| Errand::wrong(&error))
+            }
+        };
+        Cell { held, errand }
+    }
+
+    /// A cell's own metadata sends it elsewhere, unless it comes with all that its client says. That of a client
+    /// without a kernel decides which it gets.
+    fn wishes_of_metadata(&self, client: &ClientId, message: &Verified) -> Errand {
+        let text = match peek_fleet(message) {
+            Ok(Some(text)) => text,
+            Ok(None) => return Errand::Own,
+            Err(error) => return Errand::misunderstood(&RequirementsError::unreadable(&error)),
+        };
+        {
+            let table = self.table.lock();
+            if table.kernel_of(client).is_none() || table.is_standing(client, text) {
+                return Errand::Own;
+            }
+        }
+        Requirements::parse(text).map_or_else(|error| Errand::misunderstood(&error), Errand::Elsewhere)
+    }
+}
+
+impl Errand {
+    fn wrong(error: &MagicError) -> Self {
+        Self::Wrong(Failure::new("FleetMagicError", error.to_string()))
+    }
+
+    fn misunderstood(error: &RequirementsError) -> Self {
+        Self::Wrong(Failure::new("NoMatchingKernel", error.to_string()))
+    }
+}
+
+/// What a message's code wants of the fleet by its first line.
+pub(super) fn magic_of(message: &Verified) -> Option<Magic> {
+    let content = message.body().content();
+    if !may_hold_magic(content) {
+        return None;
+    }
+    recognise(&Code::peek(content)?.code)
+}
+
+/// The same message with other code.
+pub(super) fn rewritten(message: Verified, code: &str) -> Verified {
+    match with_code(message.body().content(), code) {
+        Some(content) => message.with_content(content),
+        None => message,
+    }
+}

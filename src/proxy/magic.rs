@@ -1,0 +1,154 @@
+//! `%fleet` in a cell, carried out: what it shows, and what it changes for its client.
+
+mod pages;
+mod questions;
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use jupyter_protocol::ExecutionState;
+use serde_json::{Value, json};
+use tracing::info;
+
+use super::{
+    Proxy,
+    connection::ReturnAddress,
+    gate::{Gate, Held},
+};
+use crate::{
+    id::{ClientId, KernelId},
+    jupyter::{header::username, reply::Failure},
+    magic::{Command, Page, help},
+    route::{Decision, Moved, Refusal, RequestKind, Requirements},
+};
+
+impl Proxy {
+    /// Does what a cell asks of the fleet, and shows what comes of it. `false`: it failed, and so has the cell. If there
+    /// is more in the cell, its kernel tells how it ended.
+    pub(super) fn command(
+        self: &Arc<Self>,
+        (client, gate): (&ClientId, &Gate),
+        held: &Held,
+        command: Command,
+        has_rest: bool,
+    ) -> bool {
+        let address = held.address();
+        gate.remember("execute_request", &address.header);
+        let done = match command {
+            Command::Help => Ok(help()),
+            Command::Status => Ok(self.status_page(client)),
+            Command::List => Ok(self.list_page(client, held)),
+            Command::Runtimes => Ok(self.runtimes_page()),
+            Command::Why(wishes) => Ok(self.why_page(client, held, wishes)),
+            Command::Use(wishes) => self.move_to(client, held, wishes, false),
+            Command::New(wishes) => self.move_to(client, held, wishes, true),
+            Command::Restart => self.restart_for(client, held),
+        };
+        match done {
+            Ok(page) => {
+                self.show(client, &address, &page, has_rest);
+                true
+            }
+            Err(failure) => {
+                self.fail(client, "execute_request", &address, &failure);
+                false
+            }
+        }
+    }
+
+    /// Shows a page under a cell, and ends the cell if there is nothing more in it.
+    fn show(&self, client: &ClientId, address: &ReturnAddress, page: &Page, has_rest: bool) {
+        let parent = &address.header;
+        let status = |state| self.voice.status(state, parent);
+        let shown = page.show();
+        let content = json!({
+            "data": { "text/plain": shown.plain, "text/html": shown.html },
+            "metadata": {},
+            "transient": {},
+        });
+        let display = self.voice.say_raw("display_data", content, parent);
+        if has_rest {
+            return self.whisper(client, [display]);
+        }
+        self.whisper(client, [status(ExecutionState::Busy), display]);
+        self.reply(client, address, self.voice.say_raw("execute_reply", self.done(client), parent));
+        self.whisper(client, [status(ExecutionState::Idle)]);
+    }
+
+    /// The content of an `execute_reply`. The kernel has not counted this cell: consoles count on from its last.
+    fn done(&self, client: &ClientId) -> Value {
+        let own = self.table.lock().kernel_of(client).cloned();
+        let count = own.and_then(|id| self.kernel(&id)).map_or(0, |kernel| kernel.count());
+        json!({ "status": "ok", "execution_count": count, "user_expressions": {}, "payload": [] })
+    }
+
+    fn move_to(
+        self: &Arc<Self>,
+        client: &ClientId,
+        held: &Held,
+        wishes: Requirements,
+        to_a_new_one: bool,
+    ) -> Result<Page, Failure> {
+        let request = held.connection.request(client, RequestKind::Other);
+        let moved = self
+            .with_table(|table, now| {
+                let moved = table.move_client(&request, wishes, to_a_new_one, KernelId::random, now)?;
+                if let Moved::To(kernel, launch) = &moved {
+                    self.note_binding(&held.connection, client, kernel);
+                    if let Some(launch) = launch {
+                        self.launch(kernel, launch);
+                    }
+                }
+                Ok(moved)
+            })
+            .map_err(|refusal: Refusal| Failure::new("NoMatchingKernel", refusal.to_string()))?;
+        let first = match &moved {
+            Moved::Stays(kernel) => format!("You are on kernel {} already.", self.name_of(kernel)),
+            Moved::To(kernel, Some(_)) => {
+                format!("You are on kernel {} now, which is new.", self.name_of(kernel))
+            }
+            Moved::To(kernel, None) => format!("You are on kernel {} now.", self.name_of(kernel)),
+        };
+        info!(session = %client.session, ?moved, "moved by its own wish");
+        Ok(self.company(Page::new().line(first), client))
+    }
+
+    fn restart_for(self: &Arc<Self>, client: &ClientId, held: &Held) -> Result<Page, Failure> {
+        let request = held.connection.request(client, RequestKind::Shutdown { restart: true });
+        let decision =
+            self.with_table(|table, now| table.decide(&request, || Ok(None), KernelId::random, now));
+        match decision {
+            Decision::Restart(id) => {
+                let header = held.message.body().header();
+                let who = username(header).unwrap_or_else(|| "one of its clients".to_owned());
+                let restarts = self.restart_kernel(&id, &who, Some(&Bytes::copy_from_slice(header)));
+                let name = self.name_of(&id);
+                Ok(Page::new().line(if restarts {
+                    format!("Kernel {name} is restarted: its variables are gone, for all who share it.")
+                } else {
+                    format!("Kernel {name} is starting anyway.")
+                }))
+            }
+            Decision::RestartRefused(id, others) => Err(super::answer::restart_refused(&id, others)),
+            _ => Ok(Page::new().line("You have no kernel yet: there is nothing to restart.")),
+        }
+    }
+
+    /// The kernel and its runtime.
+    fn name_of(&self, id: &KernelId) -> String {
+        self.kernel(id).map_or_else(|| id.to_string(), |kernel| format!("{id} ({})", kernel.runtime.name))
+    }
+
+    /// With how many the client shares its kernel.
+    fn company(&self, page: Page, client: &ClientId) -> Page {
+        let table = self.table.lock();
+        let Some(kernel) = table.kernel_of(client) else { return page };
+        let others = table.others(kernel, client, Instant::now());
+        let shared = match others {
+            0 => "Nobody else uses it at the moment.".to_owned(),
+            1 => "You share it with 1 other client.".to_owned(),
+            others => format!("You share it with {others} other clients."),
+        };
+        page.line(shared)
+    }
+}
