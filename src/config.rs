@@ -75,6 +75,9 @@ pub struct ServeTable {
     pub transport: Option<Transport>,
     /// The connection file to publish.
     pub connection_file: Option<PathBuf>,
+    /// Whether jupyter_server finds it among the kernels of others.
+    #[serde(default)]
+    pub publish_external: bool,
 }
 
 /// A value, and where it was written.

@@ -15,10 +15,12 @@ pub mod proxy;
 // What stays on disk for the next `serve`.
 pub mod state;
 
-// Kernels as processes; the built-in kernel; a client for scripts; a kernel for programs that want one of their own.
+// Kernels as processes; the built-in kernel; a client for scripts; a kernel for programs that want one of their own, and
+// the kernelspecs by which they start it.
 pub mod attach;
 pub mod exec;
 pub mod fleet;
+pub mod kernelspecs;
 pub mod lua;
 
 // What cells may say to the fleet; sockets; what can be launched.

@@ -28,6 +28,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(arguments) => app::serve(arguments, &environment()?, out)?,
         Command::Runtimes(arguments) => cli::runtimes::run(&arguments, &environment()?, out)?,
+        Command::Kernelspec(arguments) => cli::kernelspec::run(arguments, &environment()?, out)?,
         Command::LuaKernel(arguments) => app::lua_kernel(&arguments)?,
         Command::Attach(arguments) => app::attach(arguments, &environment()?)?,
         Command::Exec(arguments) => return app::exec(arguments, &environment()?),

@@ -135,6 +135,24 @@ fn what_cannot_be_used_is_skipped_and_named() {
 }
 
 #[test]
+fn kernelspecs_that_lead_to_a_fleet_are_passed_over_in_silence() {
+    let machine = Machine::new();
+    let mut marked = spec("Python 3 (fleet)");
+    marked["argv"] = json!(["/tmp/renamed", "attach", "-f", "{connection_file}", "--runtime", "python3"]);
+    marked["metadata"] = json!({"fleet": {"runtime": "python3"}});
+    machine.kernel(&user("fleet-python3"), &marked);
+    let mut by_hand = spec("by hand");
+    by_hand["argv"] = json!(["jupyter-fleet", "attach", "-f", "{connection_file}"]);
+    machine.kernel(&user("by-hand"), &by_hand);
+    machine.kernel(&user("good"), &spec("Good"));
+
+    let discovery = machine.discover();
+    assert!(find(&discovery, "good").is_some());
+    assert!(find(&discovery, "fleet-python3").is_none() && find(&discovery, "by-hand").is_none());
+    assert!(discovery.skipped.iter().all(|skipped| !skipped.path.starts_with(&machine.root)));
+}
+
+#[test]
 fn a_broken_kernelspec_hides_a_later_one_as_with_jupyter() {
     let machine = Machine::new();
     machine.kernel_text(&user("r"), "{");

@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 9] = [
     &["jupyter", "zmtp"],
     &["route"],
     &["magic", "net", "runtimes"],
-    &["attach", "exec", "fleet", "lua"],
+    &["attach", "exec", "fleet", "kernelspecs", "lua"],
     &["state"],
     &["proxy"],
     &["admin", "app", "cli", "config"],

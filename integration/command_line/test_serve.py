@@ -7,6 +7,7 @@ import subprocess
 import tomllib
 
 import pytest
+from jupyter_client import MultiKernelManager
 
 from harness.clients import READY_SECONDS, execute, new_client
 from harness.deadline import wait_until
@@ -134,6 +135,35 @@ def test_a_key_from_the_environment(launch):
     try:
         fleet.start()
         assert fleet.info["key"] == "a-key-that-is-long-enough-for-anyone"
+        fleet.stop()
+    finally:
+        fleet.clear()
+
+
+@pytest.mark.parametrize("own_fleet", [{"arguments": ["--publish-external"]}], indirect=True)
+def test_jupyter_server_finds_the_published_file(own_fleet):
+    """As jupyter_client lists kernels of others. That the file is gone in the end is asserted below."""
+    directory = own_fleet.home.runtime_dir / "external_kernels"
+    file = directory / "kernel-fleet.json"
+    assert (mode(directory), mode(file)) == (0o700, 0o600)
+    manager = MultiKernelManager(external_connection_dir=str(directory))
+    (kernel,) = manager.list_kernel_ids()
+    assert manager.get_connection_info(kernel)["shell_port"] == own_fleet.info["shell_port"]
+
+    own_fleet.process.send_signal(signal.SIGTERM)
+    assert own_fleet.exit_code() == 0
+    assert not file.exists() and manager.list_kernel_ids() == []
+
+
+def test_jupyter_server_is_given_nothing_unasked(fleet):
+    assert not (fleet.home.runtime_dir / "external_kernels").exists()
+
+
+def test_the_config_publishes_for_jupyter_server_too(launch):
+    fleet = launch(config="[serve]\npublish_external = true\n")
+    try:
+        fleet.start()
+        assert (fleet.home.runtime_dir / "external_kernels" / "kernel-fleet.json").exists()
         fleet.stop()
     finally:
         fleet.clear()

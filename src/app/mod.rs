@@ -2,6 +2,7 @@
 
 mod attach;
 mod confine;
+mod detach;
 mod exec;
 mod lua_kernel;
 mod serve;

@@ -1,9 +1,10 @@
 //! `serve`, from the config to the last kernel's end.
 
+mod detached;
 mod past;
 mod publish;
 
-use std::{io::Write, path::Path, sync::Arc, time::Duration};
+use std::{borrow::Cow, io::Write, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -13,7 +14,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::confine::confine;
+use super::{confine::confine, detach::detach};
 use crate::{
     admin::{Admin, AdminSocket},
     channel::Channel,
@@ -28,16 +29,17 @@ use crate::{
         signature::Signer,
     },
     proxy::{Parts, Proxy},
-    runtimes::{
-        Directories, Environment, Runtimes, create_directory, read_connection_file, write_connection_file,
-    },
+    runtimes::{Directories, Environment, Runtimes, create_directory},
     shutdown::Shutdown,
-    state::StateDirectory,
+    state::{StateDirectory, StateError},
 };
 use past::Found;
 
 /// How long kernels may take to end once they were killed.
 const AFTER_KILL: Duration = Duration::from_secs(5);
+
+/// How the line begins that says how to connect, once clients can.
+pub(super) const CONNECT_WITH: &str = "Connect with: ";
 
 /// Publishes the connection file and runs the fleet until it is stopped.
 pub fn serve(
@@ -45,16 +47,29 @@ pub fn serve(
     environment: &Environment,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
+    if arguments.detaches() {
+        return detach(environment, out);
+    }
+    let is_detached = arguments.is_detached();
+    if is_detached {
+        detached::begin_session()?;
+    }
     let config = Config::load(arguments.config.file.as_deref(), environment)?;
     let settings = arguments.meaning(&config, environment)?;
     let runtimes = find_runtimes(&config, environment, settings.default_runtime.as_ref())?;
     let directories = Directories::of(environment);
     create_directory(&directories.runtime)?;
-    let state = StateDirectory::take(directories.state())?;
+    let connect = how_to_connect(&settings.connection_file, &directories.runtime);
+    let state = match StateDirectory::take(directories.state()) {
+        Err(StateError::Taken { pid, .. }) if is_detached => {
+            return detached::join(&pid, &settings.connection_file, &connect, out);
+        }
+        taken => taken?,
+    };
     let confinement = Arc::new(confine(config.confinement, state.path(), &runtimes)?);
     super::confine::warn_of_unlimited(config.bounds, &runtimes);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(run(config, settings, &runtimes, &directories, state, &confinement, out));
+    let ended = runtime.block_on(run(config, settings, &runtimes, &connect, state, &confinement, out));
     confinement.leave();
     ended
 }
@@ -63,7 +78,7 @@ async fn run(
     config: Config,
     settings: ServeSettings,
     runtimes: &Runtimes,
-    directories: &Directories,
+    connect: &str,
     state: StateDirectory,
     confinement: &Arc<Confinement>,
     out: &mut dyn Write,
@@ -73,7 +88,7 @@ async fn run(
     let (listeners, published) = publish::bind(&settings, &state).await?;
     let admin = bind_admin(state.path()).await?;
     let limits = Arc::new(config.limits);
-    let hidden = settings.key.map(|key| key.variable);
+    let hidden = settings.key.as_ref().map(|key| key.variable.clone());
     let Found { past, retired, journal } = past::find(&state, runtimes)?;
     let proxy = Proxy::new(Parts {
         signer: Signer::new(published.signature_scheme, published.key.as_ref()),
@@ -106,14 +121,14 @@ async fn run(
     doors.spawn(proxy.clone().keep_registry(state.registry()));
     doors.spawn(proxy.clone().look_after_kernels(state.id().to_owned(), state.path().to_owned()));
     state.remember_published(&published)?;
-    write_connection_file(&settings.connection_file, &published)?;
+    publish::publish(&settings, &published)?;
     proxy.fill_pools();
     doors.spawn(proxy.clone().cull_idle_kernels());
-    let told = tell(out, &published, &settings.connection_file, &directories.runtime);
+    let told = tell(out, &published, connect);
     if told.is_ok() {
         shutdown.asked().await;
     }
-    unpublish(&settings.connection_file, &published);
+    publish::unpublish(&settings, &published);
     if settings.ephemeral {
         info!("stopping; a second signal kills what is still running");
         doors.shutdown().await;
@@ -159,12 +174,7 @@ fn position(runtimes: &Runtimes) -> usize {
 }
 
 /// Prints every bound address, and how to connect.
-fn tell(
-    out: &mut dyn Write,
-    published: &ConnectionFile,
-    file: &Path,
-    runtime_directory: &Path,
-) -> std::io::Result<()> {
+fn tell(out: &mut dyn Write, published: &ConnectionFile, connect: &str) -> std::io::Result<()> {
     for channel in Channel::ALL {
         writeln!(out, "{channel:<10} {}", published.endpoint(channel))?;
     }
@@ -175,18 +185,14 @@ fn tell(
             "other machines can connect, and what passes is signed but not encrypted: use a trusted network"
         );
     }
-    let usual = runtime_directory.join("kernel-fleet.json");
-    let name = if file == usual { "fleet".into() } else { file.to_string_lossy() };
-    writeln!(out, "Connect with: jupyter console --existing {name}")?;
+    writeln!(out, "{connect}")?;
     out.flush()
 }
 
-/// Removes the published file, unless someone else has published there since.
-fn unpublish(file: &Path, published: &ConnectionFile) {
-    let ours = read_connection_file(file).is_ok_and(|found| found == *published);
-    if ours && let Err(error) = std::fs::remove_file(file) {
-        warn!(file = %file.display(), %error, "cannot remove the published connection file");
-    }
+fn how_to_connect(file: &Path, runtime_directory: &Path) -> String {
+    let usual = runtime_directory.join("kernel-fleet.json");
+    let name = if file == usual { Cow::from("fleet") } else { file.to_string_lossy() };
+    format!("{CONNECT_WITH}jupyter console --existing {name}")
 }
 
 async fn stop_kernels(proxy: &Proxy, shutdown: &Shutdown, patience: Duration) {

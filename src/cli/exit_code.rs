@@ -1,5 +1,6 @@
 //! How commands end.
 
+use super::kernelspec::UsageError;
 use crate::admin::CallError;
 
 /// What was asked for could not be done.
@@ -17,6 +18,9 @@ pub(super) const HELP: &str =
 
 /// The exit code of a command that ended with this error.
 pub fn of(error: &anyhow::Error) -> u8 {
+    if error.is::<UsageError>() {
+        return USAGE;
+    }
     let no_fleet = error.downcast_ref::<CallError>().is_some_and(CallError::is_no_fleet);
     if no_fleet { NO_FLEET } else { FAILED }
 }

@@ -8,6 +8,7 @@ mod connect;
 pub mod exec;
 pub mod exit_code;
 pub mod generate;
+pub mod kernelspec;
 mod list;
 mod logs;
 pub mod lua_kernel;
@@ -58,6 +59,8 @@ pub enum Command {
     LuaKernel(lua_kernel::LuaKernelArguments),
     /// List what kernels can be launched
     Runtimes(runtimes::RuntimesArguments),
+    /// Offer the fleet's runtimes as kernels to JupyterLab, notebooks and editors
+    Kernelspec(kernelspec::KernelspecArguments),
     /// Become a kernel, within limits
     #[command(hide = true)]
     StartKernel(start_kernel::StartKernelArguments),

@@ -21,6 +21,13 @@ use super::ConfigArguments;
 /// The published file's name in Jupyter's runtime directory: `jupyter console --existing fleet` finds it.
 const PUBLISHED_FILE_NAME: &str = "kernel-fleet.json";
 
+/// Where jupyter_server looks for kernels that others have started, in Jupyter's runtime directory
+/// (`ServerApp.external_connection_dir`).
+const EXTERNAL_KERNELS: &str = "external_kernels";
+
+/// The flag with which `serve --detach` runs the same command in the background.
+pub const DETACHED: &str = "--detached";
+
 /// What is typed after `serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArguments {
@@ -48,6 +55,15 @@ pub struct ServeArguments {
     /// The runtime of clients that ask for nothing [default: the config's, else python3 if installed, else lua]
     #[arg(long, value_name = "NAME", env = "JUPYTER_FLEET_DEFAULT_RUNTIME")]
     default_runtime: Option<RuntimeName>,
+    /// Also publish to external_kernels in Jupyter's runtime directory, where jupyter_server looks for kernels of others
+    #[arg(long)]
+    publish_external: bool,
+    /// Serve in the background, and return once clients can connect; also if a fleet is served here already
+    #[arg(long)]
+    detach: bool,
+    /// This is the background.
+    #[arg(long, hide = true)]
+    detached: bool,
 }
 
 /// What `serve` is asked to do.
@@ -63,6 +79,10 @@ pub struct ServeSettings {
     pub default_runtime: Option<RuntimeName>,
     /// Whether kernels end with `serve`.
     pub ephemeral: bool,
+    /// The connection file for jupyter_server.
+    pub external_file: PathBuf,
+    /// Whether that one is wanted.
+    pub publish_external: bool,
 }
 
 /// Where clients connect.
@@ -106,22 +126,34 @@ pub enum ServeError {
 }
 
 impl ServeArguments {
+    /// Whether the same command is to be run in the background, and this one to end.
+    pub fn detaches(&self) -> bool {
+        self.detach && !self.detached
+    }
+
+    /// Whether this is the background.
+    pub fn is_detached(&self) -> bool {
+        self.detached
+    }
+
     /// What the arguments mean with this config, in this environment. Arguments go before the config.
     ///
     /// # Errors
     /// The arguments contradict each other, would open the fleet to the network without saying so, or name a variable
     /// that holds no key.
     pub fn meaning(self, config: &Config, environment: &Environment) -> Result<ServeSettings, ServeError> {
-        let in_runtime_directory = || Directories::of(environment).runtime.join(PUBLISHED_FILE_NAME);
+        let runtime = Directories::of(environment).runtime;
         Ok(ServeSettings {
             listen: self.listen(config)?,
             key: self.key_from_env.map(|variable| read_key(variable, environment)).transpose()?,
             connection_file: self
                 .connection_file
                 .or_else(|| config.serve.connection_file.clone())
-                .unwrap_or_else(in_runtime_directory),
+                .unwrap_or_else(|| runtime.join(PUBLISHED_FILE_NAME)),
             default_runtime: self.default_runtime,
             ephemeral: self.ephemeral,
+            external_file: runtime.join(EXTERNAL_KERNELS).join(PUBLISHED_FILE_NAME),
+            publish_external: self.publish_external || config.serve.publish_external,
         })
     }
 
@@ -186,6 +218,24 @@ mod tests {
         assert_eq!(settings.listen, Listen::Tcp("::1".parse().unwrap()));
         assert_eq!(settings.connection_file, Path::new("/a.json"));
         assert_eq!(meaning(&["--transport", "ipc"], config).unwrap().listen, Listen::Ipc);
+    }
+
+    #[test]
+    fn jupyter_server_finds_the_file_if_the_flag_or_the_config_says_so() {
+        let settings = meaning(&[], "").unwrap();
+        assert_eq!(settings.external_file, Path::new("/runtime/external_kernels/kernel-fleet.json"));
+        assert!(!settings.publish_external);
+        assert!(meaning(&["--publish-external"], "").unwrap().publish_external);
+        assert!(meaning(&[], "[serve]\npublish_external = true").unwrap().publish_external);
+    }
+
+    #[test]
+    fn the_background_does_not_detach_again() {
+        for (typed, detaches) in [(&["--detach"][..], true), (&["--detach", DETACHED], false), (&[], false)] {
+            let cli = Cli::try_parse_from(["jupyter-fleet", "serve"].iter().chain(typed)).unwrap();
+            let Command::Serve(serve) = cli.command else { panic!("serve was typed") };
+            assert_eq!(serve.detaches(), detaches);
+        }
     }
 
     #[test]

@@ -76,6 +76,7 @@ impl RuntimeTable {
             cull_after: self.cull_after.map_or(usual.cull_after, |after| after.0),
             debugger: self.debugger.unwrap_or(base.debugger),
             source: RuntimeSource::Config(name.file.clone()),
+            resource_dir: base.resource_dir,
         })
     }
 

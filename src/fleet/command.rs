@@ -18,6 +18,10 @@ use super::{
 };
 use crate::runtimes::{CommandValues, Launch};
 
+/// Variables that another launcher of kernels sets for its own. A fleet that is started from within one of them inherits these, and a kernel that
+/// sees them ends with a process that is none of its own (ipykernel), or takes itself for another notebook's.
+const OF_ANOTHER_LAUNCHER: [&str; 2] = ["JPY_PARENT_PID", "JPY_SESSION_NAME"];
+
 /// A kernel's command: what its launcher becomes.
 #[derive(Debug)]
 pub(super) struct KernelCommand {
@@ -76,6 +80,9 @@ impl KernelCommand {
             argv: self.argv,
         };
         let mut command = Command::new(program);
+        for variable in OF_ANOTHER_LAUNCHER {
+            command.env_remove(variable);
+        }
         // What the runtime says of itself goes before what follows from its limits.
         command.args(start.arguments()).envs(limits.environment()).envs(&self.env);
         if let Some(cwd) = &self.cwd {

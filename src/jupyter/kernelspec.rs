@@ -1,11 +1,19 @@
 //! The kernelspec: how an installed kernel is started (`kernel.json`).
 //!
 //! Source: jupyter_client's documentation, "Making kernels for Jupyter", section "Kernel specs".
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use jupyter_protocol::JupyterKernelspec;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::runtime_name::RuntimeName;
+
+/// The key of a kernelspec's metadata that says that jupyter-fleet has written it.
+pub const FLEET_KEY: &str = "fleet";
+
+/// What this program is called where it is installed.
+const PROGRAM: &str = "jupyter-fleet";
 
 /// Jupyter's name for starting a kernel as a local process, which is also what happens without any name.
 const LOCAL_PROVISIONER: &str = "local-provisioner";
@@ -27,6 +35,18 @@ pub struct Kernelspec {
     pub debugger: bool,
     /// The provisioner that must start the kernel, if it is not the local one (`metadata.kernel_provisioner`).
     pub provisioner: Option<String>,
+    /// What jupyter-fleet has noted in a kernelspec of its own (`metadata.fleet`).
+    pub fleet: Option<FleetMark>,
+}
+
+/// Which kernels of a fleet a kernelspec leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetMark {
+    /// The runtime of its kernels.
+    pub runtime: RuntimeName,
+    /// The group that shares them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 /// How a kernel is interrupted.
@@ -72,12 +92,20 @@ impl Kernelspec {
         Ok(Self {
             debugger: metadata("debugger").and_then(Value::as_bool).unwrap_or(false),
             provisioner: metadata("kernel_provisioner").and_then(foreign_provisioner),
+            fleet: metadata(FLEET_KEY).and_then(|mark| FleetMark::deserialize(mark).ok()),
             interrupt_mode: parse_interrupt_mode(spec.interrupt_mode.as_deref())?,
             argv: spec.argv,
             display_name: spec.display_name,
             language: spec.language,
             env: spec.env.unwrap_or_default().into_iter().collect(),
         })
+    }
+
+    /// Whether its kernels are not to be launched by a fleet, for they are one's own clients: `jupyter-fleet attach`.
+    pub fn attaches_to_a_fleet(&self) -> bool {
+        let is_ours = |argument: &String| Path::new(argument).file_name().is_some_and(|name| name == PROGRAM);
+        let mut behind = self.argv.iter().skip_while(|argument| !is_ours(argument)).skip(1);
+        self.fleet.is_some() || behind.any(|argument| argument == "attach")
     }
 }
 
@@ -144,6 +172,26 @@ mod tests {
             let metadata = json!({"kernel_provisioner": {"provisioner_name": name}});
             assert_eq!(parse(&smallest_with("metadata", metadata)).unwrap().provisioner, foreign);
         }
+    }
+
+    #[test]
+    fn what_jupyter_fleet_wrote_is_known_by_its_mark_or_its_command() {
+        let mark = json!({"fleet": {"runtime": "python3", "group": "team-a"}});
+        let marked = parse(&smallest_with("metadata", mark)).unwrap();
+        assert_eq!(marked.fleet.as_ref().unwrap().runtime.as_str(), "python3");
+        assert_eq!(marked.fleet.as_ref().unwrap().group.as_deref(), Some("team-a"));
+        assert!(marked.attaches_to_a_fleet());
+        for (argv, attaches) in [
+            (vec!["/opt/jupyter-fleet", "attach", "-f", "{connection_file}"], true),
+            (vec!["env", "A=b", "jupyter-fleet", "--log", "debug", "attach"], true),
+            (vec!["jupyter-fleet", "lua-kernel", "-f", "{connection_file}"], false),
+            (vec!["attach", "jupyter-fleet"], false),
+        ] {
+            let spec = parse(&smallest_with("argv", json!(argv))).unwrap();
+            assert_eq!((spec.attaches_to_a_fleet(), spec.fleet), (attaches, None), "{argv:?}");
+        }
+        let foreign = parse(&smallest_with("metadata", json!({"fleet": "of ships"}))).unwrap();
+        assert_eq!((foreign.attaches_to_a_fleet(), foreign.fleet), (false, None));
     }
 
     #[test]

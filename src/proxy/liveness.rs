@@ -18,6 +18,7 @@ use crate::{
     fleet::{Belonging, belongings, kill_all, rotate, sweep},
     frames::Frames,
     id::KernelId,
+    state::SERVE_LOG,
 };
 
 /// How often kernels are looked at.
@@ -82,6 +83,7 @@ impl Proxy {
     async fn reconcile(self: Arc<Self>, fleet: String, directory: PathBuf) {
         let looked = tokio::task::spawn_blocking(move || {
             kill_all(&self.strays(&fleet));
+            shorten(&directory.join(SERVE_LOG), self.limits.log_bytes);
             let living: Vec<KernelId> = self.kernels.iter().map(|kernel| kernel.id.clone()).collect();
             sweep(&directory, &living, LOGS)
         });
@@ -98,7 +100,7 @@ impl Proxy {
 
 fn shorten(log: &Path, most: u64) {
     if let Err(error) = rotate(log, most) {
-        warn!(log = %log.display(), %error, "cannot shorten a kernel's log");
+        warn!(log = %log.display(), %error, "cannot shorten a log");
     }
 }
 

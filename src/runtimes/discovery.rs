@@ -65,16 +65,17 @@ pub enum SkipReason {
 ///
 /// As with Jupyter, the first of a name counts, even if it turns out to be broken. Python is not started for it, so a
 /// `python3` kernel that exists only as an importable ipykernel, without a kernelspec, is not found: every package of
-/// ipykernel installs one.
+/// ipykernel installs one. Kernelspecs that lead to a fleet are passed over in silence: fleets would launch fleets.
 pub fn discover(environment: &Environment) -> Discovery {
     let python = PythonEnvironment::find(environment);
     let mut discovery = Discovery::default();
     let mut seen = BTreeSet::new();
     for directory in search_path(environment, python.as_ref()) {
-        for found in kernelspecs_in(&directory) {
+        for resource_dir in kernelspecs_in(&directory) {
+            let found = Found { resource_dir, prefix: prefix_of(&directory).map(Path::to_owned) };
             let taken = found.name().map_err(SkipReason::from).and_then(|name| {
                 let new = seen.insert(name.clone());
-                new.then(|| found.runtime(name, environment, python.as_ref())).transpose()
+                if new { found.runtime(name, environment, python.as_ref()) } else { Ok(None) }
             });
             match taken {
                 Ok(runtime) => discovery.runtimes.extend(runtime),
@@ -85,17 +86,25 @@ pub fn discover(environment: &Environment) -> Discovery {
     discovery
 }
 
-/// The kernelspecs of one directory, by name.
-fn kernelspecs_in(kernels: &Path) -> Vec<Found> {
+/// The directories of kernelspecs in one directory of the search path, by name.
+pub fn kernelspecs_in(kernels: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(kernels) else { return Vec::new() };
-    let mut found: Vec<Found> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.join("kernel.json").is_file())
-        .map(|resource_dir| Found { resource_dir, prefix: prefix_of(kernels).map(Path::to_owned) })
-        .collect();
-    found.sort_by(|one, other| one.resource_dir.cmp(&other.resource_dir));
+    let paths = entries.flatten().map(|entry| entry.path());
+    let mut found: Vec<PathBuf> = paths.filter(|path| path.join("kernel.json").is_file()).collect();
+    found.sort();
     found
+}
+
+/// Reads the `kernel.json` in a kernelspec's directory.
+///
+/// # Errors
+/// It cannot be read, or is no kernelspec.
+pub fn read_kernelspec(resource_dir: &Path) -> Result<Kernelspec, SkipReason> {
+    let mut bytes = Vec::new();
+    File::open(resource_dir.join("kernel.json"))
+        .and_then(|file| file.take(LARGEST_KERNELSPEC).read_to_end(&mut bytes))
+        .map_err(SkipReason::Unreadable)?;
+    Kernelspec::parse(&bytes).map_err(SkipReason::Kernelspec)
 }
 
 /// A directory with a `kernel.json` in it.
@@ -115,14 +124,16 @@ impl Found {
         name: RuntimeName,
         environment: &Environment,
         python: Option<&PythonEnvironment>,
-    ) -> Result<Runtime, SkipReason> {
-        let bytes = read(&self.resource_dir.join("kernel.json")).map_err(SkipReason::Unreadable)?;
-        let spec = Kernelspec::parse(&bytes).map_err(SkipReason::Kernelspec)?;
+    ) -> Result<Option<Runtime>, SkipReason> {
+        let spec = read_kernelspec(&self.resource_dir)?;
+        if spec.attaches_to_a_fleet() {
+            return Ok(None);
+        }
         if let Some(provisioner) = spec.provisioner {
             return Err(SkipReason::Provisioner(provisioner));
         }
         let argv = self.command(spec.argv, python);
-        Ok(Runtime {
+        Ok(Some(Runtime {
             name,
             display_name: spec.display_name,
             language: spec.language,
@@ -139,7 +150,8 @@ impl Found {
             cull_after: None,
             debugger: spec.debugger,
             source: RuntimeSource::Kernelspec(self.resource_dir.clone()),
-        })
+            resource_dir: Some(self.resource_dir.clone()),
+        }))
     }
 
     /// The command with what is known now: which Python, `{resource_dir}` and `{prefix}`.
@@ -173,12 +185,6 @@ impl Found {
 fn is_bare_python(program: &str) -> bool {
     let version = program.strip_prefix("python");
     version.is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST_KERNELSPEC).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Variables with the references in them replaced, as Jupyter does when it starts the kernel.

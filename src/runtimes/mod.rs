@@ -14,7 +14,7 @@ mod shim;
 
 pub use collection::{RuntimeNames, Runtimes, UnknownRuntime};
 pub use directories::Directories;
-pub use discovery::{Discovery, SkipReason, SkippedKernelspec, discover};
+pub use discovery::{Discovery, SkipReason, SkippedKernelspec, discover, kernelspecs_in, read_kernelspec};
 pub use environment::{Environment, NoHome, Platform};
 pub use files::{
     FileError, create_directory, create_private_directory, read_connection_file, write_connection_file,

@@ -52,6 +52,9 @@ pub struct Runtime {
     pub debugger: bool,
     /// Where the runtime was found.
     pub source: RuntimeSource,
+    /// The directory of the kernelspec that it is, or starts from: its logos are there.
+    #[serde(skip)]
+    pub resource_dir: Option<PathBuf>,
 }
 
 /// What is started to get a kernel.
@@ -132,6 +135,7 @@ impl Runtime {
             cull_after: None,
             debugger: false,
             source: RuntimeSource::BuiltIn,
+            resource_dir: None,
         }
     }
 }

@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// What `serve` says where it runs in the background: a file in the directory.
+pub const SERVE_LOG: &str = "serve.log";
+
 /// The directory, held against any other `serve` for as long as this lives.
 #[derive(Debug)]
 pub struct StateDirectory {

@@ -8,6 +8,6 @@ mod directory;
 mod journal;
 mod registry;
 
-pub use directory::{StateDirectory, StateError, door_file};
+pub use directory::{SERVE_LOG, StateDirectory, StateError, door_file};
 pub use journal::{Asked, Entry, Journal, Noted};
 pub use registry::{BindingRecord, KernelRecord, Registry};

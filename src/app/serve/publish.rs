@@ -1,4 +1,6 @@
-//! What is published: five sockets and a key, the same as last time where that can be.
+//! What is published: five sockets and a key, the same as last time where that can be; and the files that say so.
+
+use std::path::Path;
 
 use tracing::{info, warn};
 
@@ -10,6 +12,7 @@ use crate::{
         scheme::SecretKey,
     },
     net::{Listener, bind_again, bind_channels},
+    runtimes::{FileError, create_directory, read_connection_file, write_connection_file},
     state::StateDirectory,
 };
 
@@ -52,5 +55,32 @@ async fn bind_as_before(address: &Address, last: Option<Ports>) -> anyhow::Resul
             warn!(%error, "the ports of the last serve are taken: its clients have to connect anew");
             Ok(bind_channels(address, None).await?)
         }
+    }
+}
+
+/// Writes the files by which clients find the sockets.
+pub(super) fn publish(settings: &ServeSettings, published: &ConnectionFile) -> Result<(), FileError> {
+    write_connection_file(&settings.connection_file, published)?;
+    if settings.publish_external {
+        settings.external_file.parent().map_or(Ok(()), create_directory)?;
+        write_connection_file(&settings.external_file, published)?;
+    }
+    Ok(())
+}
+
+/// Removes the published files, unless someone else has published there since; also one for jupyter_server that an
+/// earlier `serve` had no time to remove.
+pub(super) fn unpublish(settings: &ServeSettings, published: &ConnectionFile) {
+    for file in [&settings.connection_file, &settings.external_file] {
+        let ours = read_connection_file(file).is_ok_and(|found| found == *published);
+        if ours {
+            remove(file);
+        }
+    }
+}
+
+fn remove(file: &Path) {
+    if let Err(error) = std::fs::remove_file(file) {
+        warn!(file = %file.display(), %error, "cannot remove the published connection file");
     }
 }

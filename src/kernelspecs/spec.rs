@@ -1,0 +1,136 @@
+//! What a kernelspec that leads to a fleet says.
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::{
+    jupyter::kernelspec::{FLEET_KEY, FleetMark},
+    runtimes::Runtime,
+};
+
+/// A kernelspec whose kernel is an `attach`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetKernelspec {
+    /// What people see.
+    pub display_name: String,
+    /// The runtime's language.
+    pub language: String,
+    /// Whether the runtime has a debugger.
+    pub debugger: bool,
+    /// Which kernels it leads to.
+    pub mark: FleetMark,
+    /// This program's file, with its whole path.
+    pub program: PathBuf,
+    /// The fleet's connection file, with its whole path, or its name; without it, the one in Jupyter's runtime directory.
+    pub existing: Option<String>,
+    /// Whether the fleet is started where none is running.
+    pub start: bool,
+    /// A directory with the runtime's logos.
+    pub logos: Option<PathBuf>,
+}
+
+impl FleetKernelspec {
+    /// The kernelspec of a runtime, and of a group within it.
+    pub fn new(runtime: &Runtime, group: Option<&str>, program: &Path) -> Self {
+        let fleet = group.map_or_else(|| "fleet".to_owned(), |group| format!("fleet, {group}"));
+        Self {
+            display_name: with_note(&runtime.display_name, &fleet),
+            language: runtime.language.clone(),
+            debugger: runtime.debugger,
+            mark: FleetMark { runtime: runtime.name.clone(), group: group.map(str::to_owned) },
+            program: program.to_owned(),
+            existing: None,
+            start: false,
+            logos: runtime.resource_dir.clone(),
+        }
+    }
+
+    /// The `kernel.json`: interrupts are messages, for the process is no kernel that a signal could interrupt.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "argv": self.argv(),
+            "display_name": self.display_name,
+            "language": self.language,
+            "interrupt_mode": "message",
+            "metadata": self.metadata(),
+        })
+    }
+
+    fn argv(&self) -> Vec<String> {
+        let mut argv = vec![self.program.to_string_lossy().into_owned()];
+        argv.extend(["attach", "-f", "{connection_file}", "--runtime"].map(str::to_owned));
+        argv.push(self.mark.runtime.to_string());
+        // In one word, for a group may begin with a dash.
+        argv.extend(self.mark.group.as_ref().map(|group| format!("--group={group}")));
+        argv.extend(self.existing.as_ref().map(|existing| format!("--existing={existing}")));
+        argv.extend(self.start.then(|| "--start".to_owned()));
+        argv
+    }
+
+    fn metadata(&self) -> Value {
+        let mut metadata = json!({ FLEET_KEY: self.mark });
+        if self.debugger
+            && let Some(object) = metadata.as_object_mut()
+        {
+            object.insert("debugger".to_owned(), Value::Bool(true));
+        }
+        metadata
+    }
+}
+
+/// What display names say of where a kernel comes from, which here is a fleet.
+const ORIGINS: [&str; 2] = [" (ipykernel)", " (built in)"];
+
+/// `Python 3 (fleet)` of `Python 3` and of `Python 3 (ipykernel)`.
+fn with_note(display_name: &str, note: &str) -> String {
+    let plain = ORIGINS.iter().find_map(|origin| display_name.strip_suffix(origin));
+    format!("{} ({note})", plain.unwrap_or(display_name))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::jupyter::kernelspec::{InterruptMode, Kernelspec};
+
+    use super::*;
+
+    fn python() -> Runtime {
+        Runtime {
+            name: "python3".parse().unwrap(),
+            display_name: "Python 3 (ipykernel)".to_owned(),
+            language: "python".to_owned(),
+            debugger: true,
+            resource_dir: Some("/kernels/python3".into()),
+            ..Runtime::builtin_lua()
+        }
+    }
+
+    fn read_again(spec: &FleetKernelspec) -> Kernelspec {
+        Kernelspec::parse(spec.to_json().to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn it_attaches_to_the_runtime_and_says_so() {
+        let spec = FleetKernelspec::new(&python(), None, Path::new("/bin/jupyter-fleet"));
+        let read = read_again(&spec);
+        let argv = ["/bin/jupyter-fleet", "attach", "-f", "{connection_file}", "--runtime", "python3"];
+        assert_eq!(read.argv, argv);
+        assert_eq!((read.display_name.as_str(), read.language.as_str()), ("Python 3 (fleet)", "python"));
+        assert_eq!((read.interrupt_mode, read.debugger), (InterruptMode::Message, true));
+        assert_eq!(read.fleet, Some(spec.mark.clone()));
+        assert!(read.attaches_to_a_fleet());
+        assert_eq!(spec.logos.as_deref(), Some(Path::new("/kernels/python3")));
+    }
+
+    #[test]
+    fn group_fleet_and_start_are_handed_on() {
+        let spec = FleetKernelspec::new(&Runtime::builtin_lua(), Some("-team a"), Path::new("/f"));
+        let spec = FleetKernelspec { existing: Some("/c d.json".to_owned()), start: true, ..spec };
+        let read = read_again(&spec);
+        assert_eq!(
+            read.argv[4..],
+            ["--runtime", "lua", "--group=-team a", "--existing=/c d.json", "--start"]
+        );
+        assert_eq!(read.display_name, "Lua (fleet, -team a)");
+        assert_eq!((read.debugger, read.fleet.unwrap().group.as_deref()), (false, Some("-team a")));
+    }
+}
