@@ -7,7 +7,7 @@ import zmq
 from jupyter_client.session import Session
 
 from harness.clients import execute, finish, next_message, reply_to, request
-from harness.deadline import Deadline
+from harness.deadline import Deadline, wait_until
 
 
 def test_a_cell_runs_and_its_output_comes_in_order(host):
@@ -121,7 +121,8 @@ def test_shutdown_ends_attach_and_its_kernel(host, fleet, group):
     execute(client, "1")
     assert request(client, "shutdown_request", {"restart": False}, channel="control")["content"]["status"] == "ok"
     assert host.wait() == 0
-    assert kernels_of(fleet, group) == []
+    # The fleet answers before the kernel's process is gone.
+    wait_until(lambda: not kernels_of(fleet, group), 10, "the kernel to be stopped")
 
 
 def test_connect_reply_names_the_hosts_own_ports(host):
