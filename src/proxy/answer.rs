@@ -146,7 +146,7 @@ impl Proxy {
     /// and a client that believes in a prompt too early mistakes the end of one request for that of the next.
     fn known_info(self: &Arc<Self>, kernel: &Arc<Kernel>, client: &ClientId, address: ReturnAddress) {
         let known = || self.infos.get(&kernel.runtime_index).map(|info| info.clone());
-        if !kernel.is_up() && kernel.wonder(client, &address) {
+        if !kernel.link.is_up() && kernel.wonder(client, &address) {
             tokio::spawn(self.clone().satisfy_later(kernel.clone()));
             return;
         }

@@ -38,7 +38,7 @@ pub(super) struct Source {
 impl Source {
     /// Whether the process has been given up, though it may still talk: its clients wait for the next one.
     fn is_stale(&self) -> bool {
-        self.kernel.life() != self.life
+        self.kernel.link.life() != self.life
     }
 }
 

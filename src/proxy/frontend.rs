@@ -8,18 +8,20 @@
 use std::sync::Arc;
 
 use thiserror::Error;
-use tracing::{Span, debug};
+use tracing::debug;
 
 use super::{
     Proxy,
     connection::{Connection, ReturnAddress},
     gate::{Gate, Held},
-    kernel::{Kernel, Pushed},
+    kernel::Kernel,
+    link::Pushed,
+    speakers::Speakers,
 };
 use crate::{
     channel::Channel,
     frames::Frames,
-    id::{ClientId, KernelId, ProfileId, SessionId},
+    id::{ClientId, KernelId, SessionId},
     jupyter::{
         content::stops_on_error,
         header::{Header, HeaderError, peek_fleet, peek_restart},
@@ -27,8 +29,7 @@ use crate::{
         signature::BadSignature,
     },
     net::{Event, Flushes, Peer, PeerError},
-    route::{Decision, Outstanding, RememberedClient, RequestKind, Requirements, RequirementsError, Table},
-    state::{Asked, Entry},
+    route::{Decision, Outstanding, RequestKind, Requirements, RequirementsError},
 };
 
 /// Why a client's message goes nowhere.
@@ -44,9 +45,6 @@ enum Refused {
     Unreadable(#[from] HeaderError),
 }
 
-/// The clients that have spoken on one connection: one, as a rule.
-type Known = Vec<(ClientId, Arc<Gate>)>;
-
 impl Proxy {
     /// Serves a shell, control or stdin connection until it ends.
     pub(super) async fn serve_requests(
@@ -54,7 +52,7 @@ impl Proxy {
         mut peer: Peer,
         connection: &Arc<Connection>,
     ) -> Result<(), PeerError> {
-        let mut known = Known::new();
+        let mut known = Speakers::new();
         for client in self.returning.recognise(connection) {
             self.recognise(connection, &mut known, client.session.as_str());
             tokio::spawn(self.clone().pay(client));
@@ -70,7 +68,7 @@ impl Proxy {
         self: &Arc<Self>,
         peer: &mut Peer,
         connection: &Arc<Connection>,
-        known: &mut Known,
+        known: &mut Speakers,
     ) -> Result<(), PeerError> {
         let mut bad = 0;
         let mut batch = Vec::new();
@@ -107,7 +105,7 @@ impl Proxy {
     fn receive(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
-        known: &mut Known,
+        known: &mut Speakers,
         frames: Frames,
         flushes: &mut Flushes,
     ) -> Result<(), Refused> {
@@ -126,85 +124,6 @@ impl Proxy {
             self.route((client, gate), held, flushes);
         }
         Ok(())
-    }
-
-    /// Finds the client that a session is, and brings it to the table the first time.
-    fn recognise<'a>(
-        self: &Arc<Self>,
-        connection: &Arc<Connection>,
-        known: &'a mut Known,
-        session: &str,
-    ) -> &'a (ClientId, Arc<Gate>) {
-        if let Some(client) = &connection.client {
-            self.speaks_as(connection.profile.id, client, session);
-        }
-        let session = connection.client.as_ref().map_or(session, SessionId::as_str);
-        let found = known.iter().position(|(client, _)| client.session.as_str() == session);
-        let index = found.unwrap_or_else(|| {
-            let client = ClientId { profile: connection.profile.id, session: SessionId::from(session) };
-            Span::current().record("session", session);
-            let gate = self.client_arrived(connection, &client);
-            known.push((client, gate));
-            known.len() - 1
-        });
-        #[expect(clippy::indexing_slicing, reason = "the index was just found or made")]
-        &known[index]
-    }
-
-    /// Remembers a session that speaks for a client of another name.
-    pub(super) fn speaks_as(&self, profile: ProfileId, client: &SessionId, session: &str) {
-        if client.as_str() == session {
-            return;
-        }
-        let client_of = |session| ClientId { profile, session };
-        let spoken = client_of(SessionId::from(session));
-        if !self.spoken_for.contains_key(&spoken) && self.spoken_for.len() < self.limits.remembered_clients {
-            self.spoken_for.insert(spoken, client_of(client.clone()));
-        }
-    }
-
-    /// Whether requests with this session are the client's.
-    pub(super) fn speaks_for(&self, client: &ClientId, session: &str) -> bool {
-        let spoken = || ClientId { profile: client.profile, session: SessionId::from(session) };
-        client.session.as_str() == session
-            || (!self.spoken_for.is_empty()
-                && self.spoken_for.get(&spoken()).is_some_and(|known| *known == *client))
-    }
-
-    /// Notes a request that a reply is due to.
-    fn note(
-        &self,
-        connection: &Connection,
-        client: &ClientId,
-        header: &Header<'_>,
-        message: &Verified,
-    ) -> Entry {
-        if !header.msg_type.ends_with("_request") {
-            return Entry::NONE;
-        }
-        self.journal.asked(&Asked {
-            client: client.clone(),
-            channel: connection.channel,
-            origin: connection.origin,
-            msg_type: header.msg_type.to_string(),
-            msg_id: header.msg_id.to_string(),
-            identity: hex::encode(&connection.identity),
-            envelope: message.envelope().frames().iter().map(hex::encode).collect(),
-            header: String::from_utf8_lossy(message.body().header()).into_owned(),
-            kernel: None,
-        })
-    }
-
-    /// Notes which kernels a client has and visits, if it has one.
-    pub(super) fn note_binding(
-        &self,
-        table: &Table<ReturnAddress>,
-        connection: &Connection,
-        client: &ClientId,
-    ) {
-        let Some(kernel) = table.kernel_of(client).cloned() else { return };
-        let (client, visits) = (client.clone(), table.visited_by(client));
-        self.journal.bound(&RememberedClient { client, kernel, origins: vec![connection.origin], visits });
     }
 
     /// Sends a message on its way. Cells and questions about code may be meant for the fleet.
@@ -273,9 +192,9 @@ impl Proxy {
                 let size = message.body().size();
                 // An answer to the kernel has no reply of its own.
                 let tracked = kind == RequestKind::InputReply
-                    || (!kernel.is_overfull(connection.channel, size, self.limits.held_bytes)
+                    || (!kernel.link.is_overfull(connection.channel, size, self.limits.held_bytes)
                         && table.track(&kernel.id, &header.msg_id, outstanding(client, &header, &address)));
-                (kernel.life(), tracked, kernel)
+                (kernel.link.life(), tracked, kernel)
             });
             (decision, forward)
         });
@@ -306,7 +225,7 @@ impl Proxy {
         flushes: &mut Flushes,
     ) {
         self.metrics.requests.increment();
-        match kernel.push(address.connection.channel, message.into_body(), life) {
+        match kernel.link.push(address.connection.channel, message.into_body(), life) {
             Pushed::Queued(outbox) => flushes.add(outbox),
             Pushed::Held | Pushed::Dropped => {}
             Pushed::Full => self.take_back(kernel, client, address),

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{
-    Proxy,
-    kernel::{Asker, Kernel},
-};
+use super::{Proxy, kernel::Kernel, link::Asker};
 use crate::{
     channel::Channel,
     frames::Frames,
@@ -39,7 +36,7 @@ impl Proxy {
         let bound = self.table.lock().kernel_at(profile, origin);
         let kernel = bound.and_then(|id| self.kernel(&id));
         let enveloped = with_delimiter(&frames);
-        if kernel.is_some_and(|kernel| kernel.ping(&enveloped, Asker::Client(asker.clone()))) {
+        if kernel.is_some_and(|kernel| kernel.link.ping(&enveloped, Asker::Client(asker.clone()))) {
             return;
         }
         // A peer that does not read its echoes misses them, as with any kernel.
@@ -52,7 +49,7 @@ impl Proxy {
         while let Ok(true) = peer.next(&mut batch).await {
             for event in batch.drain(..) {
                 let Event::Message(frames) = event else { continue };
-                if let Some(Asker::Client(asker)) = kernel.echoed() {
+                if let Some(Asker::Client(asker)) = kernel.link.echoed() {
                     let _ = asker.send(&frames);
                 }
             }

@@ -18,7 +18,8 @@ use super::{
     connection::ReturnAddress,
     explain::explain,
     fanout::NOBODY_ASKED,
-    kernel::{Kernel, Known, Outboxes},
+    kernel::Kernel,
+    link::{Known, Outboxes},
 };
 use crate::{
     channel::Channel,
@@ -138,7 +139,7 @@ impl Proxy {
             kernel: kernel.clone(),
             channel,
             process,
-            life: kernel.life(),
+            life: kernel.link.life(),
             signer: signer.clone(),
             is_past,
         };
@@ -158,7 +159,7 @@ impl Proxy {
         if *kernel.fanout().state() != state {
             self.set_state(kernel, state);
         }
-        kernel.connect(outboxes);
+        kernel.link.connect(outboxes);
         if has_past {
             self.wait_for_the_past(kernel);
         }
@@ -241,7 +242,7 @@ impl Proxy {
     pub(super) fn stop_kernel(&self, id: &KernelId, why: &str) {
         if let Some(kernel) = self.kernel(id) {
             info!(kernel = %id, why, "stopping");
-            kernel.ask_to_end(self.voice.say(ShutdownRequest { restart: false }, &Bytes::new()));
+            kernel.link.ask_to_end(self.voice.say(ShutdownRequest { restart: false }, &Bytes::new()));
             kernel.handle.stop();
         }
     }
@@ -249,13 +250,13 @@ impl Proxy {
     /// Restarts a kernel in place, and tells its clients who wanted that: under the request for it, if there was one.
     /// `false` if it is starting: nothing of what it had is left to be thrown away.
     pub(super) fn restart_kernel(&self, id: &KernelId, who: &str, request: Option<&Bytes>) -> bool {
-        let Some(kernel) = self.kernel(id).filter(|kernel| kernel.is_up()) else { return false };
+        let Some(kernel) = self.kernel(id).filter(|kernel| kernel.link.is_up()) else { return false };
         info!(kernel = %id, who, "restarting");
         let text = format!("[jupyter-fleet: {} is restarted by {who}]", kernel.name());
         if let Some(header) = request {
             self.announce(&kernel, [self.voice.notice(&text, header)]);
         }
-        kernel.ask_to_end(self.voice.say(ShutdownRequest { restart: true }, &Bytes::new()));
+        kernel.link.ask_to_end(self.voice.say(ShutdownRequest { restart: true }, &Bytes::new()));
         let lost = self.lose_process(&kernel);
         kernel.handle.restart();
         if request.is_none() {

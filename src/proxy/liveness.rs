@@ -10,10 +10,7 @@ use bytes::Bytes;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use super::{
-    Proxy,
-    kernel::{Asker, Kernel},
-};
+use super::{Proxy, kernel::Kernel, link::Asker};
 use crate::{
     fleet::{Belonging, belongings, kill_all, rotate, sweep},
     frames::Frames,
@@ -56,7 +53,7 @@ impl Proxy {
         let mut logs = Vec::new();
         for kernel in kernels {
             self.mark(&kernel, now);
-            kernel.ping(&ping, Asker::Ourselves);
+            kernel.link.ping(&ping, Asker::Ourselves);
             logs.extend(kernel.process().map(|process| process.log));
         }
         let most = self.limits.log_bytes;
@@ -67,7 +64,7 @@ impl Proxy {
     /// A kernel that does not echo is marked and shown. It may be stopped by a debugger, or swapped out: it is nobody's
     /// to kill but its clients'.
     fn mark(&self, kernel: &Kernel, now: Instant) {
-        let Some(silence) = kernel.silence(now) else { return };
+        let Some(silence) = kernel.link.silence(now) else { return };
         let unresponsive = silence > SILENCE;
         if kernel.set_unresponsive(unresponsive) {
             self.registry_changed.notify_one();

@@ -1,7 +1,9 @@
 //! The walk: what happens to a message between a client and its kernel.
 //!
 //! `frontend` is the way from a client to a kernel, `backend` the way back; `iopub` and `heartbeat` are the two
-//! channels that know no sessions. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
+//! channels that know no sessions, `speakers` who speaks on the others. `kernel` is what is known of one, `link` the way to its
+//! process. `cells` finds what is meant for the fleet, `magic` carries it out, `turns` keeps a client's cells in order,
+//! `comms` knows where its widgets are. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
 //! kernels, `running` is what they say they do, `tell` tells clients what they did not ask for, `liveness` looks whether
 //! kernels are well, `cull` ends those that nobody needs, `door` gives one a connection file of its own. `remember` writes
 //! down what the next `serve` must know, `resume` takes it up, `returning` pays clients that come back. Decisions are made
@@ -25,6 +27,7 @@ mod heartbeat;
 mod iopub;
 mod kernel;
 mod lifecycle;
+mod link;
 mod liveness;
 mod magic;
 mod notice;
@@ -37,6 +40,7 @@ mod report;
 mod resume;
 mod returning;
 mod running;
+mod speakers;
 mod stdin;
 mod stop;
 mod tell;

@@ -6,10 +6,7 @@ use bytes::Bytes;
 use jupyter_protocol::InterruptRequest;
 use thiserror::Error;
 
-use super::{
-    Proxy,
-    kernel::{Kernel, Pushed},
-};
+use super::{Proxy, kernel::Kernel, link::Pushed};
 use crate::{
     channel::Channel,
     id::KernelId,
@@ -107,7 +104,7 @@ impl Proxy {
         loop {
             let mut changed = std::pin::pin!(self.kernels_changed.notified());
             changed.as_mut().enable();
-            if self.usable(id)?.is_up() {
+            if self.usable(id)?.link.is_up() {
                 return Ok(());
             }
             changed.await;
@@ -165,7 +162,7 @@ impl Proxy {
     /// It is gone, or takes no requests yet.
     pub fn interrupt(&self, id: &KernelId) -> Result<(), OperateError> {
         let kernel = self.usable(id)?;
-        if !kernel.is_up() {
+        if !kernel.link.is_up() {
             let text = format!("{} is not up yet: there is nothing to interrupt", kernel.name());
             return Err(OperateError::NotUp(text));
         }
@@ -174,7 +171,7 @@ impl Proxy {
             return Ok(());
         }
         let request = self.voice.say(InterruptRequest {}, &Bytes::new());
-        match kernel.push(Channel::Control, request, kernel.life()) {
+        match kernel.link.push(Channel::Control, request, kernel.link.life()) {
             Pushed::Queued(outbox) => outbox.flush(),
             Pushed::Held | Pushed::Dropped => {}
             Pushed::Full => {

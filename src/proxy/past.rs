@@ -40,7 +40,7 @@ impl Proxy {
             kernel.name()
         ));
         for request in waiting {
-            match kernel.known().filter(|_| request.msg_type == "kernel_info_request") {
+            match kernel.link.known().filter(|_| request.msg_type == "kernel_info_request") {
                 Some(known) => self.tell_info(Some(kernel), &request.client, &request.address, known.info),
                 None => self.fail(&request.client, &request.msg_type, &request.address, &failure),
             }

@@ -94,7 +94,7 @@ impl Proxy {
 
 impl Kernel {
     fn record(&self, remembered: RememberedKernel, clients: Vec<String>) -> KernelRecord {
-        let known = self.known();
+        let known = self.link.known();
         KernelRecord {
             remembered,
             process: self.process(),

@@ -85,7 +85,7 @@ fn whoever_leaves_for_good_leaves_what_it_visits_and_nobodys_kernel_stays() {
     let gpu = fleet.join("b", 2, r#"{"runtime": "gpu"}"#);
     fleet.visit("a", r#"{"runtime": "gpu"}"#);
     fleet.decide("a", RequestKind::Shutdown { restart: false }, "");
-    assert_eq!(fleet.table.leave_visited(&client("a")), [lua.clone()]);
+    assert_eq!(fleet.table.leave_visited(&client("a")), std::slice::from_ref(&lua));
     assert_eq!(fleet.table.kernels[&lua].state, KernelState::Stopping);
     assert_eq!(fleet.table.kernels[&gpu].state, KernelState::Ready);
 }
@@ -125,7 +125,7 @@ fn who_moves_has_the_other_kernel_and_still_visits_the_first() {
     let second = moved_to(fleet.move_client("a", LUA_WISH, false));
     assert_eq!(fleet.table.kernel_of(&client("a")), Some(&second));
     assert_eq!(fleet.table.kernels[&second].group.as_deref(), Some("red"));
-    assert_eq!(fleet.table.visited_by(&client("a")), [first.clone()]);
+    assert_eq!(fleet.table.visited_by(&client("a")), std::slice::from_ref(&first));
     assert_eq!(fleet.move_client("a", LUA_WISH, false), Some(Ok(Moved::Stays(second.clone()))));
     assert_eq!(moved_to(fleet.move_client("a", r#"{"runtime": "python3"}"#, false)), first, "back");
     let third = moved_to(fleet.move_client("a", "", true));

@@ -1,0 +1,227 @@
+//! The way to a kernel's process: what waits for it while it comes up, and where it is reached once it answers.
+
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::{
+    channel::Channel,
+    frames::Frames,
+    jupyter::{
+        message::{Body, Envelope},
+        signature::Signer,
+    },
+    net::{EchoOutbox, PushError, SignedOutbox},
+};
+
+/// Echoes that may be awaited from a kernel's heartbeat.
+const PINGS: usize = 1024;
+
+/// The way to a kernel's process, through all its lives.
+#[derive(Debug)]
+pub(super) struct Link {
+    state: Mutex<State>,
+    /// How often the kernel has lost its process: what was meant for one process never reaches the next.
+    life: AtomicU64,
+}
+
+#[derive(Debug)]
+enum State {
+    /// No process answers yet: messages wait.
+    Down {
+        held: VecDeque<(Channel, Body)>,
+        bytes: usize,
+    },
+    Up(Box<Outboxes>),
+    Gone,
+}
+
+/// Where a process that answers is reached.
+#[derive(Debug)]
+pub(super) struct Outboxes {
+    pub(super) signer: Signer,
+    pub(super) shell: SignedOutbox,
+    pub(super) control: SignedOutbox,
+    pub(super) stdin: SignedOutbox,
+    pub(super) heartbeat: EchoOutbox,
+    pub(super) known: Known,
+    /// Who sent the pings that have not been echoed, in their order.
+    pub(super) pings: VecDeque<Asker>,
+    /// When it last echoed, or came up.
+    pub(super) echoed: Instant,
+}
+
+/// What is known of a process that answers.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    /// The content of its `kernel_info_reply`, JSON.
+    pub(super) info: Bytes,
+    /// The routing id under which it knows us.
+    pub(super) identity: Bytes,
+    /// Its shell port, if it has ports.
+    pub(super) port: Option<u16>,
+}
+
+/// Who sent a ping.
+#[derive(Clone, Debug)]
+pub(super) enum Asker {
+    /// A client, which wants the echo.
+    Client(EchoOutbox),
+    /// The proxy, which wants to know whether there is one.
+    Ourselves,
+}
+
+impl Link {
+    /// No process answers yet.
+    pub(super) fn new() -> Self {
+        Self { state: Mutex::new(State::Down { held: VecDeque::new(), bytes: 0 }), life: AtomicU64::new(0) }
+    }
+
+    /// What is known of it while it answers.
+    pub(super) fn known(&self) -> Option<Known> {
+        match &*self.state.lock() {
+            State::Up(outboxes) => Some(outboxes.known.clone()),
+            _ => None,
+        }
+    }
+    /// How long ago it last echoed a ping, or came up; `None` while no process answers.
+    pub(super) fn silence(&self, now: Instant) -> Option<Duration> {
+        match &*self.state.lock() {
+            State::Up(outboxes) => Some(now.saturating_duration_since(outboxes.echoed)),
+            _ => None,
+        }
+    }
+    /// Which of its processes messages are meant for now.
+    pub(super) fn life(&self) -> u64 {
+        self.life.load(Ordering::Acquire)
+    }
+    /// Signs a message with the kernel's key and queues it. While no process answers, the message waits for it. A
+    /// message that was meant for a process that is gone is dropped: whoever sent it has been told.
+    pub(super) fn push(&self, channel: Channel, body: Body, life: u64) -> Pushed {
+        let (signer, outbox) = {
+            let mut state = self.state.lock();
+            if life != self.life() {
+                return Pushed::Dropped;
+            }
+            match &mut *state {
+                State::Gone => return Pushed::Dropped,
+                State::Down { held, bytes } => {
+                    *bytes += body.size();
+                    held.push_back((channel, body));
+                    return Pushed::Held;
+                }
+                State::Up(outboxes) => match outboxes.of(channel) {
+                    Some(outbox) => (outboxes.signer.clone(), outbox.clone()),
+                    None => return Pushed::Dropped,
+                },
+            }
+        };
+        let signed = signer.sign(body);
+        match outbox.push(&Envelope::default(), &signed) {
+            Ok(()) => Pushed::Queued(outbox),
+            Err(PushError::Full) => Pushed::Full,
+            // Its reader notices too, and tells the supervisor; whoever waits is told when the process is gone.
+            Err(PushError::Closed) => Pushed::Dropped,
+        }
+    }
+    /// Asks a process that answers to end; one that is only starting is not asked.
+    pub(super) fn ask_to_end(&self, request: Body) {
+        let state = self.state.lock();
+        if let State::Up(outboxes) = &*state {
+            // The supervisor insists where the request does not get through.
+            let _ = outboxes.control.send(&Envelope::default(), &outboxes.signer.sign(request));
+        }
+    }
+    /// Whether so much waits for the kernel that a message of that many bytes cannot be taken.
+    pub(super) fn is_overfull(&self, channel: Channel, size: usize, most: usize) -> bool {
+        match &*self.state.lock() {
+            State::Down { bytes, .. } => *bytes > most,
+            State::Up(outboxes) => outboxes.of(channel).is_some_and(|outbox| !outbox.has_room(size)),
+            State::Gone => false,
+        }
+    }
+    pub(super) fn is_up(&self) -> bool {
+        matches!(&*self.state.lock(), State::Up(_))
+    }
+    /// A process answers: what waited goes out, before anything that comes later.
+    pub(super) fn connect(&self, outboxes: Outboxes) {
+        let mut state = self.state.lock();
+        if let State::Down { held, .. } = &mut *state {
+            for (channel, body) in held.drain(..) {
+                if let Some(outbox) = outboxes.of(channel) {
+                    // If the connection broke already, its reader will tell.
+                    let _ = outbox.push_counted(&Envelope::default(), &outboxes.signer.sign(body));
+                    outbox.flush();
+                }
+            }
+        }
+        *state = State::Up(Box::new(outboxes));
+    }
+    /// The process is gone. What waited for it is dropped, and so is what was meant for it and comes late.
+    pub(super) fn disconnect(&self, for_good: bool) {
+        let mut state = self.state.lock();
+        self.life.fetch_add(1, Ordering::AcqRel);
+        *state = if for_good { State::Gone } else { State::Down { held: VecDeque::new(), bytes: 0 } };
+    }
+
+    /// In a word, whether it can be used.
+    pub(super) fn status(&self) -> &'static str {
+        match &*self.state.lock() {
+            State::Down { .. } => "starting",
+            State::Up(_) => "up",
+            State::Gone => "gone",
+        }
+    }
+
+    /// Sends a ping on for a client; `false` if no process answers now.
+    pub(super) fn ping(&self, frames: &Frames, asker: Asker) -> bool {
+        let mut state = self.state.lock();
+        let State::Up(outboxes) = &mut *state else { return false };
+        if outboxes.pings.len() >= PINGS {
+            return true;
+        }
+        let sent = outboxes.heartbeat.send(frames).is_ok();
+        if sent {
+            outboxes.pings.push_back(asker);
+        }
+        sent
+    }
+    /// Who sent the ping that is echoed now.
+    pub(super) fn echoed(&self) -> Option<Asker> {
+        match &mut *self.state.lock() {
+            State::Up(outboxes) => {
+                outboxes.echoed = Instant::now();
+                outboxes.pings.pop_front()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What became of a message for a kernel.
+pub(super) enum Pushed {
+    /// It leaves with the next flush of this outbox.
+    Queued(SignedOutbox),
+    /// It waits for the kernel to come up.
+    Held,
+    /// It was meant for a process that is gone.
+    Dropped,
+    /// The kernel does not read what it is sent.
+    Full,
+}
+
+impl Outboxes {
+    fn of(&self, channel: Channel) -> Option<&SignedOutbox> {
+        match channel {
+            Channel::Shell => Some(&self.shell),
+            Channel::Control => Some(&self.control),
+            Channel::Stdin => Some(&self.stdin),
+            Channel::IoPub | Channel::Heartbeat => None,
+        }
+    }
+}

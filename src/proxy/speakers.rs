@@ -1,0 +1,101 @@
+//! Who speaks on a connection, and what the journal is told of it before anything is done.
+
+use std::sync::Arc;
+
+use tracing::Span;
+
+use super::{
+    Proxy,
+    connection::{Connection, ReturnAddress},
+    gate::Gate,
+};
+use crate::{
+    id::{ClientId, ProfileId, SessionId},
+    jupyter::{header::Header, message::Verified},
+    route::{RememberedClient, Table},
+    state::{Asked, Entry},
+};
+
+/// The clients that have spoken on one connection: one, as a rule.
+pub(super) type Speakers = Vec<(ClientId, Arc<Gate>)>;
+
+impl Proxy {
+    /// Finds the client that a session is, and brings it to the table the first time.
+    pub(super) fn recognise<'a>(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        known: &'a mut Speakers,
+        session: &str,
+    ) -> &'a (ClientId, Arc<Gate>) {
+        if let Some(client) = &connection.client {
+            self.speaks_as(connection.profile.id, client, session);
+        }
+        let session = connection.client.as_ref().map_or(session, SessionId::as_str);
+        let found = known.iter().position(|(client, _)| client.session.as_str() == session);
+        let index = found.unwrap_or_else(|| {
+            let client = ClientId { profile: connection.profile.id, session: SessionId::from(session) };
+            Span::current().record("session", session);
+            let gate = self.client_arrived(connection, &client);
+            known.push((client, gate));
+            known.len() - 1
+        });
+        #[expect(clippy::indexing_slicing, reason = "the index was just found or made")]
+        &known[index]
+    }
+
+    /// Remembers a session that speaks for a client of another name.
+    pub(super) fn speaks_as(&self, profile: ProfileId, client: &SessionId, session: &str) {
+        if client.as_str() == session {
+            return;
+        }
+        let client_of = |session| ClientId { profile, session };
+        let spoken = client_of(SessionId::from(session));
+        if !self.spoken_for.contains_key(&spoken) && self.spoken_for.len() < self.limits.remembered_clients {
+            self.spoken_for.insert(spoken, client_of(client.clone()));
+        }
+    }
+
+    /// Whether requests with this session are the client's.
+    pub(super) fn speaks_for(&self, client: &ClientId, session: &str) -> bool {
+        let spoken = || ClientId { profile: client.profile, session: SessionId::from(session) };
+        client.session.as_str() == session
+            || (!self.spoken_for.is_empty()
+                && self.spoken_for.get(&spoken()).is_some_and(|known| *known == *client))
+    }
+
+    /// Notes a request that a reply is due to.
+    pub(super) fn note(
+        &self,
+        connection: &Connection,
+        client: &ClientId,
+        header: &Header<'_>,
+        message: &Verified,
+    ) -> Entry {
+        if !header.msg_type.ends_with("_request") {
+            return Entry::NONE;
+        }
+        self.journal.asked(&Asked {
+            client: client.clone(),
+            channel: connection.channel,
+            origin: connection.origin,
+            msg_type: header.msg_type.to_string(),
+            msg_id: header.msg_id.to_string(),
+            identity: hex::encode(&connection.identity),
+            envelope: message.envelope().frames().iter().map(hex::encode).collect(),
+            header: String::from_utf8_lossy(message.body().header()).into_owned(),
+            kernel: None,
+        })
+    }
+
+    /// Notes which kernels a client has and visits, if it has one.
+    pub(super) fn note_binding(
+        &self,
+        table: &Table<ReturnAddress>,
+        connection: &Connection,
+        client: &ClientId,
+    ) {
+        let Some(kernel) = table.kernel_of(client).cloned() else { return };
+        let (client, visits) = (client.clone(), table.visited_by(client));
+        self.journal.bound(&RememberedClient { client, kernel, origins: vec![connection.origin], visits });
+    }
+}
