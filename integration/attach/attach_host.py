@@ -1,6 +1,7 @@
 """A host: a real KernelManager whose kernelspec starts `jupyter-fleet attach`."""
 
 import json
+import os
 import uuid
 
 from jupyter_client import KernelManager
@@ -15,9 +16,12 @@ END_SECONDS = 10
 class Host:
     """Starts attach by a kernelspec of its own, and connects clients to it."""
 
-    def __init__(self, binary, home, arguments=(), interrupt_mode="message", **traits):
+    def __init__(self, binary, home, arguments=(), interrupt_mode="message", environment=None):
         self.home = home
-        self.stderr = home.path / f"attach-{uuid.uuid4().hex[:8]}.stderr"
+        self._stderr_path = home.path / f"attach-{uuid.uuid4().hex[:8]}.stderr"
+        # Open for as long as the host: a restart gives it to the next process.
+        self._stderr = open(self._stderr_path, "ab")
+        self._environment = environment or {}
         directory = home.data_dir / "hosts" / uuid.uuid4().hex[:8] / "attached"
         directory.mkdir(parents=True)
         spec = {
@@ -30,14 +34,14 @@ class Host:
         specs = KernelSpecManager(kernel_dirs=[str(directory.parent)], ensure_native_kernel=False)
         connection_file = str(directory.parent / "connection.json")
         self.manager = KernelManager(
-            kernel_name="attached", kernel_spec_manager=specs, connection_file=connection_file, **traits
+            kernel_name="attached", kernel_spec_manager=specs, connection_file=connection_file
         )
         self._clients = []
 
     def start(self):
         """Starts attach as a notebook server starts a kernel."""
-        with open(self.stderr, "ab") as stderr:
-            self.manager.start_kernel(env=self.home.environment, stderr=stderr, cwd=str(self.home.working_dir))
+        environment = self.home.environment | {"JPY_PARENT_PID": str(os.getpid())} | self._environment
+        self.manager.start_kernel(env=environment, stderr=self._stderr, cwd=str(self.home.working_dir))
         return self
 
     @property
@@ -67,7 +71,7 @@ class Host:
         return self.process.returncode
 
     def report(self):
-        return self.stderr.read_text(errors="replace")
+        return self._stderr_path.read_text(errors="replace")
 
     def end(self):
         """Ends whatever runs. Asserts nothing."""
@@ -75,3 +79,4 @@ class Host:
             client.stop_channels()
         if self.manager.has_kernel:
             self.manager.shutdown_kernel(now=True)
+        self._stderr.close()

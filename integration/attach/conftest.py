@@ -1,8 +1,5 @@
 """Hosts: programs that start `jupyter-fleet attach` as their kernel, as notebooks and VS Code do."""
 
-import json
-import uuid
-
 import pytest
 
 from attach_host import Host

@@ -86,7 +86,7 @@ def test_killing_attach_leaves_the_kernel_to_the_next_one(host):
     client = host.client()
     pid = execute(client, "x = 'kept'\nimport os; os.getpid()").result
     host.kill()
-    host.manager.start_kernel(env=host.home.environment)
+    host.start()
     client.wait_for_ready(timeout=60)
     assert execute(client, "x, str(os.getpid())").result == str(("kept", pid))
 
@@ -99,7 +99,7 @@ def test_a_cell_that_runs_while_attach_is_killed_is_answered_by_the_next_one(hos
     )
     next_stream(client)
     host.kill()
-    host.manager.start_kernel(env=host.home.environment)
+    host.start()
     assert request(client, "kernel_info_request", channel="control")["content"]["status"] == "ok"
     marker.touch()
     assert reply_to(client, msg_id)["content"]["status"] == "ok"

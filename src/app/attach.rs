@@ -17,8 +17,8 @@ pub fn attach(arguments: AttachArguments, environment: &Environment) -> anyhow::
         wishes: request.fleet,
         patience: request.patience,
         starter: if request.start { Some(env::current_exe()?) } else { None },
-        // What jupyter_client gives to kernels, so that they end with their host.
-        ends_with_parent: env::var_os("JPY_PARENT_PID").is_some(),
+        // What jupyter_client tells kernels, so that they end with their host.
+        host: env::var("JPY_PARENT_PID").ok().and_then(|pid| pid.parse().ok()),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(run(options));

@@ -9,8 +9,14 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    connection::Connections, error::AttachError, in_flight::InFlight, line::Card, name::client_name,
-    publisher::Publisher, run::Options, upstream::{Held, Sent, Upstream},
+    connection::Connections,
+    error::AttachError,
+    in_flight::InFlight,
+    line::{Card, Line},
+    name::client_name,
+    publisher::Publisher,
+    run::Options,
+    upstream::{Held, Sent, Upstream},
 };
 use crate::{
     channel::Channel,
@@ -41,6 +47,8 @@ pub(super) struct Carrier {
     pub(super) upstream: Mutex<Upstream>,
     /// Something waits that would be answered with an error if there is still no fleet.
     pub(super) wanted: Notify,
+    /// The kernel has answered a probe.
+    pub(super) probed: Notify,
     /// The host needs us no more.
     pub(super) ended: CancellationToken,
     /// The fleet's connection file.
@@ -59,7 +67,8 @@ impl Carrier {
     /// One for the host that wrote this connection file.
     pub(super) fn new(options: Options, file: &ConnectionFile) -> Result<Arc<Self>, AttachError> {
         let path = options.connection_file;
-        let key = file.signing_key().map_err(|cause| FileError::ConnectionFile { path: path.clone(), cause })?;
+        let key =
+            file.signing_key().map_err(|cause| FileError::ConnectionFile { path: path.clone(), cause })?;
         let signer = Signer::new(file.signature_scheme, key);
         let voice = Voice::new("jupyter-fleet");
         let limits = Limits::default();
@@ -71,6 +80,7 @@ impl Carrier {
             in_flight: Mutex::new(InFlight::new(limits.requests_in_flight)),
             upstream: Mutex::new(Upstream::Away(Held::default())),
             wanted: Notify::new(),
+            probed: Notify::new(),
             ended: CancellationToken::new(),
             ports: file.ports(),
             fleet_file: options.fleet_file,
@@ -90,17 +100,21 @@ impl Carrier {
         self.say_to_fleet(Channel::Control, request);
     }
 
-    /// Asks who the kernel is, so that one is launched before the host asks.
-    pub(super) fn ask_who(&self) {
+    /// The fleet is there. It is asked who the kernel is, so that one is launched before the host asks, and is sent what
+    /// has waited.
+    pub(super) fn connect(&self, line: &Arc<Line>) {
         let content = jupyter_protocol::UnknownMessage {
             msg_type: "kernel_info_request".to_owned(),
             content: json!({}),
         };
         let metadata = json!({ "fleet": self.wishes });
-        self.say_to_fleet(Channel::Shell, self.voice.say_with(content, &Bytes::new(), metadata, Vec::new()));
+        let asked = self.voice.say_with(content, &Bytes::new(), metadata, Vec::new());
+        // A line that has ended already is noticed by those who read it.
+        let _ = line.outbox(Channel::Shell).send(&Envelope::default(), &line.signer.sign(asked));
+        self.upstream.lock().connect(line.clone());
     }
 
-    fn say_to_fleet(&self, channel: Channel, body: Body) {
+    pub(super) fn say_to_fleet(&self, channel: Channel, body: Body) {
         let most = self.limits.held_bytes;
         let sent = self.upstream.lock().send(channel, Envelope::default(), body, most);
         if let Sent::Queued(outbox) = sent {

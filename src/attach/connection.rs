@@ -45,12 +45,18 @@ impl Connections {
         Self { open: HashMap::new(), next: first }
     }
 
-    /// One more.
+    /// One more, which this peer opened.
     pub(super) fn add(&mut self, channel: Channel, peer: &Peer) -> Arc<Connection> {
         self.insert(channel, Bytes::copy_from_slice(&peer.remote().identity), peer.signed_outbox())
     }
 
-    fn insert(&mut self, channel: Channel, identity: Bytes, outbox: SignedOutbox) -> Arc<Connection> {
+    /// One more.
+    pub(super) fn insert(
+        &mut self,
+        channel: Channel,
+        identity: Bytes,
+        outbox: SignedOutbox,
+    ) -> Arc<Connection> {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         let mark = [&number.to_be_bytes()[..], &identity].concat().into();
@@ -66,7 +72,11 @@ impl Connections {
 
     /// Where a message from the fleet belongs: the connection that its envelope names, or the one that has taken its
     /// place; and the host's own envelope.
-    pub(super) fn addressed(&self, channel: Channel, envelope: &Envelope) -> Option<(Arc<Connection>, Envelope)> {
+    pub(super) fn addressed(
+        &self,
+        channel: Channel,
+        envelope: &Envelope,
+    ) -> Option<(Arc<Connection>, Envelope)> {
         let (mark, own) = envelope.frames().split_first()?;
         let (number, identity) = mark.split_at_checked(NUMBER_BYTES)?;
         let number = u64::from_be_bytes(number.try_into().ok()?);

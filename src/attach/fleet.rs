@@ -36,28 +36,27 @@ impl Carrier {
     /// Connects to the fleet, again whenever it went away, for as long as the host wants us.
     pub(super) async fn stay_connected(self: Arc<Self>) {
         let first = if self.starter.is_some() { START } else { FIRST };
-        let mut dialled = Search::new(&self, first, None).run().await;
+        let (mut dialled, mut before) = (Search::new(&self, first, None).run().await, 0);
         loop {
             info!(file = %self.fleet_file.display(), "connected to the fleet");
             let Dialled { line, peers, file } = dialled;
-            self.ask_who_first(&line);
+            self.connect(&line);
             let mut channels = JoinSet::new();
             for (channel, peer) in peers {
                 channels.spawn(self.clone().serve_fleet(channel, peer, line.signer.clone()));
             }
-            channels.join_next().await;
+            tokio::select! {
+                _ = channels.join_next() => {}
+                () = self.clone().doubt(before) => {
+                    channels.join_next().await;
+                }
+            }
             drop(channels);
+            before = self.in_flight.lock().next_number();
             self.upstream.lock().disconnect(&line);
             info!(file = %self.fleet_file.display(), "the fleet went away");
             dialled = Search::new(&self, self.patience, Some(file)).run().await;
         }
-    }
-
-    fn ask_who_first(&self, line: &Arc<super::line::Line>) {
-        let mut upstream = self.upstream.lock();
-        upstream.connect(line.clone());
-        drop(upstream);
-        self.ask_who();
     }
 }
 
@@ -129,7 +128,8 @@ impl<'a> Search<'a> {
     }
 
     fn start_one(&mut self) {
-        let Some(program) = self.carrier.starter.clone().filter(|_| self.before.is_none() && !self.has_started)
+        let Some(program) =
+            self.carrier.starter.clone().filter(|_| self.before.is_none() && !self.has_started)
         else {
             return;
         };

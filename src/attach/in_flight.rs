@@ -18,6 +18,8 @@ pub(super) struct Request {
     pub(super) header: Bytes,
     session: Box<str>,
     number: u64,
+    /// Something has come on iopub that belongs to it: the kernel runs it.
+    is_heard: bool,
 }
 
 /// All of them, by `msg_id`: two sessions may use the same, but hardly do.
@@ -66,6 +68,7 @@ impl InFlight {
             header: Bytes::copy_from_slice(bytes),
             session: header.session.as_ref().into(),
             number: self.next,
+            is_heard: false,
         };
         self.next += 1;
         self.count += 1;
@@ -73,12 +76,35 @@ impl InFlight {
         request
     }
 
-    /// The request that a message of the fleet belongs to.
+    /// The request that a message of the fleet's belongs to.
     pub(super) fn asked(&self, msg_id: &str, session: &str) -> Option<&Request> {
         self.requests.get(msg_id)?.iter().find(|request| &*request.session == session)
     }
 
-    /// The same when its reply has come: it is in flight no more.
+    /// Something that belongs to this request came on iopub.
+    pub(super) fn heard(&mut self, msg_id: &str, session: &str) {
+        let same = self.requests.get_mut(msg_id).map(SmallVec::as_mut_slice).unwrap_or_default();
+        if let Some(request) = same.iter_mut().find(|request| &*request.session == session) {
+            request.is_heard = true;
+        }
+    }
+
+    /// The requests before this number of which nothing has been heard; `None` while the kernel runs another one.
+    pub(super) fn unheard_before(&self, number: u64) -> Option<Vec<Request>> {
+        let mut all = self.all();
+        if all.iter().any(|request| request.is_heard) {
+            return None;
+        }
+        all.retain(|request| request.number < number);
+        Some(all)
+    }
+
+    /// The number that the next request will have.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    /// A request's reply has come: it is in flight no more.
     pub(super) fn answered(&mut self, msg_id: &str, session: &str) -> Option<Request> {
         let same = self.requests.get_mut(msg_id)?;
         let index = same.iter().position(|request| &*request.session == session)?;
@@ -116,5 +142,65 @@ impl InFlight {
                 self.requests.remove(&msg_id);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{attach::connection::Connections, channel::Channel, net::SignedOutbox};
+
+    fn note(table: &mut InFlight, msg_id: &str, session: &str) -> Request {
+        let connection =
+            Connections::starting_at(1).insert(Channel::Shell, Bytes::new(), SignedOutbox::closed());
+        let text = format!(r#"{{"msg_id":"{msg_id}","msg_type":"execute_request","session":"{session}"}}"#);
+        let bytes = Bytes::from(text.clone());
+        table.note(&connection, &Envelope::default(), &serde_json::from_str(&text).unwrap(), &bytes)
+    }
+
+    #[test]
+    fn a_request_is_answered_once_and_by_its_own_session() {
+        let mut table = InFlight::new(10);
+        note(&mut table, "1", "a");
+        note(&mut table, "1", "b");
+        assert!(table.answered("1", "c").is_none());
+        assert_eq!(table.answered("1", "b").unwrap().number(), 1);
+        assert!(table.answered("1", "b").is_none());
+        assert_eq!(table.asked("1", "a").unwrap().msg_type(), "execute_request");
+    }
+
+    #[test]
+    fn all_are_taken_in_the_order_in_which_they_came() {
+        let mut table = InFlight::new(100);
+        for number in 0..50 {
+            note(&mut table, &number.to_string(), "s");
+        }
+        let numbers: Vec<_> = table.take_all().iter().map(Request::number).collect();
+        assert_eq!(numbers, (0..50).collect::<Vec<_>>());
+        assert!(table.all().is_empty());
+    }
+
+    #[test]
+    fn the_oldest_is_forgotten_where_there_are_too_many() {
+        let mut table = InFlight::new(2);
+        for msg_id in ["1", "2", "3"] {
+            note(&mut table, msg_id, "s");
+        }
+        assert!(table.asked("1", "s").is_none());
+        assert_eq!(table.all().len(), 2);
+    }
+
+    #[test]
+    fn what_runs_keeps_the_others_from_being_doubted() {
+        let mut table = InFlight::new(10);
+        note(&mut table, "runs", "s");
+        note(&mut table, "waits", "s");
+        let before = table.next_number();
+        note(&mut table, "new", "s");
+        table.heard("runs", "s");
+        assert!(table.unheard_before(before).is_none());
+        table.answered("runs", "s");
+        let doubtful = table.unheard_before(before).unwrap();
+        assert_eq!(doubtful.iter().map(Request::number).collect::<Vec<_>>(), [1]);
     }
 }

@@ -8,10 +8,7 @@ use tokio::time::Instant;
 use super::absence::Absence;
 use crate::{
     channel::Channel,
-    jupyter::{
-        connection_file::ConnectionFile,
-        signature::Signer,
-    },
+    jupyter::{connection_file::ConnectionFile, signature::Signer},
     limits::Limits,
     net::{DialError, Peer, PeerSettings, SignedOutbox, dial},
     route::ATTACHMENT,
@@ -55,6 +52,18 @@ impl Line {
             Channel::Stdin => &self.stdin,
             Channel::Control => &self.control,
             _ => &self.shell,
+        }
+    }
+
+    /// A line that has ended.
+    #[cfg(test)]
+    pub(super) fn closed() -> Self {
+        let closed = SignedOutbox::closed;
+        Self {
+            signer: Signer::new(Default::default(), None),
+            shell: closed(),
+            stdin: closed(),
+            control: closed(),
         }
     }
 

@@ -10,6 +10,7 @@ mod answer;
 mod carrier;
 mod connection;
 mod doors;
+mod doubt;
 mod error;
 mod fleet;
 mod in_flight;

@@ -34,8 +34,13 @@ mod tests {
 
     fn file(key: &str, shell: u16) -> ConnectionFile {
         let port = |number: u16| number.try_into().unwrap();
-        let ports =
-            Ports { shell: port(shell), iopub: port(2), stdin: port(3), control: port(4), heartbeat: port(5) };
+        let ports = Ports {
+            shell: port(shell),
+            iopub: port(2),
+            stdin: port(3),
+            control: port(4),
+            heartbeat: port(5),
+        };
         ConnectionFile::new(Address::Tcp([127, 0, 0, 1].into()), ports, SecretKey::new(key)).unwrap()
     }
 

@@ -89,7 +89,8 @@ impl Publisher {
             if !subscriber.wants(envelope.first()) {
                 continue;
             }
-            if subscriber.lost.is_some() || subscriber.outbox.push(envelope, message) == Err(PushError::Full) {
+            if subscriber.lost.is_some() || subscriber.outbox.push(envelope, message) == Err(PushError::Full)
+            {
                 subscriber.lose(envelope, message);
                 if is_status(message) {
                     self.give_notice(subscriber);

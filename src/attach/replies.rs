@@ -62,6 +62,9 @@ impl Carrier {
     fn deliver(&self, channel: Channel, message: Verified, flushes: &mut Flushes) -> bool {
         let Ok(parent) = Parent::peek(&message) else { return false };
         if parent.session == self.voice.session() {
+            if parent.msg_type == "comm_info_request" {
+                self.probed.notify_waiters();
+            }
             return false;
         }
         let parting = parent.msg_type == "shutdown_request";
@@ -141,8 +144,11 @@ impl Carrier {
         {
             return;
         }
-        if Parent::peek(&message).is_ok_and(|parent| parent.session == self.voice.session()) {
-            return;
+        if let Ok(parent) = Parent::peek(&message) {
+            if parent.session == self.voice.session() {
+                return;
+            }
+            self.in_flight.lock().heard(&parent.msg_id, &parent.session);
         }
         let (envelope, body) = message.into_parts();
         self.publisher.publish(&envelope, &self.signer.sign(body));

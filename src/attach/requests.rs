@@ -8,12 +8,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use tracing::{debug, warn};
 
-use super::{
-    carrier::Carrier,
-    connection::Connection,
-    in_flight::Request,
-    upstream::Sent,
-};
+use super::{carrier::Carrier, connection::Connection, in_flight::Request, upstream::Sent};
 use crate::{
     channel::Channel,
     frames::Frames,
@@ -87,7 +82,8 @@ impl Carrier {
         let request = self.in_flight.lock().note(connection, message.envelope(), &header, bytes);
         match &*header.msg_type {
             "connect_request" => {
-                let ports = self.voice.say_raw("connect_reply", connect_content(&self.ports), &request.header);
+                let ports =
+                    self.voice.say_raw("connect_reply", connect_content(&self.ports), &request.header);
                 self.take(&request);
                 self.reply(&request, ports);
                 return Ok(());
@@ -104,13 +100,7 @@ impl Carrier {
     }
 
     /// `false` if there is no room.
-    fn send_up(
-        &self,
-        channel: Channel,
-        envelope: Envelope,
-        body: Body,
-        flushes: &mut Flushes,
-    ) -> bool {
+    fn send_up(&self, channel: Channel, envelope: Envelope, body: Body, flushes: &mut Flushes) -> bool {
         let sent = self.upstream.lock().send(channel, envelope, body, self.limits.held_bytes);
         match sent {
             Sent::Queued(outbox) => flushes.add(outbox),

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use rustix::process::{Pid, getppid};
 use serde_json::{Map, Value};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -28,8 +29,8 @@ pub struct Options {
     pub patience: Duration,
     /// This program, if it may start a fleet where none runs.
     pub starter: Option<PathBuf>,
-    /// End when the process that started this one has: Jupyter's programs tell their kernels to.
-    pub ends_with_parent: bool,
+    /// The process id of the host, if this process is to end with the one that started it.
+    pub host: Option<u32>,
 }
 
 /// Serves the host's connection file until the host asks for the end, or SIGTERM. SIGINT interrupts the kernel.
@@ -40,7 +41,7 @@ pub async fn run(options: Options) -> Result<(), AttachError> {
     let file = read_connection_file(&options.connection_file)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AttachError::Signal)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(AttachError::Signal)?;
-    let ends_with_parent = options.ends_with_parent;
+    let host = options.host;
     let carrier = Carrier::new(options, &file)?;
     let doors = Doors::bind(&file).await?;
 
@@ -55,14 +56,17 @@ pub async fn run(options: Options) -> Result<(), AttachError> {
         () = interrupts => {}
         () = carrier.ended.cancelled() => {}
         _ = terminate.recv() => {}
-        () = parent_ended(), if ends_with_parent => info!("the host has ended"),
+        () = parent_ended(host) => info!("the host has ended"),
     }
     Ok(())
 }
 
-async fn parent_ended() {
-    let parent = rustix::process::getppid();
-    while rustix::process::getppid() == parent {
+/// The host started this process, or something that did; whose parent has ended gets another one.
+async fn parent_ended(host: Option<u32>) {
+    let Some(host) = host else { return std::future::pending().await };
+    let first = getppid();
+    let was_late = first == Some(Pid::INIT) && host != 1;
+    while !was_late && getppid() == first {
         sleep(LOOK).await;
     }
 }

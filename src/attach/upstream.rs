@@ -114,3 +114,44 @@ impl Held {
         Sent::Held
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jupyter::reply::Voice;
+
+    fn send(upstream: &mut Upstream, bytes: usize) -> (Sent, Body) {
+        let text = serde_json::json!({ "text": "x".repeat(bytes) });
+        let body = Voice::new("test").say_raw("execute_request", text, &bytes::Bytes::new());
+        (upstream.send(Channel::Shell, Envelope::default(), body.clone(), 5000), body)
+    }
+
+    #[test]
+    fn what_waits_is_bounded_but_one_message_always_may() {
+        let mut upstream = Upstream::Away(Held::default());
+        assert!(matches!(send(&mut upstream, 9000).0, Sent::Held));
+        assert!(matches!(send(&mut upstream, 1).0, Sent::Full));
+        upstream.forget();
+        assert!(matches!(send(&mut upstream, 1000).0, Sent::Held));
+        assert!(matches!(send(&mut upstream, 1000).0, Sent::Held));
+        assert!(matches!(send(&mut upstream, 5000).0, Sent::Full));
+    }
+
+    #[test]
+    fn what_finds_the_line_closed_waits_for_the_next_one() {
+        let line = Arc::new(Line::closed());
+        let mut upstream = Upstream::There(line.clone());
+        let (sent, body) = send(&mut upstream, 10);
+        assert!(matches!(sent, Sent::Held) && upstream.is_away());
+        assert!(upstream.holds(body.header()));
+        upstream.disconnect(&line);
+        assert!(upstream.holds(body.header()), "the end of the line is noticed twice, and loses nothing");
+    }
+
+    #[test]
+    fn the_end_of_an_earlier_line_does_not_end_this_one() {
+        let mut upstream = Upstream::There(Arc::new(Line::closed()));
+        upstream.disconnect(&Arc::new(Line::closed()));
+        assert!(!upstream.is_away());
+    }
+}

@@ -13,10 +13,8 @@ use crate::runtimes::Directories;
 
 /// What is typed after `attach`.
 #[derive(Debug, Clone, Args)]
-#[command(
-    after_help = "Kernelspecs start it: an argv of [\"/path/to/jupyter-fleet\", \"attach\", \"-f\", \
-                  \"{connection_file}\"] brings JupyterLab, notebooks and VS Code to the fleet."
-)]
+#[command(after_help = "Kernelspecs start it: an argv of [\"/path/to/jupyter-fleet\", \"attach\", \"-f\", \
+                  \"{connection_file}\"] brings JupyterLab, notebooks and VS Code to the fleet.")]
 pub struct AttachArguments {
     /// The connection file that the host wrote: where to listen and which key to use
     #[arg(short = 'f', long = "connection-file", value_name = "FILE")]
@@ -73,5 +71,53 @@ impl AttachArguments {
             start: self.start,
             patience: self.patience,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Command;
+
+    fn directories() -> Directories {
+        Directories { config: None, data: "/nowhere/data".into(), runtime: "/nowhere/runtime".into() }
+    }
+
+    fn typed(arguments: &[&str]) -> Result<AttachRequest, clap::Error> {
+        let typed = ["jupyter-fleet", "attach"].iter().chain(arguments);
+        let Command::Attach(arguments) = Cli::try_parse_from(typed)?.command else {
+            panic!("another command")
+        };
+        arguments.meaning(&directories())
+    }
+
+    #[test]
+    fn a_connection_file_is_enough() {
+        let request = typed(&["-f", "host.json"]).unwrap();
+        assert_eq!(request.fleet_file, PathBuf::from("/nowhere/runtime/kernel-fleet.json"));
+        assert_eq!((request.patience, request.start), (Duration::from_secs(60), false));
+        assert!(request.fleet.is_empty());
+    }
+
+    #[test]
+    fn wishes_are_those_of_exec() {
+        let request = typed(&["-f", "h", "--runtime", "lua", "--group", "g"]).unwrap();
+        assert_eq!(Value::Object(request.fleet), serde_json::json!({"runtime": "lua", "group": "g"}));
+    }
+
+    #[test]
+    fn only_the_fleet_of_the_runtime_directory_can_be_started() {
+        assert!(typed(&["-f", "h", "--start"]).unwrap().start);
+        assert!(typed(&["-f", "h", "--start", "--existing", "fleet"]).unwrap().start);
+        let error = typed(&["-f", "h", "--start", "--existing", "/x/other.json"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("/x/other.json"), "{error}");
+    }
+
+    #[test]
+    fn the_hosts_file_must_be_named() {
+        assert!(typed(&[]).is_err());
     }
 }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     channel::Channel,
     frames::Frames,
-    id::{ClientId, KernelId, SessionId},
+    id::{ClientId, KernelId, ProfileId, SessionId},
     jupyter::{
         content::stops_on_error,
         header::{Header, HeaderError, peek_fleet, peek_restart},
@@ -27,7 +27,7 @@ use crate::{
         signature::BadSignature,
     },
     net::{Event, Flushes, Peer, PeerError},
-    route::{Decision, Outstanding, RememberedClient, RequestKind, Requirements, RequirementsError},
+    route::{Decision, Outstanding, RememberedClient, RequestKind, Requirements, RequirementsError, Table},
     state::{Asked, Entry},
 };
 
@@ -135,7 +135,7 @@ impl Proxy {
         session: &str,
     ) -> &'a (ClientId, Arc<Gate>) {
         if let Some(client) = &connection.client {
-            self.speaks_as(connection, client, session);
+            self.speaks_as(connection.profile.id, client, session);
         }
         let session = connection.client.as_ref().map_or(session, SessionId::as_str);
         let found = known.iter().position(|(client, _)| client.session.as_str() == session);
@@ -151,8 +151,11 @@ impl Proxy {
     }
 
     /// Remembers a session that speaks for a client of another name.
-    fn speaks_as(&self, connection: &Connection, client: &SessionId, session: &str) {
-        let client_of = |session| ClientId { profile: connection.profile.id, session };
+    pub(super) fn speaks_as(&self, profile: ProfileId, client: &SessionId, session: &str) {
+        if client.as_str() == session {
+            return;
+        }
+        let client_of = |session| ClientId { profile, session };
         let spoken = client_of(SessionId::from(session));
         if !self.spoken_for.contains_key(&spoken) {
             self.spoken_for.insert(spoken, client_of(client.clone()));
@@ -187,12 +190,20 @@ impl Proxy {
             identity: hex::encode(&connection.identity),
             envelope: message.envelope().frames().iter().map(hex::encode).collect(),
             header: String::from_utf8_lossy(message.body().header()).into_owned(),
+            kernel: None,
         })
     }
 
-    pub(super) fn note_binding(&self, connection: &Connection, client: &ClientId, kernel: &KernelId) {
-        let (client, kernel) = (client.clone(), kernel.clone());
-        self.journal.bound(&RememberedClient { client, kernel, origins: vec![connection.origin] });
+    /// Notes which kernels a client has and visits, if it has one.
+    pub(super) fn note_binding(
+        &self,
+        table: &Table<ReturnAddress>,
+        connection: &Connection,
+        client: &ClientId,
+    ) {
+        let Some(kernel) = table.kernel_of(client).cloned() else { return };
+        let (client, visits) = (client.clone(), table.visited_by(client));
+        self.journal.bound(&RememberedClient { client, kernel, origins: vec![connection.origin], visits });
     }
 
     /// Sends a message on its way. Cells and questions about code may be meant for the fleet.
@@ -234,21 +245,24 @@ impl Proxy {
         gate.remember(&header.msg_type, &address.header);
         let request = connection.request(client, kind);
         let (decision, forward) = self.with_table(|table, now| {
-            let before = table.kernel_of(client).cloned();
+            let before = (table.kernel_of(client).cloned(), table.visited_by(client).len());
             let decision = match elsewhere.take() {
                 Some(wishes) => table.visit(&request, wishes, KernelId::random, now),
                 None => table.decide(&request, || wishes(&message), KernelId::random, now),
             };
-            if let Some(kernel) = table.kernel_of(client).filter(|kernel| Some(*kernel) != before.as_ref()) {
-                self.note_binding(&connection, client, kernel);
-                table.stands_by(client, peek_fleet(&message).ok().flatten());
-            } else if !header.is_cell() {
+            if (table.kernel_of(client).cloned(), table.visited_by(client).len()) != before {
+                self.note_binding(table, &connection, client);
+            }
+            if table.kernel_of(client) != before.0.as_ref() || !header.is_cell() {
                 table.stands_by(client, peek_fleet(&message).ok().flatten());
             }
             if let Decision::Launch(id, launch) | Decision::KnownInfo(id, Some(launch)) = &decision {
                 self.launch(id, launch);
             }
             let forward = self.destination(&decision).map(|kernel| {
+                if table.kernel_of(client) != Some(&kernel.id) {
+                    self.journal.sent(address.entry, &kernel.id);
+                }
                 let size = message.body().size();
                 // An answer to the kernel has no reply of its own.
                 let tracked = kind == RequestKind::InputReply

@@ -7,17 +7,16 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use jupyter_protocol::ExecutionState;
-use serde_json::{Value, json};
+use serde_json::json;
 use tracing::info;
 
 use super::{
     Proxy,
-    connection::ReturnAddress,
     gate::{Gate, Held},
 };
 use crate::{
     id::{ClientId, KernelId},
-    jupyter::{header::username, reply::Failure},
+    jupyter::{content::Code, header::username, reply::Failure},
     magic::{Command, Page, help},
     route::{Decision, Moved, Refusal, RequestKind, Requirements},
 };
@@ -46,7 +45,7 @@ impl Proxy {
         };
         match done {
             Ok(page) => {
-                self.show(client, &address, &page, has_rest);
+                self.show(client, held, &page, has_rest);
                 true
             }
             Err(failure) => {
@@ -57,7 +56,8 @@ impl Proxy {
     }
 
     /// Shows a page under a cell, and ends the cell if there is nothing more in it.
-    fn show(&self, client: &ClientId, address: &ReturnAddress, page: &Page, has_rest: bool) {
+    fn show(&self, client: &ClientId, held: &Held, page: &Page, has_rest: bool) {
+        let address = held.address();
         let parent = &address.header;
         let status = |state| self.voice.status(state, parent);
         let shown = page.show();
@@ -70,16 +70,16 @@ impl Proxy {
         if has_rest {
             return self.whisper(client, [display]);
         }
-        self.whisper(client, [status(ExecutionState::Busy), display]);
-        self.reply(client, address, self.voice.say_raw("execute_reply", self.done(client), parent));
-        self.whisper(client, [status(ExecutionState::Idle)]);
-    }
-
-    /// The content of an `execute_reply`. The kernel has not counted this cell: consoles count on from its last.
-    fn done(&self, client: &ClientId) -> Value {
         let own = self.table.lock().kernel_of(client).cloned();
+        // The kernel has not counted this cell: consoles count on from its last.
         let count = own.and_then(|id| self.kernel(&id)).map_or(0, |kernel| kernel.count());
-        json!({ "status": "ok", "execution_count": count, "user_expressions": {}, "payload": [] })
+        let done = json!({ "status": "ok", "execution_count": count, "user_expressions": {}, "payload": [] });
+        let code = Code::peek(held.message.body().content()).map(|code| code.code.into_owned());
+        let input = json!({ "code": code.unwrap_or_default(), "execution_count": count });
+        let input = self.voice.say_raw("execute_input", input, parent);
+        self.whisper(client, [status(ExecutionState::Busy), input, display]);
+        self.reply(client, &address, self.voice.say_raw("execute_reply", done, parent));
+        self.whisper(client, [status(ExecutionState::Idle)]);
     }
 
     fn move_to(
@@ -94,7 +94,7 @@ impl Proxy {
             .with_table(|table, now| {
                 let moved = table.move_client(&request, wishes, to_a_new_one, KernelId::random, now)?;
                 if let Moved::To(kernel, launch) = &moved {
-                    self.note_binding(&held.connection, client, kernel);
+                    self.note_binding(table, &held.connection, client);
                     if let Some(launch) = launch {
                         self.launch(kernel, launch);
                     }

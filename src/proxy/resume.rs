@@ -32,11 +32,13 @@ impl Proxy {
     pub async fn resume(self: &Arc<Self>, past: Past) {
         let Past { registry, doors, owed } = past;
         let bound: HashSet<_> = registry.bindings.iter().map(|binding| &binding.remembered.client).collect();
+        let visited = owed.iter().filter_map(|(_, asked)| asked.kernel.as_ref());
         let owing: HashSet<&KernelId> = registry
             .bindings
             .iter()
             .filter(|binding| owed.iter().any(|(_, asked)| asked.client == binding.remembered.client))
             .map(|binding| &binding.remembered.kernel)
+            .chain(visited)
             .collect();
         info!(
             kernels = registry.kernels.len(),
@@ -124,7 +126,7 @@ impl Proxy {
 
     /// A request that was not answered: its kernel may still answer it; what reached none is failed.
     fn recall_request(&self, entry: Entry, asked: Asked) {
-        let Asked { client, channel, origin, msg_type, msg_id, identity, envelope, header } = asked;
+        let Asked { client, channel, origin, msg_type, msg_id, identity, envelope, header, kernel } = asked;
         let identity = Bytes::from(hex::decode(identity).unwrap_or_default());
         if identity.is_empty() {
             warn!(session = %client.session, "a client without a routing id cannot be told what became of its request");
@@ -132,6 +134,7 @@ impl Proxy {
         let Some(profile) = self.profile(client.profile) else { return self.journal.answered(entry) };
         let session = Header::of_bytes(header.as_bytes()).map(|header| SessionId::from(&*header.session));
         let session = session.unwrap_or_else(|_| client.session.clone());
+        self.speaks_as(client.profile, &client.session, session.as_str());
         let frames = envelope.iter().filter_map(|frame| hex::decode(frame).ok()).map(Bytes::from);
         let address = ReturnAddress {
             connection: connection_before(channel, profile, origin, identity),
@@ -140,7 +143,7 @@ impl Proxy {
             entry,
         };
         let tracked = self.with_table(|table, _| {
-            let kernel = table.kernel_of(&client).cloned()?;
+            let kernel = kernel.or_else(|| table.kernel_of(&client).cloned())?;
             let request = Outstanding {
                 client: client.clone(),
                 session,

@@ -105,13 +105,14 @@ impl Attendance {
         self.clients.get(client).into_iter().flat_map(|presence| &presence.visits)
     }
 
-    /// Begins or ends a visit.
-    pub(super) fn visit(&mut self, client: &ClientId, kernel: &KernelId, begins: bool) {
-        let Some(presence) = self.clients.get_mut(client) else { return };
+    /// Begins or ends a visit; `false` if the client is not known.
+    pub(super) fn visit(&mut self, client: &ClientId, kernel: &KernelId, begins: bool) -> bool {
+        let Some(presence) = self.clients.get_mut(client) else { return false };
         presence.visits.retain(|visited| visited != kernel || begins);
         if begins && !presence.visits.contains(kernel) {
             presence.visits.push(kernel.clone());
         }
+        true
     }
 
     pub(super) fn origins_of(&self, client: &ClientId) -> impl Iterator<Item = &Origin> {

@@ -82,7 +82,7 @@ impl Audience {
 
     /// A client of an earlier `serve` is expected back until then.
     pub(super) fn recall_client(&mut self, remembered: &RememberedClient, until: Instant) {
-        let RememberedClient { client, kernel, origins } = remembered;
+        let RememberedClient { client, kernel, origins, .. } = remembered;
         for origin in origins {
             self.clients.connect(client, *origin);
         }
@@ -106,10 +106,11 @@ impl Audience {
         self.refresh(&self.around(client));
     }
 
-    /// Begins or ends a visit.
-    pub(super) fn visit(&mut self, client: &ClientId, kernel: &KernelId, begins: bool) {
-        self.clients.visit(client, kernel, begins);
+    /// Begins or ends a visit; `false` if the client is not known.
+    pub(super) fn visit(&mut self, client: &ClientId, kernel: &KernelId, begins: bool) -> bool {
+        let is_known = self.clients.visit(client, kernel, begins);
         self.refresh(&self.around(client));
+        is_known
     }
 
     pub(super) fn forget_client(&mut self, client: &ClientId) {

@@ -42,6 +42,7 @@ impl<A> Table<A> {
 
     pub(super) fn bind(&mut self, client: &ClientId, id: &KernelId, requirements: &Requirements) {
         self.claim(id, requirements);
+        self.leave(client, id);
         let Some(kernel) = self.kernels.get_mut(id) else { return };
         kernel.clients.insert(client.clone());
         self.revision += 1;

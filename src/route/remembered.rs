@@ -35,6 +35,9 @@ pub struct RememberedClient {
     pub kernel: KernelId,
     /// Where its connections came from.
     pub origins: Vec<Origin>,
+    /// The kernels that it visits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub visits: Vec<KernelId>,
 }
 
 impl<A> Table<A> {
@@ -68,6 +71,7 @@ impl<A> Table<A> {
             client: client.clone(),
             kernel: kernel.clone(),
             origins: clients.origins_of(client).copied().collect(),
+            visits: clients.visits_of(client).cloned().collect(),
         });
         remembered.collect()
     }
@@ -89,6 +93,7 @@ impl<A> Table<A> {
         let Some(kernel) = self.kernels.get_mut(&remembered.kernel) else { return };
         kernel.clients.insert(remembered.client.clone());
         self.audience.recall_client(remembered, now + self.settings.linger);
+        remembered.visits.iter().for_each(|kernel| self.arrive(&remembered.client, kernel));
     }
 
     /// Who waits for a kernel's replies at such a return address.

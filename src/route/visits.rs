@@ -68,7 +68,6 @@ impl<A> Table<A> {
             None if to_a_new_one => self.provide_new(request, &wishes, fresh)?,
             None => self.provide(request, &wishes, fresh, now)?,
         };
-        self.leave(client, &kernel);
         if let Some(before) = &before {
             if let Some(left) = self.kernels.get_mut(before) {
                 left.clients.remove(client);
@@ -210,19 +209,22 @@ impl<A> Table<A> {
         Ok((kernel, Some(launch), Reason::Launched(kernels)))
     }
 
-    fn arrive(&mut self, client: &ClientId, id: &KernelId) {
+    pub(super) fn arrive(&mut self, client: &ClientId, id: &KernelId) {
         let Some(kernel) = self.kernels.get_mut(id).filter(|kernel| kernel.state != KernelState::Stopping)
         else {
             return;
         };
-        kernel.visitors.insert(client.clone());
         kernel.idle.interrupt();
-        self.audience.visit(client, id, true);
+        if self.audience.visit(client, id, true) {
+            kernel.visitors.insert(client.clone());
+            self.revision += 1;
+        }
     }
 
-    fn leave(&mut self, client: &ClientId, id: &KernelId) {
+    pub(super) fn leave(&mut self, client: &ClientId, id: &KernelId) {
         if let Some(kernel) = self.kernels.get_mut(id) {
             kernel.visitors.remove(client);
+            self.revision += 1;
         }
         self.audience.visit(client, id, false);
     }

@@ -18,7 +18,7 @@ use tracing::warn;
 
 use crate::{
     channel::Channel,
-    id::{ClientId, Origin},
+    id::{ClientId, KernelId, Origin},
     route::RememberedClient,
 };
 
@@ -57,6 +57,9 @@ pub struct Asked {
     pub envelope: Vec<String>,
     /// The header, JSON.
     pub header: String,
+    /// The kernel that it went to, if that was not its client's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<KernelId>,
 }
 
 /// A line of the file.
@@ -64,6 +67,7 @@ pub struct Asked {
 #[serde(rename_all = "lowercase")]
 enum Line<A, B> {
     Asked(Entry, A),
+    Sent(Entry, KernelId),
     Answered(Entry),
     Bound(Entry, B),
 }
@@ -124,6 +128,13 @@ impl Journal {
         let entry = Entry(inner.last);
         inner.append(&Line::<_, ()>::Asked(entry, asked));
         entry
+    }
+
+    /// Notes that a request goes to another kernel than its client's own. To be [written](Self::write) before it does.
+    pub fn sent(&self, entry: Entry, kernel: &KernelId) {
+        if entry != Entry::NONE {
+            self.0.lock().append(&Line::<(), ()>::Sent(entry, kernel.clone()));
+        }
     }
 
     /// Notes that a client has a kernel now, before the registry can: that takes a disk's time. To be
@@ -203,6 +214,11 @@ fn read(path: &Path) -> io::Result<Noted> {
             Ok(Line::Asked(entry, asked)) => {
                 noted.owed.insert(entry, asked);
             }
+            Ok(Line::Sent(entry, kernel)) => {
+                if let Some(asked) = noted.owed.get_mut(&entry) {
+                    asked.kernel = Some(kernel);
+                }
+            }
             Ok(Line::Answered(entry)) => {
                 noted.owed.remove(&entry);
             }
@@ -248,6 +264,7 @@ mod tests {
             identity: "ff00".to_owned(),
             envelope: vec!["aa".to_owned()],
             header: "{\n\"msg_id\": \"é\"}".to_owned(),
+            kernel: None,
         }
     }
 
@@ -274,13 +291,34 @@ mod tests {
     }
 
     #[test]
+    fn where_a_request_was_sent_is_known_too() {
+        let home = tempfile::TempDir::new().unwrap();
+        let path = home.path().join("requests.log");
+        let (journal, _) = Journal::open(&path, Entry::NONE).unwrap();
+        let entries = ["a", "b"].map(|msg_id| journal.asked(&asked(msg_id)));
+        let kernel = KernelId::from("1a2b3c4d");
+        journal.sent(entries[1], &kernel);
+        journal.sent(Entry::NONE, &kernel);
+        journal.write();
+        for _ in 0..2 {
+            // The second time from the journal that was written anew.
+            let owed: Vec<_> = Journal::open(&path, Entry::NONE).unwrap().1.owed.into_values().collect();
+            assert_eq!(
+                owed.iter().map(|asked| asked.kernel.clone()).collect::<Vec<_>>(),
+                [None, Some(kernel.clone())]
+            );
+        }
+    }
+
+    #[test]
     fn who_was_bound_is_known_until_the_registry_knows_it() {
         let home = tempfile::TempDir::new().unwrap();
         let path = home.path().join("requests.log");
         let client = RememberedClient {
             client: asked("a").client,
-            kernel: crate::id::KernelId::from("1a2b3c4d"),
+            kernel: KernelId::from("1a2b3c4d"),
             origins: vec![asked("a").origin],
+            visits: vec![KernelId::from("5e6f7a8b")],
         };
         let (journal, _) = Journal::open(&path, Entry::NONE).unwrap();
         let before = journal.latest();

@@ -14,6 +14,7 @@ mod refusing;
 mod remembering;
 mod requests;
 mod sharing;
+mod visits;
 mod why;
 
 use std::{
@@ -151,6 +152,31 @@ impl Fleet {
             self.launched += 1;
         }
         decision
+    }
+
+    /// Sends a cell with wishes of its own; `None`: they cannot be understood.
+    fn visit(&mut self, session: &str, fleet: &str) -> Option<Decision> {
+        let wishes = Requirements::parse(if fleet.is_empty() { "{}" } else { fleet }).ok()?;
+        let (fresh, client, defaults) = (kernel(self.launched), client(session), Requirements::default());
+        let request = Request { client: &client, kind: RequestKind::Other, defaults: &defaults, door: None };
+        let decision = self.table.visit(&request, wishes, || fresh, self.now);
+        self.launched += usize::from(matches!(decision, Decision::Launch(..)));
+        Some(decision)
+    }
+
+    /// Moves a client; `None`: its wishes cannot be understood.
+    fn move_client(
+        &mut self,
+        session: &str,
+        fleet: &str,
+        to_a_new_one: bool,
+    ) -> Option<Result<Moved, Refusal>> {
+        let wishes = Requirements::parse(if fleet.is_empty() { "{}" } else { fleet }).ok()?;
+        let (fresh, client, defaults) = (kernel(self.launched), client(session), Requirements::default());
+        let request = Request { client: &client, kind: RequestKind::Other, defaults: &defaults, door: None };
+        let moved = self.table.move_client(&request, wishes, to_a_new_one, || fresh, self.now);
+        self.launched += usize::from(matches!(moved, Ok(Moved::To(_, Some(_)))));
+        Some(moved)
     }
 
     /// The kernel that a client's first request brings it to, ready.

@@ -10,7 +10,9 @@ pub(super) fn check(explanation: &Explanation, decision: &Decision, bound: Optio
     match (&explanation.placement, bound) {
         (Placement::Existing(chosen), Some(bound)) => {
             assert_eq!(chosen, bound, "{explanation:?}");
-            let best = fitting.iter().min_by_key(|kernel| (kernel.clients, kernel.load, kernel.born));
+            let best = fitting
+                .iter()
+                .min_by_key(|kernel| (kernel.pristine, kernel.clients, kernel.load, kernel.born));
             assert_eq!(best.map(|best| &best.kernel), Some(chosen));
         }
         (Placement::Spawn { runtime, memory_limit }, Some(bound)) => {

@@ -20,6 +20,9 @@ pub(super) enum Operation {
     Widen { subscriber: usize },
     Unsubscribe { subscriber: usize },
     Decide { client: usize, kind: RequestKind, wish: usize },
+    Visit { client: usize, wish: usize },
+    Move { client: usize, wish: usize, to_a_new_one: bool },
+    LeaveVisited { client: usize },
     Track { kernel: usize, client: usize, msg_id: usize, msg_type: &'static str },
     Reply { kernel: usize, session: usize, msg_id: usize },
     Finished { kernel: usize, session: usize, msg_id: usize },
@@ -92,6 +95,10 @@ fn of_clients() -> impl Strategy<Value = Operation> {
         2 => (0..CLIENTS).prop_map(|client| Operation::Disconnect { client }),
         6 => (0..CLIENTS, kind(), 0..WISHES.len())
             .prop_map(|(client, kind, wish)| Operation::Decide { client, kind, wish }),
+        3 => (0..CLIENTS, 0..WISHES.len()).prop_map(|(client, wish)| Operation::Visit { client, wish }),
+        1 => (0..CLIENTS, 0..WISHES.len(), any::<bool>())
+            .prop_map(|(client, wish, to_a_new_one)| Operation::Move { client, wish, to_a_new_one }),
+        1 => (0..CLIENTS).prop_map(|client| Operation::LeaveVisited { client }),
         4 => track.prop_map(|(kernel, client, msg_id, msg_type)| {
             Operation::Track { kernel, client, msg_id, msg_type }
         }),

@@ -98,14 +98,45 @@ impl World {
             clients.filter_map(|(number, _)| self.binding(*number)).collect()
         };
         for (subscriber, listener) in &self.listeners {
-            let heard = self.heard.iter().filter(|(who, _)| who == subscriber);
-            let heard: BTreeSet<KernelId> = heard.map(|(_, kernel)| kernel.clone()).collect();
+            let heard = self.heard.iter().filter(|((who, _), _)| who == subscriber);
+            self.check_visitors(listener, heard.clone().map(|((_, kernel), hearing)| (kernel, hearing)));
+            let heard = heard.filter(|(_, hearing)| **hearing == Hearing::Everything);
+            let heard: BTreeSet<KernelId> = heard.map(|((_, kernel), _)| kernel.clone()).collect();
             let must = kernels_of(listener.profile, &|client| listener.must_hear(client));
             let may = kernels_of(listener.profile, &|client| listener.may_hear(client));
             assert!(must.is_subset(&heard), "{subscriber} must hear {must:?} but hears {heard:?}");
             assert!(heard.is_subset(&may), "{subscriber} may hear {may:?} but hears {heard:?}");
         }
-        let gone = self.heard.iter().find(|(who, _)| !self.listeners.contains_key(who));
+        let gone = self.heard.keys().find(|(who, _)| !self.listeners.contains_key(who));
         assert_eq!(gone, None, "one that has ended still hears");
+    }
+
+    /// Of a kernel that is not its clients', a listener hears what answers those that visit it, and nothing else.
+    fn check_visitors<'a>(
+        &self,
+        listener: &Listener,
+        heard: impl Iterator<Item = (&'a KernelId, &'a Hearing)>,
+    ) {
+        let of_profile =
+            || self.clients.iter().filter(|(number, _)| profile_of(**number) == listener.profile);
+        let visits =
+            |number: &usize, kernel| self.fleet.table.visited_by(&client(&session(*number))).contains(kernel);
+        let heard: BTreeMap<&KernelId, &Hearing> = heard.collect();
+        for (kernel, hearing) in &heard {
+            let Hearing::Visitors(visitors) = hearing else { continue };
+            let may = of_profile().filter(|(number, who)| listener.may_hear(who) && visits(number, kernel));
+            let may: BTreeSet<ClientId> = may.map(|(number, _)| client(&session(*number))).collect();
+            assert!(!visitors.is_empty() && visitors.is_subset(&may), "{kernel}: {visitors:?} of {may:?}");
+        }
+        for (number, _) in of_profile().filter(|(_, who)| listener.must_hear(who)) {
+            for kernel in self.fleet.table.visited_by(&client(&session(*number))) {
+                let hears = match heard.get(&kernel) {
+                    Some(Hearing::Everything) => true,
+                    Some(Hearing::Visitors(visitors)) => visitors.contains(&client(&session(*number))),
+                    None => false,
+                };
+                assert!(hears, "client {number} visits {kernel}, and its listener does not hear that");
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ pub(super) struct World {
     pub(super) fleet: Fleet,
     pub(super) clients: BTreeMap<usize, Whereabouts>,
     pub(super) listeners: BTreeMap<u64, Listener>,
-    pub(super) heard: BTreeSet<(u64, KernelId)>,
+    pub(super) heard: BTreeMap<(u64, KernelId), Hearing>,
     pub(super) replies: Replies,
     /// Kernels that were given to one client alone.
     alone: BTreeSet<KernelId>,
@@ -24,7 +24,7 @@ impl World {
             fleet: Fleet::new(settings()),
             clients: BTreeMap::new(),
             listeners: BTreeMap::new(),
-            heard: BTreeSet::new(),
+            heard: BTreeMap::new(),
             replies: Replies::default(),
             alone: BTreeSet::new(),
             subscribers: 0,
@@ -37,11 +37,13 @@ impl World {
         let changes = self.fleet.table.take_changes();
         for change in &changes {
             match change.clone() {
-                Change::Joined { subscriber, kernel, .. } => {
-                    assert!(self.heard.insert((subscriber.0, kernel)), "joined twice");
+                Change::Joined { subscriber, kernel, hearing } => {
+                    let before = self.heard.insert((subscriber.0, kernel), hearing.clone());
+                    assert_ne!(before, Some(hearing), "joined twice");
                 }
                 Change::Left { subscriber, kernel } => {
-                    assert!(self.heard.remove(&(subscriber.0, kernel)), "left what it did not hear");
+                    let before = self.heard.remove(&(subscriber.0, kernel));
+                    assert_ne!(before, None, "left what it did not hear");
                 }
             }
         }
@@ -62,6 +64,13 @@ impl World {
             }
             Operation::Widen { subscriber } => self.widen(subscriber as u64),
             Operation::Decide { client, kind, wish } => return self.decide(client, kind, WISHES[wish]),
+            Operation::Visit { client, wish } => return self.visit(client, WISHES[wish]),
+            Operation::Move { client, wish, to_a_new_one } => {
+                return self.move_client(client, WISHES[wish], to_a_new_one);
+            }
+            Operation::LeaveVisited { client: number } => {
+                return format!("{:?}", table.leave_visited(&client(&session(number))));
+            }
             Operation::Ready { kernel: number } => table.kernel_is_ready(&kernel(number)),
             Operation::Wait { seconds } => self.fleet.now += Duration::from_secs(seconds),
             _ => self.replies.perform(operation, &mut self.fleet),
@@ -71,13 +80,14 @@ impl World {
 
     fn decide(&mut self, number: usize, kind: RequestKind, wish: &str) -> String {
         let (asker, before) = (client(&session(number)), self.binding(number));
-        let explained = before.is_none().then(|| explained(&self.fleet, wish)).flatten();
+        let fresh = before.is_none() && !self.fleet.table.moved.contains_key(&asker);
+        let explained = fresh.then(|| explained(&self.fleet, wish)).flatten();
         let decision = self.fleet.decide(&session(number), kind, wish);
         if let Some(explanation) = explained {
             why::check(&explanation, &decision, self.binding(number).as_ref());
         }
         if let (None, Some(id)) = (before, self.binding(number)) {
-            if wish.contains("isolated") {
+            if fresh && wish.contains("isolated") {
                 assert_eq!(self.fleet.table.clients_of(&id), std::slice::from_ref(&asker), "not alone");
                 self.alone.insert(id.clone());
             }
@@ -87,6 +97,41 @@ impl World {
         }
         let all_listen = self.fleet.table.all_listen(&asker, self.fleet.now);
         format!("{decision:?} {all_listen} {:?}", self.fleet.table.listeners(&asker))
+    }
+
+    fn visit(&mut self, number: usize, wish: &str) -> String {
+        let (visitor, before) = (client(&session(number)), self.binding(number));
+        let decision = self.fleet.visit(&session(number), wish);
+        assert_eq!(self.binding(number), before, "a visit leaves the binding as it is");
+        if let Some(Decision::Forward(id) | Decision::Launch(id, _)) = &decision {
+            let visits = self.fleet.table.visited_by(&visitor).contains(id);
+            if self.fleet.table.is_connected(&visitor) || before.is_some() {
+                assert!(visits || before.as_ref() == Some(id), "sent where it does not visit");
+                let again = self.fleet.visit(&session(number), wish);
+                assert_eq!(again, Some(Decision::Forward(id.clone())), "and where it does not find back");
+            }
+            self.alone.extend(wish.contains("isolated").then(|| id.clone()));
+        }
+        format!("{decision:?}")
+    }
+
+    fn move_client(&mut self, number: usize, wish: &str, to_a_new_one: bool) -> String {
+        let before = self.binding(number);
+        let moved = self.fleet.move_client(&session(number), wish, to_a_new_one);
+        match &moved {
+            Some(Ok(Moved::To(kernel, launch))) => {
+                assert_eq!(self.binding(number).as_ref(), Some(kernel));
+                assert!(launch.is_some() || !to_a_new_one);
+                let visited = self.fleet.table.visited_by(&client(&session(number)));
+                assert!(
+                    before.is_none_or(|before| visited.contains(&before)),
+                    "it still visits what it left"
+                );
+                self.alone.extend(wish.contains("isolated").then(|| kernel.clone()));
+            }
+            _ => assert_eq!(self.binding(number), before),
+        }
+        format!("{moved:?}")
     }
 
     pub(super) fn binding(&self, number: usize) -> Option<KernelId> {
@@ -99,7 +144,16 @@ impl World {
             let bound = (0..CLIENTS).filter(|client| self.binding(*client).as_ref() == Some(&id));
             let bound: Vec<ClientId> = bound.map(|number| client(&session(number))).collect();
             assert_eq!(self.fleet.table.clients_of(&id), bound);
-            assert!(bound.len() < 2 || !self.alone.contains(&id), "{id} was to be one client's");
+            let visits = |client: &ClientId| self.fleet.table.visited_by(client).contains(&id);
+            let visitors: BTreeSet<ClientId> =
+                (0..CLIENTS).map(|number| client(&session(number))).filter(visits).collect();
+            let known = self.fleet.table.kernels.get(&id).map(|kernel| kernel.visitors.clone());
+            assert_eq!(known.unwrap_or_default(), visitors, "visits are the same from both ends");
+            assert!(bound.iter().all(|client| !visitors.contains(client)), "nobody visits its own kernel");
+            assert!(
+                bound.len() + visitors.len() < 2 || !self.alone.contains(&id),
+                "{id} was to be one client's"
+            );
             assert_eq!(self.fleet.table.outstanding(&id), self.replies.owed_by(&id));
         }
     }
@@ -115,10 +169,10 @@ impl World {
                 }
             }
         }
-        assert_eq!(self.heard, BTreeSet::new());
+        assert_eq!(self.heard, BTreeMap::new());
         self.replies.check_all_are_settled();
         let table = &self.fleet.table;
-        assert!(table.kernels.is_empty() && table.outstanding.is_empty());
+        assert!(table.kernels.is_empty() && table.outstanding.is_empty() && table.moved.is_empty());
         assert_eq!(
             format!("{:?}", table.audience),
             format!("{:?}", crate::route::audience::Audience::default())
