@@ -16,6 +16,9 @@ STOP_SECONDS = 20
 ANSWER_SECONDS = 10
 LOG_TAIL_CHARACTERS = 8_000
 
+# What the published file calls its kernel.
+EXTERNAL = "fleet"
+
 # JupyterLab asks the network for news otherwise.
 NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 
@@ -84,11 +87,16 @@ class Lab:
             text = answer.read()
         return json.loads(text) if text else None
 
+    def external_kernel(self):
+        """The id under which the server offers the fleet."""
+        (kernel,) = [kernel["id"] for kernel in self.ask("api/kernels") if kernel["name"] == EXTERNAL]
+        return kernel
+
     def end_sessions(self):
-        """Shuts down every notebook's kernel, as closing a notebook for good does; but no existing one, which JupyterLab would
-        not offer again as long as its file is there."""
+        """Shuts down every notebook's kernel, as closing a notebook for good does. Not the fleet as such: jupyter_client does
+        not offer a kernel of others again that was shut down, as long as its file is there."""
         for session in self.ask("api/sessions"):
-            if session["kernel"]["name"].startswith("fleet-"):
+            if session["kernel"]["name"] != EXTERNAL:
                 self.ask(f"api/sessions/{session['id']}", method="DELETE")
 
     def stop(self):

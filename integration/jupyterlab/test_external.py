@@ -14,7 +14,7 @@ def console(lab_fleet):
 
 
 def test_a_notebook_and_a_console_share_a_kernel(notebook, console):
-    its = notebook("shared = 6 * 7\nprint('from the notebook')", "shared", kernel=None, existing="fleet")
+    its = notebook("shared = 6 * 7\nprint('from the notebook')", "shared", existing=True)
     expect(its.panel.locator(".jp-KernelName")).to_have_text("fleet")
     its.run(0)
     its.shows(0, "from the notebook\n")
