@@ -68,7 +68,7 @@ def test_a_cell_that_runs_while_serve_is_killed_gets_its_reply_from_the_next(las
     lasting_fleet.kill()
     lasting_fleet.restart()
     # A kernel's reply is lost while nobody is connected to it: the fleet must have taken it up again.
-    assert lasting_fleet.command("exec", "-c", "1").returncode == 0
+    assert lasting_fleet.command("exec", "--group", "other", "-c", "1").returncode == 0
     (lasting_fleet.home.path / "go").touch()
     reply = reply_to(client, msg_id)
     assert (reply["content"]["status"], reply["parent_header"]["msg_id"]) == ("ok", msg_id), reply["content"]
@@ -84,6 +84,21 @@ def test_what_is_asked_while_serve_is_away_is_done_when_it_is_back(lasting_fleet
     assert "jupyter-fleet serve" in notice
     lasting_fleet.restart()
     assert finish_later(client, msg_id) == "2"
+
+
+def test_what_a_crashed_fleet_never_read_fails_in_words(lasting_fleet, host_of):
+    client = host_of(lasting_fleet.home).client()
+    assert execute(client, "x = 1").status == "ok"
+    lasting_fleet.process.send_signal(signal.SIGSTOP)
+    msg_id = client.execute("x = 2")
+    # Attach answers this itself, and reads one message after the other: it has written the cell to the socket.
+    request(client, "connect_request")
+    lasting_fleet.kill()
+    lasting_fleet.restart()
+    reply = reply_to(client, msg_id)["content"]
+    assert (reply["status"], reply["ename"]) == ("error", "FleetLost")
+    assert "run the cell again" in reply["evalue"]
+    assert execute(client, "x").result == "1", "the kernel is the same, and has not run it"
 
 
 def test_a_fleet_that_stays_away_fails_the_cell_after_the_patience(lasting_fleet, host_of):

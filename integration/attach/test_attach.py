@@ -1,9 +1,13 @@
 """A host whose kernel is `attach`: what it runs, prints, asks, interrupts and restarts, as with any kernel."""
 
+import re
 import signal
 
+import zmq
+from jupyter_client.session import Session
+
 from harness.clients import execute, finish, next_message, reply_to, request
-from harness.deadline import Deadline
+from harness.deadline import Deadline, wait_until
 
 
 def test_a_cell_runs_and_its_output_comes_in_order(host):
@@ -117,7 +121,8 @@ def test_shutdown_ends_attach_and_its_kernel(host, fleet, group):
     execute(client, "1")
     assert request(client, "shutdown_request", {"restart": False}, channel="control")["content"]["status"] == "ok"
     assert host.wait() == 0
-    assert kernels_of(fleet, group) == []
+    # The fleet answers before the kernel's process is gone.
+    wait_until(lambda: not kernels_of(fleet, group), 10, "the kernel to be stopped")
 
 
 def test_connect_reply_names_the_hosts_own_ports(host):
@@ -146,6 +151,40 @@ def test_comm_messages_and_buffers_pass_untouched(host):
             break
     assert [bytes(buffer) for buffer in answer["buffers"]] == [b"\xff\x01\x00", (b"abc" * 100_000)[::-1]]
     assert answer["content"]["data"] == {"n": 2}
+
+
+def test_a_subscriber_that_does_not_read_is_told_what_it_lost_and_slows_nobody(host):
+    client, megabytes = host.client(), 200
+    session = Session(key=client.session.key)
+    slow = zmq.Context.instance().socket(zmq.SUB)
+    try:
+        slow.setsockopt(zmq.RCVHWM, 1)
+        slow.setsockopt(zmq.RCVBUF, 1 << 16)
+        slow.subscribe(b"")
+        slow.connect(f"tcp://{client.ip}:{client.iopub_port}")
+        assert heard_by(slow, session)["msg_type"] == "iopub_welcome"
+        code = f"from IPython.display import display\nfor _ in range({megabytes}): display({{'text/plain': 'x' * 2**20}}, raw=True)"
+        msg_id = client.execute(code)
+        done = finish(client, msg_id, 60)
+        assert len(done.of_type("display_data")) == megabytes
+        kinds, notice = [], ""
+        while not (kinds and kinds[-1] == "idle"):
+            message = heard_by(slow, session)
+            if message["msg_type"] == "stream":
+                notice = message["content"]["text"]
+                assert message["parent_header"]["msg_id"] == msg_id
+            kinds.append(message["content"].get("execution_state", message["msg_type"]))
+        lost = int(re.search(r"(\d+) messages were lost", notice)[1])
+        assert kinds.count("display_data") + lost == megabytes
+        assert lost > 0
+    finally:
+        slow.close(linger=0)
+
+
+def heard_by(socket, session):
+    assert socket.poll(30_000), "nothing more on iopub"
+    _topics, parts = session.feed_identities(socket.recv_multipart())
+    return session.deserialize(parts)
 
 
 def interrupted(client, interrupt):

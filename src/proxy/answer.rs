@@ -137,7 +137,7 @@ impl Proxy {
             self.reply(client, address, self.voice.error_reply(msg_type, failure, parent));
         }
         self.whisper(client, [status(ExecutionState::Idle)]);
-        if msg_type == "execute_request" && self.turns.are_used() {
+        if address.stops_on_error && self.turns.are_used() {
             self.abort_waiting(client);
         }
     }

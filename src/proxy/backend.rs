@@ -86,7 +86,7 @@ impl Proxy {
         let failed = self.turns.are_used() && asked.is_cell() && has_failed(message.body().content());
         self.send(&asked.client, &asked.address, message.into_body(), flushes);
         if self.turns.are_used() && asked.is_cell() {
-            if failed && asked.stops_on_error {
+            if failed && asked.address.stops_on_error {
                 self.abort_waiting(&asked.client);
             }
             self.next_turn(&asked.client);
@@ -166,6 +166,11 @@ impl Proxy {
         kernel.speaks();
         self.metrics.published.increment();
         let asker = visited.then(|| asker(&message));
+        if header.msg_type == "comm_open"
+            && let Some(session) = &asker
+        {
+            self.comm_opened(&kernel.id, session, &message);
+        }
         let answers =
             |client: &ClientId| asker.as_deref().is_some_and(|session| self.speaks_for(client, session));
         let (envelope, body) = message.into_parts();

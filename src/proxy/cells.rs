@@ -75,6 +75,7 @@ impl Held {
             envelope: self.message.envelope().detached(),
             header: Bytes::copy_from_slice(self.message.body().header()),
             entry: self.entry,
+            stops_on_error: self.stops_on_error,
         }
     }
 }

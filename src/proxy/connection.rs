@@ -53,4 +53,6 @@ pub(super) struct ReturnAddress {
     pub(super) header: Bytes,
     /// Where the journal notes that it waits.
     pub(super) entry: Entry,
+    /// Whether it is a cell whose failure ends those that wait behind it.
+    pub(super) stops_on_error: bool,
 }

@@ -120,7 +120,8 @@ impl Proxy {
         let header = Header::peek(&message)?;
         let (client, gate) = self.recognise(connection, known, &header.session);
         let entry = self.note(connection, client, &header, &message);
-        let held = Held { connection: connection.clone(), message, entry };
+        let stops_on_error = header.is_cell() && stops_on_error(message.body().content());
+        let held = Held { connection: connection.clone(), message, entry, stops_on_error };
         if let Some(held) = gate.pass(held, self.limits.held_bytes) {
             self.route((client, gate), held, flushes);
         }
@@ -157,7 +158,7 @@ impl Proxy {
         }
         let client_of = |session| ClientId { profile, session };
         let spoken = client_of(SessionId::from(session));
-        if !self.spoken_for.contains_key(&spoken) {
+        if !self.spoken_for.contains_key(&spoken) && self.spoken_for.len() < self.limits.remembered_clients {
             self.spoken_for.insert(spoken, client_of(client.clone()));
         }
     }
@@ -226,6 +227,12 @@ impl Proxy {
             "complete_request" | "inspect_request" | "is_complete_request" => {
                 self.route_question((client, gate), held, flushes)
             }
+            "comm_msg" | "comm_close" => {
+                let visited = self.comms.visited(client, &held.message);
+                let there =
+                    visited.map(|kernel| Requirements { kernel: Some(kernel), ..Requirements::default() });
+                self.pass((client, gate), held, there, flushes);
+            }
             _ => self.pass((client, gate), held, None, flushes),
         }
     }
@@ -267,11 +274,7 @@ impl Proxy {
                 // An answer to the kernel has no reply of its own.
                 let tracked = kind == RequestKind::InputReply
                     || (!kernel.is_overfull(connection.channel, size, self.limits.held_bytes)
-                        && table.track(
-                            &kernel.id,
-                            &header.msg_id,
-                            outstanding(client, &header, &message, &address),
-                        ));
+                        && table.track(&kernel.id, &header.msg_id, outstanding(client, &header, &address)));
                 (kernel.life(), tracked, kernel)
             });
             (decision, forward)
@@ -322,7 +325,6 @@ impl Proxy {
 fn outstanding(
     client: &ClientId,
     header: &Header<'_>,
-    message: &Verified,
     address: &ReturnAddress,
 ) -> Outstanding<ReturnAddress> {
     Outstanding {
@@ -332,7 +334,6 @@ fn outstanding(
         channel: address.connection.channel,
         address: address.clone(),
         awaits_input: false,
-        stops_on_error: header.is_cell() && stops_on_error(message.body().content()),
     }
 }
 

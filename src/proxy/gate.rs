@@ -23,6 +23,8 @@ pub(super) struct Held {
     pub(super) message: Verified,
     /// Where the journal notes that it waits.
     pub(super) entry: Entry,
+    /// Whether it is a cell whose failure ends those that wait behind it.
+    pub(super) stops_on_error: bool,
 }
 
 /// One client's gate.

@@ -192,6 +192,7 @@ impl Proxy {
 
     /// What is routed from now on waits for the next process; returns what the last one has not answered.
     fn lose_process(&self, kernel: &Kernel) -> Vec<Outstanding<ReturnAddress>> {
+        self.comms.end(&kernel.id);
         self.with_table(|table, _| {
             kernel.disconnect(false);
             table.kernel_is_down(&kernel.id)
@@ -216,6 +217,7 @@ impl Proxy {
         self.departed.note(kernel, downfall);
         self.kernels.remove(&kernel.id);
         self.close_door(&kernel.id);
+        self.comms.end(&kernel.id);
         self.kernels_changed.notify_waiters();
         self.registry_changed.notify_one();
         if kernel.was_used() {

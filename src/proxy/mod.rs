@@ -12,6 +12,7 @@ mod answer;
 mod backend;
 mod broadcast;
 mod cells;
+mod comms;
 mod connection;
 mod cull;
 mod departed;
@@ -56,6 +57,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use self::{
+    comms::Comms,
     connection::{Connection, ReturnAddress},
     departed::Departed,
     door::Door,
@@ -119,6 +121,7 @@ pub struct Proxy {
     /// Sessions whose messages are another client's, and whose.
     spoken_for: DashMap<ClientId, ClientId>,
     turns: Turns,
+    comms: Comms,
     /// What each iopub connection has subscribed to.
     topics: DashMap<ConnectionId, Arc<Topics>>,
     /// The content of each runtime's `kernel_info_reply`, once a kernel of it was up.
@@ -180,6 +183,7 @@ impl Proxy {
             gates: DashMap::new(),
             spoken_for: DashMap::new(),
             turns: Turns::default(),
+            comms: Comms::default(),
             topics: DashMap::new(),
             infos: DashMap::new(),
             doors: DashMap::new(),

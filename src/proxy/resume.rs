@@ -141,6 +141,7 @@ impl Proxy {
             envelope: Envelope::new(frames),
             header: header.into(),
             entry,
+            stops_on_error: false,
         };
         let tracked = self.with_table(|table, _| {
             let kernel = kernel.or_else(|| table.kernel_of(&client).cloned())?;
@@ -152,7 +153,6 @@ impl Proxy {
                 address: address.clone(),
                 // The question may have come before.
                 awaits_input: msg_type == "execute_request",
-                stops_on_error: true,
             };
             table.track(&kernel, &msg_id, request).then_some(())
         });

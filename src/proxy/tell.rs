@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Proxy {
-    /// Tells each of a kernel's clients something under the requests of its own that were lost, else under its last:
+    /// Tells each of a kernel's clients and visitors something under the requests of its own that were lost, else under its last:
     /// frontends show a line nowhere else. Those of whom no request is known are told without.
     pub(super) fn tell_clients(
         &self,
@@ -21,7 +21,7 @@ impl Proxy {
         text: &str,
     ) {
         let mut told: HashSet<ConnectionId> = HashSet::new();
-        for client in table.clients_of(&kernel.id) {
+        for client in table.users_of(&kernel.id) {
             let parents = self.parents(&client, lost);
             if parents.is_empty() {
                 continue;

@@ -40,6 +40,11 @@ impl<A> Table<A> {
         self.kernels.get(id).map(|kernel| kernel.clients.iter().cloned().collect()).unwrap_or_default()
     }
 
+    /// The clients that are bound to the kernel, and those that visit it.
+    pub fn users_of(&self, id: &KernelId) -> Vec<ClientId> {
+        self.kernels.get(id).map(|kernel| kernel.users().cloned().collect()).unwrap_or_default()
+    }
+
     pub(super) fn bind(&mut self, client: &ClientId, id: &KernelId, requirements: &Requirements) {
         self.claim(id, requirements);
         self.leave(client, id);

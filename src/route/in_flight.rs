@@ -27,8 +27,6 @@ pub struct Outstanding<A> {
     pub address: A,
     /// The kernel has asked this client for input, and has no answer yet.
     pub awaits_input: bool,
-    /// A cell whose failure ends what waits behind it.
-    pub stops_on_error: bool,
 }
 
 /// The outstanding requests of one kernel.

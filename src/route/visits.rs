@@ -12,6 +12,9 @@ use super::{
 };
 use crate::id::{ClientId, KernelId};
 
+/// The longest routing metadata that is remembered, in bytes: names and a few numbers.
+const LONGEST_STANDING: usize = 4 << 10;
+
 /// Where a client that wants to move ends up.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Moved {
@@ -126,7 +129,7 @@ impl<A> Table<A> {
 
     /// The routing metadata that comes with every message of a client, as its text: what it wants of its own kernel.
     pub fn stands_by(&mut self, client: &ClientId, text: Option<&str>) {
-        if let Some(text) = text
+        if let Some(text) = text.filter(|text| text.len() <= LONGEST_STANDING)
             && !self.is_standing(client, text)
         {
             self.standing.insert(client.clone(), text.into());

@@ -201,7 +201,6 @@ impl Fleet {
             channel: Channel::Shell,
             address,
             awaits_input: false,
-            stops_on_error: true,
         };
         self.table.track(id, msg_id, request)
     }
