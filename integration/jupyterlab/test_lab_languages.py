@@ -1,6 +1,9 @@
 """One notebook, four languages: cell by cell, by a first line or by the cell's own metadata."""
 
+import re
+
 import pytest
+from playwright.sync_api import expect
 
 PYTHON = """\
 import matplotlib.pyplot as plt
@@ -33,9 +36,12 @@ def test_four_languages(notebook, cell_for):
     for number, shown in enumerate(SHOWN.values(), start=1):
         its.shows(number, shown)
     its.shows(4, "[0, 1, 4, 9, 16, 25]\n")
-    its.output(0).locator("img").wait_for()
+    expect(its.output(0).locator("img")).to_be_visible()
+    # In the middle of other cells, it tells how things are then.
+    its.run(5)
     for runtime in ("python3", *CODE):
-        its.output(5).get_by_text(runtime, exact=True).first.wait_for()
+        expect(its.output(5).get_by_role("cell", name=runtime, exact=True)).to_be_visible()
+    its.has_run(5)
 
 
 def test_a_language_keeps_its_state_from_cell_to_cell(notebook):
@@ -43,3 +49,13 @@ def test_a_language_keeps_its_state_from_cell_to_cell(notebook):
     its.command("notebook:run-all-cells")
     its.shows(2, "42\n")
     its.shows(3, "False")
+
+
+def test_the_fleet_answers_in_the_first_cell(notebook):
+    its = notebook("%fleet", "%fleet use runtime=no-such")
+    its.run(0)
+    expect(its.output(0)).to_contain_text("YOUR KERNEL")
+    its.has_run(0)
+    its.run(1)
+    its.shows(1, re.compile("no-such"))
+    its.has_run(1)

@@ -64,10 +64,14 @@ def test_restart_and_run_all(notebook):
         its.run(1)
         its.wait_idle()
     its.shows(0, "True\n")
+    connections = []
+    its.page.on("websocket", lambda socket: connections.append(socket.url))
     its.command("notebook:restart-run-all")
     its.confirm("Confirm Kernel Restart")
     its.shows(0, "False\n")
     its.has_run(1, "[2]:")
+    its.wait_idle()
+    assert len(connections) == 1, "it took the restart for one that it had not asked for"
 
 
 def test_the_page_is_loaded_again_while_a_cell_runs(notebook, reload, lab):
