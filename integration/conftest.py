@@ -17,6 +17,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 def pytest_addoption(parser):
     parser.addoption("--direct", action="store_true", help="prove the tests: plain kernels in place of the proxy")
+    artifacts = os.environ.get("JUPYTER_FLEET_ARTIFACTS", str(REPOSITORY / "target/artifacts"))
+    parser.addoption("--artifacts", default=artifacts, help="where screenshots are kept")
     parser.addoption("--binary", default=str(REPOSITORY / "target/debug/jupyter-fleet"), help="the jupyter-fleet to test")
 
 

@@ -1,51 +1,8 @@
-"""A console that is typed at."""
+"""Consoles on the shared fleet."""
 
-import sys
-
-import pexpect
 import pytest
 
-from harness.clients import plain
-
-SECONDS = 60
-PROMPT = r"In \[\d+\]: "
-
-
-class Console:
-    """A console that is typed at; `screen` collects what it showed, without colours."""
-
-    def __init__(self, fleet, needs, *arguments):
-        existing = str(fleet.connection_file(needs)) if fleet.is_direct else "fleet"
-        self.child = pexpect.spawn(
-            sys.executable,
-            ["-m", "jupyter_console", "--existing", existing, f"--Session.metadata={{'fleet': {needs!r}}}", *arguments],
-            env=fleet.environment | {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"},
-            cwd=str(fleet.home.working_dir),
-            timeout=SECONDS,
-            encoding="utf-8",
-            dimensions=(50, 200),
-        )
-
-    def prompt(self):
-        """Waits for the next input prompt and returns what was shown before it."""
-        self.child.expect(PROMPT)
-        return plain(self.child.before)
-
-    def run(self, code):
-        """Types a line and returns what it showed until the next prompt."""
-        self.child.sendline(code)
-        return self.prompt()
-
-    def leave(self):
-        """Leaves with Ctrl-D and waits for the end of the process."""
-        self.child.sendeof()
-        self.child.expect("keeping kernel alive")
-        self.child.expect(pexpect.EOF)
-        self.child.close()
-        assert self.child.exitstatus == 0
-
-    def close(self):
-        self.child.close(force=True)
+from harness.console import Console
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 //! What attach itself answers, as a kernel would.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use jupyter_protocol::{ExecutionState, ReplyStatus, ShutdownReply};
 use serde_json::{Value, json};
@@ -75,6 +78,7 @@ impl Carrier {
 
     /// The host has asked for the end: the fleet answers, or we do.
     pub(super) fn part_when_answered(self: &Arc<Self>, request: &Request) {
+        self.parting.store(true, Ordering::Relaxed);
         let (carrier, request) = (self.clone(), request.clone());
         let away = self.upstream.lock().is_away();
         tokio::spawn(async move {

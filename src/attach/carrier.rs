@@ -1,6 +1,10 @@
 //! What all tasks of an attachment share.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -49,6 +53,8 @@ pub(super) struct Carrier {
     pub(super) wanted: Notify,
     /// The kernel has answered a probe.
     pub(super) probed: Notify,
+    /// The host has asked for the end, and starts us again by itself if it wants that.
+    pub(super) parting: AtomicBool,
     /// The host needs us no more.
     pub(super) ended: CancellationToken,
     /// The fleet's connection file.
@@ -81,6 +87,7 @@ impl Carrier {
             upstream: Mutex::new(Upstream::Away(Held::default())),
             wanted: Notify::new(),
             probed: Notify::new(),
+            parting: AtomicBool::new(false),
             ended: CancellationToken::new(),
             ports: file.ports(),
             fleet_file: options.fleet_file,

@@ -4,8 +4,12 @@
 //! names the connection; a question on stdin names the request that it belongs to. What answers our own session goes no
 //! further.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
+use jupyter_protocol::{ExecutionState, Status};
 use tracing::{debug, warn};
 
 use super::{carrier::Carrier, connection::Connection};
@@ -150,9 +154,21 @@ impl Carrier {
             }
             self.in_flight.lock().heard(&parent.msg_id, &parent.session);
         }
+        // Who asked for a restart knows of it, and JupyterLab takes this status for a restart by the server: it would connect
+        // a second time, in the middle of the host's own restart.
+        if self.parting.load(Ordering::Relaxed) && is_restarting(&message) {
+            return;
+        }
         let (envelope, body) = message.into_parts();
         self.publisher.publish(&envelope, &self.signer.sign(body));
     }
+}
+
+/// Whether a message says that the kernel restarts (messaging spec, "Kernel status").
+fn is_restarting(message: &Verified) -> bool {
+    Header::peek(message).is_ok_and(|header| header.msg_type == "status")
+        && serde_json::from_slice::<Status>(message.body().content())
+            .is_ok_and(|status| status.execution_state == ExecutionState::Restarting)
 }
 
 fn verify(signer: &Signer, event: Event) -> Option<Verified> {

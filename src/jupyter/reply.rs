@@ -94,7 +94,8 @@ impl Voice {
             let error = ReplyError { ename: ename.clone(), evalue: evalue.clone(), traceback };
             let reply = ExecuteReply {
                 status: ReplyStatus::Error,
-                execution_count: jupyter_protocol::ExecutionCount::new(0),
+                // Kernels count from 1, and JupyterLab takes 0 for no count: the cell would run for ever there.
+                execution_count: jupyter_protocol::ExecutionCount::new(1),
                 payload: Vec::new(),
                 user_expressions: Some(std::collections::HashMap::new()),
                 error: Some(Box::new(error)),
@@ -181,6 +182,7 @@ mod tests {
             let content = json_of(body.content());
             assert_eq!((&content["status"], &content["evalue"]), (&json!("error"), &json!("there is none")));
             assert_eq!(content["traceback"], json!(["NoSuchKernel: there is none"]));
+            assert_ne!(content["execution_count"], 0);
         }
     }
 

@@ -71,8 +71,9 @@ impl Proxy {
             return self.whisper(client, [display]);
         }
         let own = self.table.lock().kernel_of(client).cloned();
-        // The kernel has not counted this cell: consoles count on from its last.
-        let count = own.and_then(|id| self.kernel(&id)).map_or(0, |kernel| kernel.count());
+        // The kernel has not counted this cell: consoles count on from its last. JupyterLab takes 0 for no count, and shows
+        // such a cell as running for ever.
+        let count = own.and_then(|id| self.kernel(&id)).map_or(1, |kernel| kernel.count().max(1));
         let done = json!({ "status": "ok", "execution_count": count, "user_expressions": {}, "payload": [] });
         let code = Code::peek(held.message.body().content()).map(|code| code.code.into_owned());
         let input = json!({ "code": code.unwrap_or_default(), "execution_count": count });
