@@ -15,6 +15,7 @@ pub fn attach(arguments: AttachArguments, environment: &Environment) -> anyhow::
         connection_file: request.connection_file,
         fleet_file: request.fleet_file,
         wishes: request.fleet,
+        directory: env::current_dir().ok(),
         patience: request.patience,
         starter: if request.start { Some(env::current_exe()?) } else { None },
         // What jupyter_client tells kernels, so that they end with their host.

@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -55,6 +55,8 @@ pub(super) struct Carrier {
     pub(super) probed: Notify,
     /// The host has asked for the end, and starts us again by itself if it wants that.
     pub(super) parting: AtomicBool,
+    /// When this process came into being.
+    pub(super) since: SystemTime,
     /// The host needs us no more.
     pub(super) ended: CancellationToken,
     /// The fleet's connection file.
@@ -79,7 +81,7 @@ impl Carrier {
         let voice = Voice::new("jupyter-fleet");
         let limits = Limits::default();
         let name = client_name(&path, file);
-        let attachment = Attachment::text(&name, &options.wishes);
+        let attachment = Attachment::text(&name, &options.wishes, options.directory.as_deref());
         Ok(Arc::new(Self {
             publisher: Publisher::new(voice.clone(), signer.clone()),
             connections: Mutex::new(Connections::starting_at(first_number())),
@@ -88,6 +90,7 @@ impl Carrier {
             wanted: Notify::new(),
             probed: Notify::new(),
             parting: AtomicBool::new(false),
+            since: SystemTime::now(),
             ended: CancellationToken::new(),
             ports: file.ports(),
             fleet_file: options.fleet_file,
@@ -122,8 +125,13 @@ impl Carrier {
     }
 
     pub(super) fn say_to_fleet(&self, channel: Channel, body: Body) {
+        self.send_to_fleet(channel, Envelope::default(), body);
+    }
+
+    /// Sends a message, or has it wait for the fleet if there is room.
+    pub(super) fn send_to_fleet(&self, channel: Channel, envelope: Envelope, body: Body) {
         let most = self.limits.held_bytes;
-        let sent = self.upstream.lock().send(channel, Envelope::default(), body, most);
+        let sent = self.upstream.lock().send(channel, envelope, body, most);
         if let Sent::Queued(outbox) = sent {
             outbox.flush();
         }

@@ -99,6 +99,11 @@ impl InFlight {
         Some(all)
     }
 
+    /// Whether a cell is among them.
+    pub(super) fn runs_cells(&self) -> bool {
+        self.requests.values().flatten().any(|request| request.msg_type() == "execute_request")
+    }
+
     /// The number that the next request will have.
     pub(super) fn next_number(&self) -> u64 {
         self.next
@@ -146,7 +151,7 @@ impl InFlight {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{attach::connection::Connections, channel::Channel, net::SignedOutbox};
 
@@ -156,6 +161,21 @@ mod tests {
         let text = format!(r#"{{"msg_id":"{msg_id}","msg_type":"execute_request","session":"{session}"}}"#);
         let bytes = Bytes::from(text.clone());
         table.note(&connection, &Envelope::default(), &serde_json::from_str(&text).unwrap(), &bytes)
+    }
+
+    /// A request with this header.
+    pub fn request(header: &str) -> Request {
+        let connection =
+            Connections::starting_at(1).insert(Channel::Shell, Bytes::new(), SignedOutbox::closed());
+        let (envelope, session) = (Envelope::default(), "".into());
+        Request {
+            connection,
+            envelope,
+            header: header.to_owned().into(),
+            session,
+            number: 0,
+            is_heard: false,
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod doubt;
 mod error;
 mod fleet;
 mod in_flight;
+mod interrupt;
 mod line;
 mod name;
 mod publisher;

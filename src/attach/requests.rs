@@ -88,6 +88,13 @@ impl Carrier {
                 self.reply(&request, ports);
                 return Ok(());
             }
+            "interrupt_request" => {
+                let (channel, body) = (connection.channel, message.into_body());
+                if let Some((envelope, body)) = self.hold_back(channel, &request, envelope, body) {
+                    self.send_up(channel, envelope, body, flushes);
+                }
+                return Ok(());
+            }
             "shutdown_request" => self.part_when_answered(&request),
             _ => {}
         }

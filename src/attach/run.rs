@@ -25,6 +25,8 @@ pub struct Options {
     pub fleet_file: PathBuf,
     /// The kernel that is asked for, as the object that stands under `fleet` in routing metadata.
     pub wishes: Map<String, Value>,
+    /// Where the host started this process: beside its notebook.
+    pub directory: Option<PathBuf>,
     /// How long a fleet that went away is waited for before what it was asked fails.
     pub patience: Duration,
     /// This program, if it may start a fleet where none runs.

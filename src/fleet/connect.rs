@@ -7,7 +7,10 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::warn;
 
-use super::provision::Connection;
+use super::{
+    provision::Connection,
+    regain::{Regained, regain},
+};
 use crate::{
     channel::Channel,
     id::KernelId,
@@ -59,9 +62,11 @@ pub struct Channels {
     pub identity: Bytes,
     /// Where it listens.
     pub ports: Option<Ports>,
-    /// Shell and stdin once more, under the routing id of an earlier `serve`: what the kernel still has to say about
-    /// the requests of that one's clients comes there, if the kernel lets a routing id come back.
-    pub past: Vec<(Channel, Peer)>,
+    /// The routing ids under which it knows earlier `serve`s, the latest last; none if it owes their clients nothing.
+    pub earlier: Vec<Bytes>,
+    /// Shell and stdin once more, under those: what the kernel still has to say about the requests of their clients comes
+    /// there, if the kernel lets a routing id come back.
+    pub past: Regained,
     /// It was not asked who it is, for an earlier `serve` knew that: it may be busy.
     pub is_known: bool,
 }
@@ -71,8 +76,8 @@ pub struct Channels {
 pub struct Acquaintance {
     /// The content of its `kernel_info_reply`, JSON.
     pub info: Bytes,
-    /// The routing id under which it knows that `serve`.
-    pub identity: Bytes,
+    /// The routing ids under which it knows that `serve` and those before it, the latest last.
+    pub identities: Vec<Bytes>,
     /// Whether it still owes replies.
     pub owes: bool,
 }
@@ -137,6 +142,7 @@ pub async fn connect(
     let signer = Signer::new(file.signature_scheme, file.signing_key()?);
     let ports = matches!(file.address(), Address::Tcp(_)).then(|| file.ports());
     let info = Bytes::new();
+    let earlier = known.filter(|known| known.owes).map(|known| known.identities.clone()).unwrap_or_default();
     let mut channels = Channels {
         shell,
         iopub,
@@ -147,20 +153,13 @@ pub async fn connect(
         info,
         identity,
         ports,
-        past: Vec::new(),
+        past: regain(earlier.clone(), &file, limits).await,
+        earlier,
         is_known: known.is_some(),
     };
     match known {
         None => channels.ask(deadline).await?,
-        Some(known) => {
-            channels.info = known.info.clone();
-            for channel in [Channel::Shell, Channel::Stdin].into_iter().filter(|_| known.owes) {
-                // Where that fails, those who wait are told so.
-                if let Ok(peer) = reach(channel, SocketType::Dealer, &known.identity).await {
-                    channels.past.push((channel, peer));
-                }
-            }
-        }
+        Some(known) => channels.info = known.info.clone(),
     }
     Ok(channels)
 }

@@ -13,6 +13,7 @@ mod log;
 mod provision;
 mod reconcile;
 mod record;
+mod regain;
 mod supervisor;
 
 pub use connect::{Acquaintance, Channels};
@@ -24,4 +25,5 @@ pub use log::rotate;
 pub use provision::{Exit, LaunchError, LaunchOrder, Provisioner};
 pub use reconcile::{Belonging, belongings, kill_all};
 pub use record::{ProcessIdentity, ProcessRecord, seconds_since_epoch};
+pub use regain::Regained;
 pub use supervisor::{Earlier, supervise};

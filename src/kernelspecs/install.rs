@@ -94,7 +94,10 @@ mod tests {
 
     fn spec(group: Option<&str>, logos: Option<&Path>) -> FleetKernelspec {
         let logos = logos.map(Path::to_owned);
-        FleetKernelspec { logos, ..FleetKernelspec::new(&Runtime::builtin_lua(), group, Path::new("/f")) }
+        FleetKernelspec {
+            logos,
+            ..FleetKernelspec::new(&Runtime::builtin_lua(), group, false, Path::new("/f"))
+        }
     }
 
     fn names(directory: &Path) -> Vec<String> {

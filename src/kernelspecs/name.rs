@@ -16,10 +16,11 @@ pub struct InvalidKernelspecName(String);
 
 impl KernelspecName {
     /// What the kernelspec of a runtime and a group is called where nobody says otherwise: `fleet-python3-team-a`.
-    pub fn usual(runtime: &RuntimeName, group: Option<&str>) -> Self {
+    pub fn usual(runtime: &RuntimeName, group: Option<&str>, isolated: bool) -> Self {
         let group = group.map(|group| format!("-{}", group.to_ascii_lowercase())).unwrap_or_default();
+        let isolated = if isolated { "-isolated" } else { "" };
         let allowed = |c: char| if is_allowed(c) { c } else { '-' };
-        Self(format!("fleet-{runtime}{group}").chars().map(allowed).collect())
+        Self(format!("fleet-{runtime}{group}{isolated}").chars().map(allowed).collect())
     }
 
     /// The name, in lower case.
@@ -58,13 +59,15 @@ mod tests {
     use super::*;
 
     fn usual(runtime: &str, group: Option<&str>) -> String {
-        KernelspecName::usual(&runtime.parse().unwrap(), group).to_string()
+        KernelspecName::usual(&runtime.parse().unwrap(), group, false).to_string()
     }
 
     #[test]
     fn usual_names_say_the_runtime_and_the_group() {
         assert_eq!(usual("Python3", None), "fleet-python3");
         assert_eq!(usual("python3", Some("team-a")), "fleet-python3-team-a");
+        let isolated = KernelspecName::usual(&"lua".parse().unwrap(), Some("a"), true);
+        assert_eq!(isolated.to_string(), "fleet-lua-a-isolated");
         assert_eq!(usual("ir", Some("Büro 7/b")), "fleet-ir-b-ro-7-b");
     }
 

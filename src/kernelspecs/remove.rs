@@ -31,7 +31,7 @@ mod tests {
     #[test]
     fn ours_goes_and_theirs_stays() {
         let root = TempDir::new().unwrap();
-        let spec = FleetKernelspec::new(&Runtime::builtin_lua(), None, Path::new("/f"));
+        let spec = FleetKernelspec::new(&Runtime::builtin_lua(), None, false, Path::new("/f"));
         install(&spec, &"ours".parse().unwrap(), root.path()).unwrap();
         fs::create_dir(root.path().join("theirs")).unwrap();
         fs::write(root.path().join("theirs/kernel.json"), "{}").unwrap();
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn of_a_link_only_the_link_goes() {
         let root = TempDir::new().unwrap();
-        let spec = FleetKernelspec::new(&Runtime::builtin_lua(), None, Path::new("/f"));
+        let spec = FleetKernelspec::new(&Runtime::builtin_lua(), None, false, Path::new("/f"));
         let path = install(&spec, &"ours".parse().unwrap(), &root.path().join("elsewhere")).unwrap();
         let kernels = root.path().join("kernels");
         fs::create_dir(&kernels).unwrap();

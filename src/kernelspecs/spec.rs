@@ -25,14 +25,17 @@ pub struct FleetKernelspec {
     pub existing: Option<String>,
     /// Whether the fleet is started where none is running.
     pub start: bool,
+    /// Whether each notebook has a kernel to itself.
+    pub isolated: bool,
     /// A directory with the runtime's logos.
     pub logos: Option<PathBuf>,
 }
 
 impl FleetKernelspec {
-    /// The kernelspec of a runtime, and of a group within it.
-    pub fn new(runtime: &Runtime, group: Option<&str>, program: &Path) -> Self {
-        let fleet = group.map_or_else(|| "fleet".to_owned(), |group| format!("fleet, {group}"));
+    /// The kernelspec of a runtime, and of a group within it; `isolated`: each notebook has a kernel to itself.
+    pub fn new(runtime: &Runtime, group: Option<&str>, isolated: bool, program: &Path) -> Self {
+        let notes = ["fleet"].into_iter().chain(group).chain(isolated.then_some("isolated"));
+        let fleet = notes.collect::<Vec<_>>().join(", ");
         Self {
             display_name: with_note(&runtime.display_name, &fleet),
             language: runtime.language.clone(),
@@ -41,6 +44,7 @@ impl FleetKernelspec {
             program: program.to_owned(),
             existing: None,
             start: false,
+            isolated,
             logos: runtime.resource_dir.clone(),
         }
     }
@@ -62,6 +66,7 @@ impl FleetKernelspec {
         argv.push(self.mark.runtime.to_string());
         // In one word, for a group may begin with a dash.
         argv.extend(self.mark.group.as_ref().map(|group| format!("--group={group}")));
+        argv.extend(self.isolated.then(|| "--isolated".to_owned()));
         argv.extend(self.existing.as_ref().map(|existing| format!("--existing={existing}")));
         argv.extend(self.start.then(|| "--start".to_owned()));
         argv
@@ -110,7 +115,7 @@ mod tests {
 
     #[test]
     fn it_attaches_to_the_runtime_and_says_so() {
-        let spec = FleetKernelspec::new(&python(), None, Path::new("/bin/jupyter-fleet"));
+        let spec = FleetKernelspec::new(&python(), None, false, Path::new("/bin/jupyter-fleet"));
         let read = read_again(&spec);
         let argv = ["/bin/jupyter-fleet", "attach", "-f", "{connection_file}", "--runtime", "python3"];
         assert_eq!(read.argv, argv);
@@ -123,14 +128,14 @@ mod tests {
 
     #[test]
     fn group_fleet_and_start_are_handed_on() {
-        let spec = FleetKernelspec::new(&Runtime::builtin_lua(), Some("-team a"), Path::new("/f"));
+        let spec = FleetKernelspec::new(&Runtime::builtin_lua(), Some("-team a"), true, Path::new("/f"));
         let spec = FleetKernelspec { existing: Some("/c d.json".to_owned()), start: true, ..spec };
         let read = read_again(&spec);
         assert_eq!(
             read.argv[4..],
-            ["--runtime", "lua", "--group=-team a", "--existing=/c d.json", "--start"]
+            ["--runtime", "lua", "--group=-team a", "--isolated", "--existing=/c d.json", "--start"]
         );
-        assert_eq!(read.display_name, "Lua (fleet, -team a)");
+        assert_eq!(read.display_name, "Lua (fleet, -team a, isolated)");
         assert_eq!((read.debugger, read.fleet.unwrap().group.as_deref()), (false, Some("-team a")));
     }
 }

@@ -1,6 +1,7 @@
 //! Taking connections on the five channels of a connection file, each served by a task of its own.
 
 use std::{
+    path::Path,
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
@@ -92,8 +93,9 @@ impl Proxy {
     ) -> Result<Arc<Connection>, AttachmentError> {
         let attachment =
             peer.remote().property(ATTACHMENT).map(|text| Attachment::parse(text)).transpose()?;
+        let directory = attachment.as_ref().and_then(|attachment| attachment.directory.clone());
         let (client, wishes) =
-            attachment.map(|Attachment { client, requirements }| (client, requirements)).unzip();
+            attachment.map(|attachment| (attachment.client, attachment.requirements)).unzip();
         let id = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed));
         let connection = Arc::new(Connection {
             id,
@@ -102,6 +104,7 @@ impl Proxy {
             identity: Bytes::copy_from_slice(&peer.remote().identity),
             client,
             defaults: wishes.unwrap_or_default().over(&profile.defaults),
+            directory: directory.filter(|directory| is_elsewhere(directory, &origin)),
             profile,
             outbox: peer.signed_outbox(),
         });
@@ -131,4 +134,11 @@ impl Proxy {
             debug!(%channel, %origin, %reason, "{what}");
         }
     }
+}
+
+/// Whether a directory is one of this machine, and not the one that kernels begin in anyway.
+fn is_elsewhere(directory: &Path, origin: &Origin) -> bool {
+    let is_local = matches!(origin, Origin::Process { .. } | Origin::User { .. });
+    let is_here = std::env::current_dir().is_ok_and(|here| here == directory);
+    is_local && !is_here && directory.is_absolute() && directory.is_dir()
 }

@@ -8,13 +8,15 @@ use std::{borrow::Cow, sync::Arc};
 
 use jupyter_protocol::ExecutionState;
 use serde::Deserialize;
-use tracing::debug;
+use tokio::task::JoinSet;
+use tracing::{Instrument, debug};
 
 use super::{
     Proxy, broadcast::Broadcast, connection::ReturnAddress, fanout::Profiles, kernel::Kernel, returning::Due,
 };
 use crate::{
     channel::Channel,
+    fleet::Regained,
     id::ClientId,
     jupyter::{
         header::{Header, Parent, peek_execution_state},
@@ -25,6 +27,7 @@ use crate::{
 };
 
 /// Where messages of a kernel come from: one channel of one of its processes.
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) kernel: Arc<Kernel>,
     pub(super) channel: Channel,
@@ -64,6 +67,16 @@ impl Proxy {
         if !source.is_past {
             self.channel_ended(&source, ended);
         }
+    }
+
+    /// The same for all connections under routing ids of earlier `serve`s, as they are made.
+    pub(super) async fn serve_regained(self: Arc<Self>, source: Source, mut past: Regained) {
+        let mut readers = JoinSet::new();
+        while let Some((channel, peer)) = past.recv().await {
+            let source = Source { channel, ..source.clone() };
+            readers.spawn(self.clone().serve_replies(source, peer).in_current_span());
+        }
+        while readers.join_next().await.is_some() {}
     }
 
     /// Hands a reply to whoever asked.

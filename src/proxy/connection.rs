@@ -1,6 +1,6 @@
 //! A client's connection, as the rest of the walk sees it: where it comes from and where messages to it go.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 
@@ -28,13 +28,21 @@ pub(super) struct Connection {
     pub(super) client: Option<SessionId>,
     /// What its clients get where they ask for nothing else.
     pub(super) defaults: Requirements,
+    /// Where kernels that are launched for its client begin, if not where `serve` runs.
+    pub(super) directory: Option<PathBuf>,
     pub(super) outbox: SignedOutbox,
 }
 
 impl Connection {
     /// What routing is to know of a message on it.
     pub(super) fn request<'a>(&'a self, client: &'a ClientId, kind: RequestKind) -> Request<'a> {
-        Request { client, kind, defaults: &self.defaults, door: self.profile.defaults.kernel.as_ref() }
+        Request {
+            client,
+            kind,
+            defaults: &self.defaults,
+            door: self.profile.defaults.kernel.as_ref(),
+            reserve: self.directory.is_none(),
+        }
     }
 
     /// Queues and writes a message.

@@ -183,7 +183,7 @@ impl Proxy {
                 table.stands_by(client, peek_fleet(&message).ok().flatten());
             }
             if let Decision::Launch(id, launch) | Decision::KnownInfo(id, Some(launch)) = &decision {
-                self.launch(id, launch);
+                self.launch(id, launch, connection.directory.as_deref());
             }
             let forward = self.destination(&decision).map(|kernel| {
                 if table.kernel_of(client) != Some(&kernel.id) {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -27,16 +28,18 @@ use crate::{
     id::KernelId,
     jupyter::{message::Body, reply::Failure},
     route::{Launch, Outstanding},
+    runtimes::Runtime,
 };
 
 /// How long what a dead kernel had sent is still read.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
 impl Proxy {
-    /// Launches a kernel. Called with the table locked: whoever is routed to the kernel finds it here.
-    pub(super) fn launch(self: &Arc<Self>, id: &KernelId, launch: &Launch) {
+    /// Launches a kernel, in this directory unless its runtime names one. Called with the table locked: whoever is routed to the kernel finds it here.
+    pub(super) fn launch(self: &Arc<Self>, id: &KernelId, launch: &Launch, directory: Option<&Path>) {
         let Launch { runtime: runtime_index, memory_limit, ref displaced } = *launch;
-        let Some(runtime) = self.runtimes.get(runtime_index).cloned() else { return };
+        let Some(runtime) = self.runtimes.get(runtime_index) else { return };
+        let runtime = Runtime::beginning_at(runtime, directory);
         for reserve in displaced.iter().filter_map(|reserve| self.kernel(reserve)) {
             info!(kernel = %reserve.id, "killing it: nobody has had it yet, and kernel {id} needs its room now");
             reserve.handle.kill();
@@ -65,7 +68,7 @@ impl Proxy {
                     let id = KernelId::random();
                     let memory_limit = runtime.memory_limit;
                     table.launch(&id, index);
-                    self.launch(&id, &Launch { runtime: index, memory_limit, displaced: Vec::new() });
+                    self.launch(&id, &Launch { runtime: index, memory_limit, displaced: Vec::new() }, None);
                 }
             });
         }
@@ -121,6 +124,7 @@ impl Proxy {
             info,
             identity,
             ports,
+            earlier,
             past,
             is_known,
         } = channels;
@@ -130,7 +134,12 @@ impl Proxy {
             control: control.signed_outbox(),
             stdin: stdin.signed_outbox(),
             heartbeat: heartbeat.echo_outbox(),
-            known: Known { info: info.clone(), identity, port: ports.map(|ports| ports.shell.get()) },
+            known: Known {
+                info: info.clone(),
+                identity,
+                earlier,
+                port: ports.map(|ports| ports.shell.get()),
+            },
             pings: VecDeque::new(),
             echoed: Instant::now(),
         };
@@ -143,13 +152,11 @@ impl Proxy {
             signer: signer.clone(),
             is_past,
         };
-        let present = [(Channel::Shell, shell), (Channel::Control, control), (Channel::Stdin, stdin)];
-        let present = present.map(|(channel, peer)| (source(channel, false), peer));
-        for (source, peer) in
-            past.into_iter().map(|(channel, peer)| (source(channel, true), peer)).chain(present)
+        for (channel, peer) in [(Channel::Shell, shell), (Channel::Control, control), (Channel::Stdin, stdin)]
         {
-            readers.spawn(self.clone().serve_replies(source, peer).in_current_span());
+            readers.spawn(self.clone().serve_replies(source(channel, false), peer).in_current_span());
         }
+        readers.spawn(self.clone().serve_regained(source(Channel::Shell, true), past).in_current_span());
         readers.spawn(self.clone().serve_iopub(source(Channel::IoPub, false), iopub).in_current_span());
         readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat).in_current_span());
         // What an earlier serve's clients had asked may still run, even if nobody waits for it any more.

@@ -63,6 +63,8 @@ pub(super) struct Known {
     pub(super) info: Bytes,
     /// The routing id under which it knows us.
     pub(super) identity: Bytes,
+    /// The routing ids under which it knows earlier `serve`s, and may still answer to.
+    pub(super) earlier: Vec<Bytes>,
     /// Its shell port, if it has ports.
     pub(super) port: Option<u16>,
 }

@@ -86,7 +86,7 @@ impl Proxy {
         let id = self.with_table(|table, _| {
             let (id, launch) =
                 table.reserve(requirements, KernelId::random).map_err(OperateError::Refused)?;
-            self.launch(&id, &launch);
+            self.launch(&id, &launch, None);
             Ok(id)
         })?;
         if self.is_stopping() {

@@ -102,8 +102,16 @@ impl Kernel {
             status: self.status().to_owned(),
             clients,
             kernel_info: known.as_ref().and_then(|known| serde_json::from_slice(&known.info).ok()),
-            identity: known.map(|known| String::from_utf8_lossy(&known.identity).into_owned()),
+            earlier_identities: known
+                .as_ref()
+                .map(|known| known.earlier.iter().map(|earlier| text(earlier)).collect())
+                .unwrap_or_default(),
+            identity: known.map(|known| text(&known.identity)),
             config: self.runtime.clone(),
         }
     }
+}
+
+fn text(identity: &[u8]) -> String {
+    String::from_utf8_lossy(identity).into_owned()
 }

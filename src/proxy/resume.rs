@@ -13,8 +13,12 @@ use crate::{
     id::{KernelId, SessionId},
     jupyter::{connection_file::ConnectionFile, header::Header, message::Envelope},
     route::Outstanding,
+    runtimes::Runtime,
     state::{Asked, BindingRecord, Entry, KernelRecord, Registry},
 };
+
+/// Serves before the last whose routing ids are tried: each that crashes while a cell runs leaves one.
+const EARLIER: usize = 4;
 
 /// What an earlier `serve` left.
 #[derive(Debug)]
@@ -85,7 +89,8 @@ impl Proxy {
         record: &KernelRecord,
         owes: bool,
     ) -> Option<impl Future<Output = ()> + use<>> {
-        let KernelRecord { remembered, process, identity, kernel_info, config, .. } = record;
+        let KernelRecord { remembered, process, identity, earlier_identities, kernel_info, config, .. } =
+            record;
         let process = process.clone()?;
         if record.clients.is_empty() && !process.identity.is_alive() {
             // Nobody's, and gone.
@@ -96,10 +101,10 @@ impl Proxy {
             warn!(kernel = %remembered.id, runtime = %config.name, "no such runtime any more");
             return None;
         };
-        let runtime = self.runtimes.get(runtime_index).cloned()?;
+        let runtime = Runtime::beginning_at(self.runtimes.get(runtime_index)?, config.directory());
         let known = identity.clone().zip(kernel_info.clone()).map(|(identity, info)| Acquaintance {
             info: info.to_string().into(),
-            identity: identity.into(),
+            identities: latest(earlier_identities).chain([identity]).map(Bytes::from).collect(),
             owes,
         });
         let order = LaunchOrder {
@@ -169,4 +174,9 @@ impl Proxy {
         }
         self.journal.write();
     }
+}
+
+/// Of the routing ids of earlier serves, those that are tried.
+fn latest(identities: &[String]) -> impl Iterator<Item = String> {
+    identities.iter().skip(identities.len().saturating_sub(EARLIER)).cloned()
 }

@@ -169,5 +169,6 @@ pub(super) fn connection_before(
     let outbox = crate::net::SignedOutbox::closed();
     let (client, defaults) = (None, profile.defaults.clone());
     let id = ConnectionId::BEFORE;
-    Arc::new(Connection { id, channel, origin, identity, profile, client, defaults, outbox })
+    let directory = None;
+    Arc::new(Connection { id, channel, origin, identity, profile, client, defaults, directory, outbox })
 }

@@ -5,6 +5,8 @@
 //! its connections (RFC 37, READY), so that the messages pass as they are. Whoever may sign messages may say whose they
 //! are; it says nothing about a connection on which none is signed.
 
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -22,6 +24,8 @@ pub struct Attachment {
     pub client: SessionId,
     /// What it wants where its messages do not say.
     pub requirements: Requirements,
+    /// Where kernels that are launched for it begin: beside its notebook.
+    pub directory: Option<PathBuf>,
 }
 
 /// An attachment that cannot be understood.
@@ -41,12 +45,16 @@ struct Text {
     client: String,
     #[serde(default)]
     fleet: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    directory: Option<PathBuf>,
 }
 
 impl Attachment {
-    /// The JSON text for a client with this name and these wishes, an object as in the metadata of messages.
-    pub fn text(client: &str, fleet: &Map<String, Value>) -> String {
-        let text = Text { client: client.to_owned(), fleet: fleet.clone() };
+    /// The JSON text for a client with this name and these wishes, an object as in the metadata of messages. A directory
+    /// whose name is no text is left out.
+    pub fn text(client: &str, fleet: &Map<String, Value>, directory: Option<&Path>) -> String {
+        let directory = directory.filter(|directory| directory.to_str().is_some()).map(Path::to_owned);
+        let text = Text { client: client.to_owned(), fleet: fleet.clone(), directory };
         serde_json::to_string(&text).unwrap_or_default()
     }
 
@@ -56,12 +64,12 @@ impl Attachment {
     /// It is no such text, or its wishes cannot be understood.
     pub fn parse(value: &[u8]) -> Result<Self, AttachmentError> {
         let unreadable = |error: serde_json::Error| AttachmentError::Unreadable(error.to_string());
-        let Text { client, fleet } = serde_json::from_slice(value).map_err(unreadable)?;
+        let Text { client, fleet, directory } = serde_json::from_slice(value).map_err(unreadable)?;
         if client.is_empty() {
             return Err(AttachmentError::Unreadable("its client has no name".to_owned()));
         }
         let requirements = Requirements::parse(&Value::Object(fleet).to_string())?;
-        Ok(Self { client: SessionId::from(client.as_str()), requirements })
+        Ok(Self { client: SessionId::from(client.as_str()), requirements, directory })
     }
 }
 
@@ -75,9 +83,10 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let fleet = json!({"runtime": "lua", "group": "team \"a\""});
-        let text = Attachment::text("me", fleet.as_object().unwrap());
+        let text = Attachment::text("me", fleet.as_object().unwrap(), Some(Path::new("/here")));
         let attachment = Attachment::parse(text.as_bytes()).unwrap();
         assert_eq!(attachment.client, SessionId::from("me"));
+        assert_eq!(attachment.directory.as_deref(), Some(Path::new("/here")));
         assert_eq!(attachment.requirements, Requirements::parse(&fleet.to_string()).unwrap());
     }
 

@@ -19,6 +19,8 @@ pub struct Request<'a> {
     pub defaults: &'a Requirements,
     /// The one kernel that the client's connection file leads to.
     pub door: Option<&'a KernelId>,
+    /// Whether a kernel in reserve will do: not where kernels have to begin elsewhere than those do.
+    pub reserve: bool,
 }
 
 /// The kinds of messages that routing tells apart.
@@ -148,7 +150,7 @@ impl<A> Table<A> {
             }
             Ok(wishes) => wishes.unwrap_or_default().over(request.defaults),
         };
-        let Explanation { placement, reason, .. } = self.explain(&requirements, request.door, now);
+        let Explanation { placement, reason, .. } = self.explain_for(&requirements, request, now);
         match placement {
             Placement::Refused(refusal) => Decision::Refused(refusal),
             Placement::Existing(kernel) => {

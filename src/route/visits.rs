@@ -178,7 +178,7 @@ impl<A> Table<A> {
         fresh: impl FnOnce() -> KernelId,
         now: Instant,
     ) -> Result<(KernelId, Option<Launch>, Reason), Refusal> {
-        let Explanation { placement, reason, .. } = self.explain(wishes, request.door, now);
+        let Explanation { placement, reason, .. } = self.explain_for(wishes, request, now);
         match placement {
             Placement::Refused(refusal) => Err(refusal),
             Placement::Existing(kernel) => {

@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Instant};
 
-use super::{Candidate, Offer, Placement, Refusal, Requirements, Settings, Table, Unmet, place};
+use super::{Candidate, Offer, Placement, Refusal, Request, Requirements, Settings, Table, Unmet, place};
 use crate::{id::KernelId, runtime_name::RuntimeName};
 
 /// Where a client with certain wishes goes, and all that was considered.
@@ -143,8 +143,28 @@ impl<A> Table<A> {
     /// Whoever comes by a kernel's own `door` gets that kernel or none, even if it was one client's alone: whoever
     /// opened the door meant this very kernel, and gave its key to nobody else.
     pub fn explain(&self, requirements: &Requirements, door: Option<&KernelId>, now: Instant) -> Explanation {
-        let Settings { runtimes, default, .. } = &self.settings;
+        self.explain_among(self.candidates(now), requirements, door)
+    }
+
+    /// The same for a client that sends this request.
+    pub fn explain_for(
+        &self,
+        requirements: &Requirements,
+        request: &Request<'_>,
+        now: Instant,
+    ) -> Explanation {
         let mut candidates = self.candidates(now);
+        candidates.retain(|candidate| request.reserve || !candidate.pristine);
+        self.explain_among(candidates, requirements, request.door)
+    }
+
+    fn explain_among(
+        &self,
+        mut candidates: Vec<Candidate<'_>>,
+        requirements: &Requirements,
+        door: Option<&KernelId>,
+    ) -> Explanation {
+        let Settings { runtimes, default, .. } = &self.settings;
         if let Some(door) = door {
             candidates.retain(|candidate| candidate.kernel == door);
             candidates.iter_mut().for_each(|candidate| candidate.exclusive = false);

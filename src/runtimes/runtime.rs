@@ -3,7 +3,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     num::{NonZeroU16, NonZeroUsize},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -116,6 +117,21 @@ pub struct CommandValues<'a> {
 }
 
 impl Runtime {
+    /// The runtime, its kernels beginning in this directory unless it names another.
+    pub fn beginning_at(runtime: &Arc<Self>, directory: Option<&Path>) -> Arc<Self> {
+        let (None, Some(directory)) = (runtime.directory(), directory) else { return runtime.clone() };
+        let mut runtime = Self::clone(runtime);
+        let (Launch::BuiltinLua { cwd, .. } | Launch::Argv { cwd, .. }) = &mut runtime.launch;
+        *cwd = Some(directory.to_owned());
+        Arc::new(runtime)
+    }
+
+    /// Where its kernels begin, if it says so.
+    pub fn directory(&self) -> Option<&Path> {
+        let (Launch::BuiltinLua { cwd, .. } | Launch::Argv { cwd, .. }) = &self.launch;
+        cwd.as_deref()
+    }
+
     /// The Lua kernel that is part of this program.
     pub fn builtin_lua() -> Self {
         Self {

@@ -54,6 +54,9 @@ pub struct KernelRecord {
     pub clients: Vec<String>,
     /// The routing id under which the kernel knows the `serve` that wrote this, on shell, control and stdin.
     pub identity: Option<String>,
+    /// Those under which it knows serves before that, and may still answer to; the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_identities: Vec<String>,
     /// The content of its `kernel_info_reply`.
     pub kernel_info: Option<Value>,
     /// How it was launched, without the variables of its environment.
@@ -80,6 +83,7 @@ impl KernelRecord {
             status: "starting".to_owned(),
             clients: Vec::new(),
             identity: None,
+            earlier_identities: Vec::new(),
             kernel_info: None,
             config,
         }
@@ -203,6 +207,7 @@ mod tests {
             status: "up".to_owned(),
             clients: vec!["s".to_owned()],
             identity: None,
+            earlier_identities: vec!["jupyter-fleet-a".to_owned()],
             kernel_info: Some(serde_json::json!({ "status": "ok" })),
             config: Arc::new(Runtime::builtin_lua()),
         };

@@ -38,6 +38,9 @@ pub(super) struct InstallArguments {
     /// Its notebooks share their kernel within this group only
     #[arg(long)]
     group: Option<String>,
+    /// Each notebook gets a kernel that nobody else has
+    #[arg(long)]
+    isolated: bool,
     /// The fleet's connection file, or its name [default: kernel-fleet.json in Jupyter's runtime directory]
     #[arg(long, value_name = "FILE")]
     existing: Option<PathBuf>,
@@ -100,8 +103,8 @@ impl InstallArguments {
         program: &Path,
     ) -> anyhow::Result<(KernelspecName, FleetKernelspec)> {
         let group = self.group.as_deref();
-        let usual = || KernelspecName::usual(&runtime.name, group);
-        let mut spec = FleetKernelspec::new(runtime, group, program);
+        let mut spec = FleetKernelspec::new(runtime, group, self.isolated, program);
+        let usual = || KernelspecName::usual(&runtime.name, group, self.isolated);
         if let Some(display_name) = &self.display_name {
             spec.display_name.clone_from(display_name);
         }

@@ -103,7 +103,7 @@ impl Proxy {
         let table = self.table.lock();
         let meant = table.beside(&request, wishes);
         let at_hand = table.at_hand(client, &meant, now);
-        let explained = table.explain(&meant, request.door, now);
+        let explained = table.explain_for(&meant, &request, now);
         drop(table);
         if let Some(kernel) = at_hand {
             let name = self.name_of(&kernel);

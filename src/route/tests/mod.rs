@@ -146,7 +146,8 @@ impl Fleet {
             json => Requirements::parse(json).map(Some),
         };
         let (fresh, client) = (kernel(self.launched), client(session));
-        let request = Request { client: &client, kind, defaults, door: defaults.kernel.as_ref() };
+        let request =
+            Request { client: &client, kind, defaults, door: defaults.kernel.as_ref(), reserve: true };
         let decision = self.table.decide(&request, wishes, || fresh, self.now);
         if matches!(&decision, Decision::Launch(..) | Decision::KnownInfo(_, Some(_))) {
             self.launched += 1;
@@ -158,7 +159,13 @@ impl Fleet {
     fn visit(&mut self, session: &str, fleet: &str) -> Option<Decision> {
         let wishes = Requirements::parse(if fleet.is_empty() { "{}" } else { fleet }).ok()?;
         let (fresh, client, defaults) = (kernel(self.launched), client(session), Requirements::default());
-        let request = Request { client: &client, kind: RequestKind::Other, defaults: &defaults, door: None };
+        let request = Request {
+            client: &client,
+            kind: RequestKind::Other,
+            defaults: &defaults,
+            door: None,
+            reserve: true,
+        };
         let decision = self.table.visit(&request, wishes, || fresh, self.now);
         self.launched += usize::from(matches!(decision, Decision::Launch(..)));
         Some(decision)
@@ -173,7 +180,13 @@ impl Fleet {
     ) -> Option<Result<Moved, Refusal>> {
         let wishes = Requirements::parse(if fleet.is_empty() { "{}" } else { fleet }).ok()?;
         let (fresh, client, defaults) = (kernel(self.launched), client(session), Requirements::default());
-        let request = Request { client: &client, kind: RequestKind::Other, defaults: &defaults, door: None };
+        let request = Request {
+            client: &client,
+            kind: RequestKind::Other,
+            defaults: &defaults,
+            door: None,
+            reserve: true,
+        };
         let moved = self.table.move_client(&request, wishes, to_a_new_one, || fresh, self.now);
         self.launched += usize::from(matches!(moved, Ok(Moved::To(_, Some(_)))));
         Some(moved)

@@ -151,7 +151,13 @@ fn a_door_leads_nowhere_else_not_even_for_one_cell() {
     let guest = client("door a");
     fleet.table.client_connected(&guest, process(1));
     let defaults = Requirements { kernel: Some(own.clone()), ..Requirements::default() };
-    let request = Request { client: &guest, kind: RequestKind::Other, defaults: &defaults, door: Some(&own) };
+    let request = Request {
+        client: &guest,
+        kind: RequestKind::Other,
+        defaults: &defaults,
+        door: Some(&own),
+        reserve: true,
+    };
     let lua = Requirements::parse(LUA_WISH).unwrap();
     fleet.table.decide(&request, || Ok(None), || kernel(9), fleet.now);
     let visit = fleet.table.visit(&request, lua.clone(), || kernel(9), fleet.now);
