@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.clients import READY_SECONDS, new_client
+from harness.console import Console
 from harness.direct import DirectKernels
 from harness.fleet import Fleet
 from harness.remote_client import RemoteClient
@@ -158,6 +159,20 @@ def connect_process(fleet):
     yield open_client
     for client in remote_clients:
         client.close()
+
+
+@pytest.fixture
+def console(fleet):
+    """Starts consoles on the shared fleet: their arguments, and their needs."""
+    consoles = []
+
+    def start(*arguments, **needs):
+        consoles.append(Console(fleet, needs, *arguments))
+        return consoles[-1]
+
+    yield start
+    for each in consoles:
+        each.close()
 
 
 @pytest.fixture

@@ -7,13 +7,14 @@ import pexpect
 from harness.clients import plain
 
 SECONDS = 60
-PROMPT = r"In \[\d+\]: "
+PROMPT = r"In \[(\d+)\]: "
 
 
 class Console:
-    """A console that is typed at; `screen` collects what it showed, without colours."""
+    """A console that is typed at; `number` is that of its last prompt."""
 
     def __init__(self, fleet, needs, *arguments):
+        self.number = None
         existing = str(fleet.connection_file(needs)) if fleet.is_direct else "fleet"
         self.child = pexpect.spawn(
             sys.executable,
@@ -28,6 +29,7 @@ class Console:
     def prompt(self):
         """Waits for the next input prompt and returns what was shown before it."""
         self.child.expect(PROMPT)
+        self.number = int(self.child.match[1])
         return plain(self.child.before)
 
     def run(self, code):

@@ -35,11 +35,15 @@ pub struct Completions {
 }
 
 /// What may be typed at the cursor (in code points), which is somewhere behind `%fleet` or `%%fleet` on its line.
-/// `None`: it is not, and the kernel completes.
+/// `None`: it is not, and the kernel completes. As in [`recognise`](super::recognise), lines may follow each other.
 pub fn complete(code: &str, cursor: usize, vocabulary: &Vocabulary) -> Option<Completions> {
-    let line = MagicLine::first(code)?;
     let cursor_at = code.char_indices().nth(cursor).map_or(code.len(), |(at, _)| at);
-    let typed = code.get(line.arguments_start()..cursor_at)?;
+    let (mut line, mut line_at) = (MagicLine::first(code)?, 0);
+    while cursor_at > line_at + line.end() && !line.whole_cell {
+        line_at += line.end();
+        line = MagicLine::first(code.get(line_at..)?)?;
+    }
+    let typed = code.get(line_at + line.arguments_start()..cursor_at)?;
     if typed.len() > line.arguments.len() || !typed.starts_with(char::is_whitespace) {
         return None;
     }
@@ -178,6 +182,8 @@ mod tests {
             ("%fleet new is|", "%fleet new isolated"),
             ("%fleet list l|", ""),
             ("%fleet use {|", ""),
+            ("%fleet use lua\n\n %fleet sta|\n", "%fleet use lua\n\n %fleet status"),
+            ("%fleet use lua\n%%fleet ba|\n%fleet", "%fleet use lua\n%%fleet bash"),
             ("%fleet new nonsense=|", ""),
         ] {
             let expected: Vec<&str> = expected.split(';').filter(|text| !text.is_empty()).collect();
@@ -197,6 +203,8 @@ mod tests {
             "%fleet|?",
             "\n|\n%fleet ",
             "%fleet \n|",
+            "%%fleet lua\n%fleet |",
+            "%fleet\n1\n%fleet |",
             "%fleets |",
             "%%time |",
         ] {

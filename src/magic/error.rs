@@ -42,6 +42,15 @@ pub enum MagicError {
         /// The magic.
         magic: &'static str,
     },
+    /// A command stands where only wishes may.
+    #[error(
+        "`%%fleet` runs this one cell on another kernel and takes no command: write `%fleet {command}`, with one `%`, \
+         or only what you wish for, as in `%%fleet runtime=NAME`"
+    )]
+    CommandInCell {
+        /// The command.
+        command: &'static str,
+    },
     /// There is no such key.
     #[error("`{found}` cannot be asked for{}. What can be: {}", hint(.instead), keys())]
     UnknownKey {

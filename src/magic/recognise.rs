@@ -1,6 +1,6 @@
 //! Whether a cell speaks to the fleet.
 
-use super::{Command, MagicError, error::CELL, wishes};
+use super::{Command, MagicError, command::COMMANDS, error::CELL, wishes};
 use crate::route::Requirements;
 
 /// What a cell says to the fleet.
@@ -29,15 +29,21 @@ pub enum Magic {
 pub fn recognise(code: &str) -> Option<Magic> {
     let line = MagicLine::first(code)?;
     if line.whole_cell && !line.asks_for_help() {
-        let wishes = wishes::parse(line.arguments).and_then(|wishes| match wishes.is_nothing() {
-            true => Err(MagicError::NoWishes { magic: CELL }),
-            false => Ok(wishes),
-        });
-        return Some(Magic::Cell { wishes, code: line.blanked() });
+        return Some(Magic::Cell { wishes: elsewhere(line.arguments), code: line.blanked() });
     }
     let command = if line.asks_for_help() { Ok(Command::Help) } else { Command::parse(line.arguments) };
     let nothing_else = line.after.trim().is_empty();
     Some(Magic::Line { command, rest: (!nothing_else).then(|| line.blanked()) })
+}
+
+/// What stands behind `%%fleet`: wishes, at least one.
+fn elsewhere(arguments: &str) -> Result<Requirements, MagicError> {
+    let first = arguments.split_whitespace().next();
+    if let Some((command, ..)) = COMMANDS.into_iter().find(|(command, ..)| first == Some(command)) {
+        return Err(MagicError::CommandInCell { command });
+    }
+    let wishes = wishes::parse(arguments)?;
+    if wishes.is_nothing() { Err(MagicError::NoWishes { magic: CELL }) } else { Ok(wishes) }
 }
 
 /// Code whose first line that is not blank is a magic of ours.
@@ -71,7 +77,12 @@ impl<'a> MagicLine<'a> {
 
     /// How many bytes into the code the arguments begin.
     pub(super) fn arguments_start(&self) -> usize {
-        self.before.len() + self.line.len() - self.arguments.len()
+        self.end() - self.arguments.len()
+    }
+
+    /// How many bytes into the code the line ends.
+    pub(super) fn end(&self) -> usize {
+        self.before.len() + self.line.len()
     }
 
     /// IPython's `%magic?` and `%magic??`.
@@ -129,6 +140,15 @@ mod tests {
         for code in ["%%fleet\n1", "%%fleet   \n1", "%%fleet {}\n1"] {
             let Some(Magic::Cell { wishes: Err(error), .. }) = recognise(code) else { panic!("{code}") };
             assert!(error.to_string().contains("%%fleet runtime="), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_cell_magic_takes_no_command() {
+        for code in ["%%fleet use lua\n1", "%%fleet status"] {
+            let Some(Magic::Cell { wishes: Err(error), .. }) = recognise(code) else { panic!("{code}") };
+            let command = code.split_whitespace().nth(1).unwrap();
+            assert!(error.to_string().contains(&format!("`%fleet {command}`")), "{error}");
         }
     }
 
