@@ -14,7 +14,7 @@ pub struct Limits {
     /// Longest message, all frames together.
     #[serde(deserialize_with = "more_than_zero")]
     pub message_bytes: usize,
-    /// Most frames in a message: buffers of a widget run to dozens, never to thousands.
+    /// Most frames in a message: buffers of a widget run to dozens, those of a wide table to thousands.
     #[serde(deserialize_with = "more_than_zero")]
     pub message_parts: usize,
     /// Longest message before the peer has shown that it holds the key: a first request is code, not data.
@@ -103,7 +103,7 @@ impl Default for Limits {
         Self {
             frame_bytes: 512 << 20,
             message_bytes: 1 << 30,
-            message_parts: 1024,
+            message_parts: 16_384,
             unauthenticated_message_bytes: 16 << 20,
             unauthenticated_bytes: 64 << 20,
             unauthenticated_bytes_per_origin: 32 << 20,

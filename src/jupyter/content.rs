@@ -45,8 +45,12 @@ pub fn may_hold_magic(content: &[u8]) -> bool {
     memmem::find(content, b"%fleet").is_some()
 }
 
-/// The `stop_on_error` of an `execute_request`: whether an error aborts the cells behind it. It does if nothing is said.
+/// Whether an error of this `execute_request` aborts the cells behind it. It does if nothing is said; not if it is silent,
+/// for nobody has typed that.
 pub fn stops_on_error(content: &[u8]) -> bool {
+    if is_silent(content) {
+        return false;
+    }
     #[derive(Deserialize)]
     struct Asked {
         stop_on_error: Option<bool>,
@@ -58,6 +62,21 @@ pub fn stops_on_error(content: &[u8]) -> bool {
     let asked = || serde_json::from_slice(content).ok().and_then(|Asked { stop_on_error }| stop_on_error);
     !may_be_false || asked().unwrap_or(true)
 }
+
+/// Whether an `execute_request` is silent: sent by a program, and shown nowhere.
+pub fn is_silent(content: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Asked {
+        silent: Option<bool>,
+    }
+    let may_be = memmem::find_iter(content, SILENT)
+        .filter_map(|found| content.get(found + SILENT.len()..)?.trim_ascii_start().strip_prefix(b":"))
+        .any(|value| value.trim_ascii_start().starts_with(b"true"));
+    let asked = || serde_json::from_slice(content).ok().and_then(|Asked { silent }| silent);
+    may_be && asked().unwrap_or(false)
+}
+
+const SILENT: &[u8] = b"\"silent\"";
 
 /// The key with its quotes: within a string, the quotes would be escaped.
 const STOP_ON_ERROR: &[u8] = b"\"stop_on_error\"";

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::sleep;
 use tracing::info;
 
-use super::{Proxy, connection::ReturnAddress, kernel::Kernel, returning::Due};
+use super::{Proxy, connection::ReturnAddress, kernel::Kernel, lifecycle::RestartAsked, returning::Due};
 use crate::{
     id::{ClientId, KernelId},
     jupyter::{
@@ -65,7 +65,7 @@ impl Proxy {
             Decision::Restart(id) => {
                 let who = username(&address.header).unwrap_or_else(|| "one of its clients".to_owned());
                 self.abort_waiting(client);
-                self.restart_kernel(&id, &who, Some(&address.header));
+                self.restart_kernel(&id, &who, RestartAsked::ByRequest(&address.header));
                 self.tell_shutdown(client, &address, true);
             }
             Decision::RestartRefused(id, others) => {
@@ -87,7 +87,7 @@ impl Proxy {
 
     /// No kernel can serve. Whoever asks who the kernel is gets an answer in form all the same, for a console that
     /// gets none ends without a word; its banner says why every cell will fail.
-    fn refuse(&self, client: &ClientId, msg_type: &str, address: &ReturnAddress, why: &str) {
+    fn refuse(self: &Arc<Self>, client: &ClientId, msg_type: &str, address: &ReturnAddress, why: &str) {
         info!(session = %client.session, why, "refused");
         if msg_type == "kernel_info_request" {
             let content = json!({
@@ -106,7 +106,7 @@ impl Proxy {
 
     /// More requests than may wait.
     pub(super) fn refuse_more(
-        &self,
+        self: &Arc<Self>,
         kernel: &Kernel,
         client: &ClientId,
         header: &Header<'_>,
@@ -118,14 +118,20 @@ impl Proxy {
     }
 
     /// The kernel did not take a request that had been remembered already.
-    pub(super) fn take_back(&self, kernel: &Kernel, client: &ClientId, address: &ReturnAddress) {
+    pub(super) fn take_back(self: &Arc<Self>, kernel: &Kernel, client: &ClientId, address: &ReturnAddress) {
         let Ok(header) = serde_json::from_slice::<Header<'_>>(&address.header) else { return };
         self.table.lock().withdraw(&kernel.id, &header.msg_id, client);
         self.refuse_more(kernel, client, &header, address);
     }
 
     /// Fails a request as a kernel would: in the cell, and in the reply.
-    pub(super) fn fail(&self, client: &ClientId, msg_type: &str, address: &ReturnAddress, failure: &Failure) {
+    pub(super) fn fail(
+        self: &Arc<Self>,
+        client: &ClientId,
+        msg_type: &str,
+        address: &ReturnAddress,
+        failure: &Failure,
+    ) {
         if self.is_owed(client, address, || Due::Failure(msg_type.to_owned(), failure.clone())) {
             return;
         }
@@ -137,8 +143,12 @@ impl Proxy {
             self.reply(client, address, self.voice.error_reply(msg_type, failure, parent));
         }
         self.whisper(client, [status(ExecutionState::Idle)]);
-        if address.stops_on_error && self.turns.are_used() {
-            self.abort_waiting(client);
+        if msg_type == "execute_request" && self.turns.are_used() {
+            if address.stops_on_error {
+                self.cell_failed(client);
+            } else {
+                self.next_turn(client);
+            }
         }
     }
 

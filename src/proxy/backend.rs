@@ -4,11 +4,11 @@
 //! 2. The parent header tells which request is answered: `route` knows who asked. What nobody asked for goes nowhere.
 //! 3. It is signed with the client's key and written to the connection that the request came on.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use jupyter_protocol::ExecutionState;
 use serde::Deserialize;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::sleep};
 use tracing::{Instrument, debug};
 
 use super::{
@@ -25,6 +25,9 @@ use crate::{
     },
     net::{Event, Flushes, Peer, PeerError, PushError},
 };
+
+/// How long replies to an earlier `serve` may take to be read after the kernel has come past them.
+const LAST_REPLIES: Duration = Duration::from_millis(200);
 
 /// Where messages of a kernel come from: one channel of one of its processes.
 #[derive(Clone)]
@@ -80,14 +83,19 @@ impl Proxy {
     }
 
     /// Hands a reply to whoever asked.
-    fn deliver(self: &Arc<Self>, kernel: &Kernel, message: Verified, flushes: &mut Flushes) {
+    fn deliver(self: &Arc<Self>, kernel: &Arc<Kernel>, message: Verified, flushes: &mut Flushes) {
         let Ok(parent) = Parent::peek(&message) else {
             return self.stray(kernel, "a reply without a parent");
         };
         let asked = self.table.lock().answered(&kernel.id, &parent.msg_id, &parent.session);
         if parent.session == self.voice.session() {
             if kernel.was_asked_who(&parent.msg_id) {
-                self.past_is_over(kernel);
+                let (proxy, kernel) = (self.clone(), kernel.clone());
+                tokio::spawn(async move {
+                    // What it said before that came on another connection, and may still have to be read.
+                    sleep(LAST_REPLIES).await;
+                    proxy.past_is_over(&kernel);
+                });
             }
             return;
         }
@@ -178,12 +186,10 @@ impl Proxy {
         }
         kernel.speaks();
         self.metrics.published.increment();
-        let asker = visited.then(|| asker(&message));
-        if header.msg_type == "comm_open"
-            && let Some(session) = &asker
-        {
-            self.comm_opened(&kernel.id, session, &message);
+        if let opens @ ("comm_open" | "comm_close") = &*header.msg_type {
+            self.comm_of(&kernel.id, &asker(&message), opens == "comm_open", &message);
         }
+        let asker = visited.then(|| asker(&message));
         let answers =
             |client: &ClientId| asker.as_deref().is_some_and(|session| self.speaks_for(client, session));
         let (envelope, body) = message.into_parts();

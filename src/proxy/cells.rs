@@ -23,6 +23,9 @@ use crate::{
     route::{Requirements, RequirementsError},
 };
 
+/// Lines of `%fleet` that a cell may begin with: each has the whole cell read anew.
+const MOST_LINES: usize = 16;
+
 /// A cell, and what it wants of the fleet.
 #[derive(Debug)]
 pub(super) struct Cell {
@@ -61,10 +64,6 @@ impl Cell {
     pub(super) fn address(&self) -> ReturnAddress {
         self.held.address()
     }
-
-    pub(super) fn fail(&self, proxy: &Proxy, client: &ClientId, failure: &Failure) {
-        proxy.fail(client, "execute_request", &self.address(), failure);
-    }
 }
 
 impl Held {
@@ -89,7 +88,11 @@ impl Proxy {
         flushes: &mut Flushes,
     ) {
         let cell = self.understand(client, held);
-        let cell = if cell.only_asks() { Some(cell) } else { self.take_turn(client, cell) };
+        if self.turns.has_just_failed(client, cell.held.message.body().header()) {
+            return self.abort(client, &cell.address());
+        }
+        let at_once = cell.only_asks() && !self.turns.keep_waiting(client);
+        let cell = if at_once { Some(cell) } else { self.take_turn(client, cell) };
         if let Some(cell) = cell {
             self.run_cell((client, gate), cell, flushes);
         }
@@ -105,20 +108,26 @@ impl Proxy {
         flushes.flush();
     }
 
-    fn run_cell(
-        self: &Arc<Self>,
-        (client, gate): (&ClientId, &Gate),
-        Cell { held, errand }: Cell,
-        flushes: &mut Flushes,
-    ) {
-        match errand {
-            Errand::Own => self.pass((client, gate), held, None, flushes),
-            Errand::Elsewhere(wishes) => self.pass((client, gate), held, Some(wishes), flushes),
-            Errand::Wrong(failure) => self.fail(client, "execute_request", &held.address(), &failure),
-            Errand::Command { command, rest } => {
-                if self.command((client, gate), &held, command, rest) && rest {
-                    // It may begin with another one.
-                    self.route_cell((client, gate), held, flushes);
+    fn run_cell(self: &Arc<Self>, (client, gate): (&ClientId, &Gate), mut cell: Cell, flushes: &mut Flushes) {
+        for line in 1.. {
+            let Cell { held, errand } = cell;
+            match errand {
+                Errand::Own => return self.pass((client, gate), held, None, flushes),
+                Errand::Elsewhere(wishes) => return self.pass((client, gate), held, Some(wishes), flushes),
+                Errand::Wrong(failure) => {
+                    return self.fail(client, "execute_request", &held.address(), &failure);
+                }
+                Errand::Command { .. } if line > MOST_LINES => {
+                    let text = format!("a cell may begin with {MOST_LINES} lines of %fleet");
+                    let failure = Failure::new("FleetMagicError", text);
+                    return self.fail(client, "execute_request", &held.address(), &failure);
+                }
+                Errand::Command { command, rest } => {
+                    if !self.command((client, gate), &held, command, rest) || !rest {
+                        return;
+                    }
+                    // What is left may begin with another one.
+                    cell = self.understand(client, held);
                 }
             }
         }

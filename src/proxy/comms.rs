@@ -1,4 +1,4 @@
-//! Comms of visitors: a widget that a cell made on a visited kernel lives there, not on its client's own.
+//! Which kernel a comm is on: a widget that a cell made elsewhere, or before its client moved, stays there.
 
 use std::{
     borrow::Cow,
@@ -18,7 +18,7 @@ use crate::{
 /// know it.
 const REMEMBERED: usize = 65_536;
 
-/// Which visited kernel each comm is on.
+/// Which kernel each client's comms are on.
 #[derive(Debug, Default)]
 pub(super) struct Comms {
     kernels: DashMap<(ClientId, String), KernelId>,
@@ -26,13 +26,22 @@ pub(super) struct Comms {
 }
 
 impl Comms {
-    /// The kernel that a client's comm is on, if it is not the client's own.
-    pub(super) fn visited(&self, client: &ClientId, message: &Verified) -> Option<KernelId> {
+    /// The kernel that a client's comm is on, as far as that is known.
+    pub(super) fn kernel_of(&self, client: &ClientId, message: &Verified) -> Option<KernelId> {
         if !self.used.load(Ordering::Relaxed) {
             return None;
         }
         let comm = comm_id(message)?;
         self.kernels.get(&(client.clone(), comm)).map(|kernel| kernel.clone())
+    }
+
+    /// One of the two ends has closed a comm.
+    pub(super) fn closed(&self, client: &ClientId, message: &Verified) {
+        if self.used.load(Ordering::Relaxed)
+            && let Some(comm) = comm_id(message)
+        {
+            self.kernels.remove(&(client.clone(), comm));
+        }
     }
 
     fn opened(&self, client: ClientId, kernel: &KernelId, message: &Verified) {
@@ -50,14 +59,22 @@ impl Comms {
 }
 
 impl Proxy {
-    /// A kernel opens a comm in answer to a request with this session; visitors' are remembered.
-    pub(super) fn comm_opened(&self, kernel: &KernelId, session: &str, message: &Verified) {
-        // Only clients of the published file can visit: the others lead to one kernel.
+    /// A kernel opens or closes a comm in answer to a request with this session.
+    pub(super) fn comm_of(&self, kernel: &KernelId, session: &str, opens: bool, message: &Verified) {
+        // Only clients of the published file can go elsewhere: the others lead to one kernel.
         let speaker = ClientId { profile: ProfileId::DEFAULT, session: SessionId::from(session) };
         let client = self.spoken_for.get(&speaker).map(|client| client.clone()).unwrap_or(speaker);
-        if self.table.lock().visited_by(&client).contains(kernel) {
+        if opens {
             self.comms.opened(client, kernel, message);
+        } else {
+            self.comms.closed(&client, message);
         }
+    }
+
+    /// The kernel that a client's message about a comm goes to, if that is not its own.
+    pub(super) fn comm_elsewhere(&self, client: &ClientId, message: &Verified) -> Option<KernelId> {
+        let kernel = self.comms.kernel_of(client, message)?;
+        (self.table.lock().kernel_of(client) != Some(&kernel)).then_some(kernel)
     }
 }
 

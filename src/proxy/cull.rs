@@ -53,7 +53,7 @@ impl Proxy {
                 whole_seconds(*idle)
             ),
         };
-        self.tell_clients(table, &kernel, &[], &text);
+        self.tell_clients(table, &kernel, &[], &text, None);
     }
 }
 

@@ -147,10 +147,11 @@ impl Proxy {
                 self.route_question((client, gate), held, flushes)
             }
             "comm_msg" | "comm_close" => {
-                let visited = self.comms.visited(client, &held.message);
-                let there =
-                    visited.map(|kernel| Requirements { kernel: Some(kernel), ..Requirements::default() });
-                self.pass((client, gate), held, there, flushes);
+                let elsewhere = self.comm_elsewhere(client, &held.message);
+                if header.msg_type == "comm_close" {
+                    self.comms.closed(client, &held.message);
+                }
+                self.pass((client, gate), held, elsewhere.map(Requirements::of_kernel), flushes);
             }
             _ => self.pass((client, gate), held, None, flushes),
         }
@@ -179,7 +180,7 @@ impl Proxy {
             if (table.kernel_of(client).cloned(), table.visited_by(client).len()) != before {
                 self.note_binding(table, &connection, client);
             }
-            if table.kernel_of(client) != before.0.as_ref() || !header.is_cell() {
+            if !header.is_cell() {
                 table.stands_by(client, peek_fleet(&message).ok().flatten());
             }
             if let Decision::Launch(id, launch) | Decision::KnownInfo(id, Some(launch)) = &decision {
@@ -216,7 +217,7 @@ impl Proxy {
     }
 
     fn forward(
-        &self,
+        self: &Arc<Self>,
         kernel: &Kernel,
         life: u64,
         client: &ClientId,

@@ -36,6 +36,8 @@ pub(super) struct Gate {
     last_request: Mutex<Option<LastRequest>>,
     state: Mutex<State>,
     pressed: Notify,
+    /// A message is held.
+    holds: Notify,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,13 @@ enum State {
 
 impl Gate {
     fn new(identity: Bytes, state: State) -> Self {
-        Self { identity, last_request: Mutex::default(), state: Mutex::new(state), pressed: Notify::new() }
+        Self {
+            identity,
+            last_request: Mutex::default(),
+            state: Mutex::new(state),
+            pressed: Notify::new(),
+            holds: Notify::new(),
+        }
     }
 
     /// A gate that lets everything pass.
@@ -94,6 +102,7 @@ impl Gate {
             State::Closed { held, bytes } => {
                 *bytes += message.message.body().size();
                 held.push_back(message);
+                self.holds.notify_one();
                 if *bytes <= most {
                     return None;
                 }
@@ -166,7 +175,7 @@ impl Proxy {
         tokio::select! {
             () = self.all_listen(&client) => {}
             () = gate.pressed.notified() => {}
-            () = sleep(self.limits.barrier()) => {
+            () = self.held_long_enough(&gate) => {
                 debug!(session = %client.session, "no iopub connection of this client came in time");
             }
         }
@@ -182,6 +191,12 @@ impl Proxy {
             self.journal.write();
             flushes.flush();
         }
+    }
+
+    /// A client that comes back says nothing at first, and listens only when it is about to.
+    async fn held_long_enough(&self, gate: &Gate) {
+        gate.holds.notified().await;
+        sleep(self.limits.barrier()).await;
     }
 
     /// Returns once as many iopub connections listen where the client is as clients live there.

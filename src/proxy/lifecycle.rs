@@ -25,7 +25,7 @@ use super::{
 use crate::{
     channel::Channel,
     fleet::{Channels, Downfall, KernelEvent, LaunchOrder, supervise},
-    id::KernelId,
+    id::{ClientId, KernelId},
     jupyter::{message::Body, reply::Failure},
     route::{Launch, Outstanding},
     runtimes::Runtime,
@@ -33,6 +33,17 @@ use crate::{
 
 /// How long what a dead kernel had sent is still read.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// How a restart was asked for, and so where it is announced.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RestartAsked<'a> {
+    /// By the request with this header.
+    ByRequest(&'a Bytes),
+    /// In a cell of this client's, which shows it.
+    InCell(&'a ClientId),
+    /// By those who look after the fleet.
+    ByOperator,
+}
 
 impl Proxy {
     /// Launches a kernel, in this directory unless its runtime names one. Called with the table locked: whoever is routed to the kernel finds it here.
@@ -179,7 +190,7 @@ impl Proxy {
     }
 
     /// The process is gone and comes back: everyone who waited is told why in vain.
-    fn kernel_is_down(&self, kernel: &Kernel, downfall: &Downfall) {
+    fn kernel_is_down(self: &Arc<Self>, kernel: &Kernel, downfall: &Downfall) {
         let failure = explain(kernel, downfall, true);
         warn!(reason = failure.evalue, "kernel is down");
         let lost = self.lose_process(kernel);
@@ -234,7 +245,7 @@ impl Proxy {
         }
     }
 
-    fn fail_all(&self, lost: Vec<Outstanding<ReturnAddress>>, failure: &Failure) {
+    fn fail_all(self: &Arc<Self>, lost: Vec<Outstanding<ReturnAddress>>, failure: &Failure) {
         for request in lost {
             self.fail(&request.client, &request.msg_type, &request.address, failure);
         }
@@ -254,24 +265,31 @@ impl Proxy {
         }
     }
 
-    /// Restarts a kernel in place, and tells its clients who wanted that: under the request for it, if there was one.
-    /// `false` if it is starting: nothing of what it had is left to be thrown away.
-    pub(super) fn restart_kernel(&self, id: &KernelId, who: &str, request: Option<&Bytes>) -> bool {
+    /// Restarts a kernel in place, and tells its clients who wanted that. `false` if it is starting: nothing of what it had is left to be thrown away.
+    pub(super) fn restart_kernel(
+        self: &Arc<Self>,
+        id: &KernelId,
+        who: &str,
+        asked: RestartAsked<'_>,
+    ) -> bool {
         let Some(kernel) = self.kernel(id).filter(|kernel| kernel.link.is_up()) else { return false };
         info!(kernel = %id, who, "restarting");
         let text = format!("[jupyter-fleet: {} is restarted by {who}]", kernel.name());
-        if let Some(header) = request {
+        if let RestartAsked::ByRequest(header) = asked {
             self.announce(&kernel, [self.voice.notice(&text, header)]);
         }
         kernel.link.ask_to_end(self.voice.say(ShutdownRequest { restart: true }, &Bytes::new()));
         let lost = self.lose_process(&kernel);
         kernel.handle.restart();
-        if request.is_none() {
-            self.with_table(|table, _| self.tell_clients(table, &kernel, &lost, &text));
-        } else {
-            for request in &lost {
-                // Frontends show a line only under a cell of their own.
-                self.whisper(&request.client, [self.voice.notice(&text, &request.address.header)]);
+        let tell = |knows| self.with_table(|table, _| self.tell_clients(table, &kernel, &lost, &text, knows));
+        match asked {
+            RestartAsked::ByOperator => tell(None),
+            RestartAsked::InCell(client) => tell(Some(client)),
+            RestartAsked::ByRequest(_) => {
+                for request in &lost {
+                    // Frontends show a line only under a cell of their own.
+                    self.whisper(&request.client, [self.voice.notice(&text, &request.address.header)]);
+                }
             }
         }
         self.fail_all(lost, &explain(&kernel, &Downfall::Restarted, true));

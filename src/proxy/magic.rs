@@ -5,7 +5,6 @@ mod questions;
 
 use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
 use jupyter_protocol::ExecutionState;
 use serde_json::json;
 use tracing::info;
@@ -13,6 +12,7 @@ use tracing::info;
 use super::{
     Proxy,
     gate::{Gate, Held},
+    lifecycle::RestartAsked,
 };
 use crate::{
     id::{ClientId, KernelId},
@@ -33,9 +33,10 @@ impl Proxy {
     ) -> bool {
         let address = held.address();
         gate.remember("execute_request", &address.header);
+        self.whisper(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
         let done = match command {
             Command::Help => Ok(help()),
-            Command::Status => Ok(self.status_page(client)),
+            Command::Status => Ok(self.status_page(client, held)),
             Command::List => Ok(self.list_page(client, held)),
             Command::Runtimes => Ok(self.runtimes_page()),
             Command::Why(wishes) => Ok(self.why_page(client, held, wishes)),
@@ -78,7 +79,7 @@ impl Proxy {
         let code = Code::peek(held.message.body().content()).map(|code| code.code.into_owned());
         let input = json!({ "code": code.unwrap_or_default(), "execution_count": count });
         let input = self.voice.say_raw("execute_input", input, parent);
-        self.whisper(client, [status(ExecutionState::Busy), input, display]);
+        self.whisper(client, [input, display]);
         self.reply(client, &address, self.voice.say_raw("execute_reply", done, parent));
         self.whisper(client, [status(ExecutionState::Idle)]);
     }
@@ -122,7 +123,7 @@ impl Proxy {
             Decision::Restart(id) => {
                 let header = held.message.body().header();
                 let who = username(header).unwrap_or_else(|| "one of its clients".to_owned());
-                let restarts = self.restart_kernel(&id, &who, Some(&Bytes::copy_from_slice(header)));
+                let restarts = self.restart_kernel(&id, &who, RestartAsked::InCell(client));
                 let name = self.name_of(&id);
                 Ok(Page::new().line(if restarts {
                     format!("Kernel {name} is restarted: its variables are gone, for all who share it.")

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jupyter_protocol::InterruptRequest;
 use thiserror::Error;
 
-use super::{Proxy, kernel::Kernel, link::Pushed};
+use super::{Proxy, kernel::Kernel, lifecycle::RestartAsked, link::Pushed};
 use crate::{
     channel::Channel,
     id::KernelId,
@@ -120,7 +120,7 @@ impl Proxy {
                     "[jupyter-fleet: {} was stopped by the operator; the next request gets a new kernel]",
                     kernel.name()
                 );
-                self.tell_clients(table, &kernel, &[], &text);
+                self.tell_clients(table, &kernel, &[], &text, None);
             }
             table.release(id, now)
         });
@@ -146,10 +146,10 @@ impl Proxy {
     ///
     /// # Errors
     /// It is gone, or starts anyway.
-    pub fn restart(&self, id: &KernelId, who: Option<&str>) -> Result<(), OperateError> {
+    pub fn restart(self: &Arc<Self>, id: &KernelId, who: Option<&str>) -> Result<(), OperateError> {
         let kernel = self.usable(id)?;
         let who = who.map_or_else(|| "the operator".to_owned(), |who| format!("the operator ({who})"));
-        if !self.restart_kernel(id, &who, None) {
+        if !self.restart_kernel(id, &who, RestartAsked::ByOperator) {
             let text = format!("{} is starting; wait for it or stop it", kernel.name());
             return Err(OperateError::NotUp(text));
         }

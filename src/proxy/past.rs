@@ -32,7 +32,7 @@ impl Proxy {
 
     /// A kernel that was taken over has come to what we asked it ourselves: whatever it has not answered of what was
     /// asked before will not be answered to us.
-    pub(super) fn past_is_over(&self, kernel: &Kernel) {
+    pub(super) fn past_is_over(self: &Arc<Self>, kernel: &Kernel) {
         let waiting =
             self.with_table(|table, _| table.take_outstanding(&kernel.id, ReturnAddress::is_from_before));
         let failure = restarted(&format!(

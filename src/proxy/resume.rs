@@ -55,6 +55,9 @@ impl Proxy {
             .iter()
             .filter_map(|record| self.take_over(record, owing.contains(&record.remembered.id)))
             .collect();
+        if owed.iter().any(|(_, asked)| asked.kernel.is_some()) {
+            self.turns.begin();
+        }
         for BindingRecord { remembered, identity } in &registry.bindings {
             self.with_table(|table, now| table.recall_client(remembered, now));
             let identity = identity.as_deref().and_then(|text| hex::decode(text).ok());
@@ -130,7 +133,7 @@ impl Proxy {
     }
 
     /// A request that was not answered: its kernel may still answer it; what reached none is failed.
-    fn recall_request(&self, entry: Entry, asked: Asked) {
+    fn recall_request(self: &Arc<Self>, entry: Entry, asked: Asked) {
         let Asked { client, channel, origin, msg_type, msg_id, identity, envelope, header, kernel } = asked;
         let identity = Bytes::from(hex::decode(identity).unwrap_or_default());
         if identity.is_empty() {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     id::{ClientId, ProfileId, SessionId},
     jupyter::{header::Header, message::Verified},
-    route::{RememberedClient, Table},
+    route::Table,
     state::{Asked, Entry},
 };
 
@@ -94,8 +94,8 @@ impl Proxy {
         connection: &Connection,
         client: &ClientId,
     ) {
-        let Some(kernel) = table.kernel_of(client).cloned() else { return };
-        let (client, visits) = (client.clone(), table.visited_by(client));
-        self.journal.bound(&RememberedClient { client, kernel, origins: vec![connection.origin], visits });
+        let Some(mut remembered) = table.remembered_client(client) else { return };
+        remembered.origins = vec![connection.origin];
+        self.journal.bound(&remembered);
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Proxy {
-    /// Tells each of a kernel's clients and visitors something under the requests of its own that were lost, else under its last:
+    /// Tells each of a kernel's clients and visitors, but one that `knows` it, something under the requests of its own that were lost, else under its last:
     /// frontends show a line nowhere else. Those of whom no request is known are told without.
     pub(super) fn tell_clients(
         &self,
@@ -19,9 +19,11 @@ impl Proxy {
         kernel: &Kernel,
         lost: &[Outstanding<ReturnAddress>],
         text: &str,
+        knows: Option<&ClientId>,
     ) {
-        let mut told: HashSet<ConnectionId> = HashSet::new();
-        for client in table.users_of(&kernel.id) {
+        let mut told: HashSet<ConnectionId> =
+            knows.into_iter().flat_map(|client| table.listeners(client)).collect();
+        for client in table.users_of(&kernel.id).into_iter().filter(|client| Some(client) != knows) {
             let parents = self.parents(&client, lost);
             if parents.is_empty() {
                 continue;

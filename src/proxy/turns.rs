@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use dashmap::DashMap;
@@ -19,12 +20,17 @@ use serde_json::json;
 use super::{Proxy, cells::Cell, connection::ReturnAddress};
 use crate::{id::ClientId, jupyter::reply::Failure};
 
+/// How long cells may take that were sent together with one that has failed.
+const ON_ITS_WAY: Duration = Duration::from_millis(100);
+
 /// The cells that wait, by client.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     queues: DashMap<ClientId, Queue>,
     /// Somebody has sent a cell elsewhere.
     used: AtomicBool,
+    /// When a cell of a client's was failed here, by both clocks.
+    failed: DashMap<ClientId, (Instant, SystemTime)>,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +47,31 @@ impl Turns {
         self.used.load(Ordering::Relaxed)
     }
 
+    /// From now on, cells may have to wait.
+    pub(super) fn begin(&self) {
+        self.used.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any cell of the client's waits.
+    pub(super) fn keep_waiting(&self, client: &ClientId) -> bool {
+        self.are_used() && self.queues.get(client).is_some_and(|queue| !queue.cells.is_empty())
+    }
+
+    /// A cell of the client's was failed without its kernel. What the client had sent behind it is still on its way.
+    fn note_failure(&self, client: &ClientId) {
+        self.failed.retain(|_, (at, _)| at.elapsed() < ON_ITS_WAY);
+        self.failed.insert(client.clone(), (Instant::now(), SystemTime::now()));
+    }
+
+    /// Whether a cell with this header was sent before its client could know that the one before it failed.
+    pub(super) fn has_just_failed(&self, client: &ClientId, header: &[u8]) -> bool {
+        if !self.are_used() {
+            return false;
+        }
+        let Some((at, time)) = self.failed.get(client).map(|failed| *failed) else { return false };
+        at.elapsed() < ON_ITS_WAY && was_made_before(header, time)
+    }
+
     fn take_all(&self, client: &ClientId) -> VecDeque<Cell> {
         let Some(mut queue) = self.queues.get_mut(client) else { return VecDeque::new() };
         queue.bytes = 0;
@@ -54,11 +85,11 @@ impl Turns {
 
 impl Proxy {
     /// Gives the cell back if it is its turn, else keeps it until it is.
-    pub(super) fn take_turn(&self, client: &ClientId, cell: Cell) -> Option<Cell> {
+    pub(super) fn take_turn(self: &Arc<Self>, client: &ClientId, cell: Cell) -> Option<Cell> {
         if cell.stays_at_home() && !self.turns.are_used() {
             return Some(cell);
         }
-        self.turns.used.store(true, Ordering::Relaxed);
+        self.turns.begin();
         let size = cell.size();
         let refused = {
             let mut queue = self.turns.queues.entry(client.clone()).or_default();
@@ -72,8 +103,10 @@ impl Proxy {
         };
         self.turns.tidy(client);
         if refused.is_some() {
+            // Those before it are as good as before.
             let text = "too many cells already wait for others of this client: try again when some are done";
-            cell.fail(self, client, &Failure::new("TooManyRequests", text));
+            let address = ReturnAddress { stops_on_error: false, ..cell.address() };
+            self.fail(client, "execute_request", &address, &Failure::new("TooManyRequests", text));
             return None;
         }
         Some(cell)
@@ -112,7 +145,14 @@ impl Proxy {
         self.turns.tidy(client);
     }
 
-    fn abort(&self, client: &ClientId, address: &ReturnAddress) {
+    /// A cell of the client's was failed without its kernel.
+    pub(super) fn cell_failed(&self, client: &ClientId) {
+        self.turns.note_failure(client);
+        self.abort_waiting(client);
+    }
+
+    /// Tells a cell that it is not run.
+    pub(super) fn abort(&self, client: &ClientId, address: &ReturnAddress) {
         let parent = &address.header;
         self.whisper(client, [self.voice.status(ExecutionState::Busy, parent)]);
         self.reply(
@@ -128,4 +168,12 @@ impl Proxy {
     fn must_wait(&self, client: &ClientId, cell: &Cell) -> bool {
         self.table.lock().runs_cells(client, cell.stays_at_home())
     }
+}
+
+/// Whether a header says that its message was made before then.
+fn was_made_before(header: &[u8], then: SystemTime) -> bool {
+    let Ok(header) = serde_json::from_slice::<jupyter_protocol::Header>(header) else { return false };
+    let then = then.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    // The beginning of the epoch stands for no date.
+    u128::try_from(header.date.timestamp_millis()).is_ok_and(|made| made > 0 && made <= then)
 }

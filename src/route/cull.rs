@@ -110,14 +110,14 @@ impl<A> Table<A> {
     }
 
     fn is_anyone_connected(&self, id: &KernelId) -> bool {
-        let clients = self.kernels.get(id).map(|kernel| &kernel.clients);
-        clients.into_iter().flatten().any(|client| self.audience.clients().is_connected(client))
+        let mut users = self.kernels.get(id).into_iter().flat_map(Kernel::users);
+        users.any(|client| self.audience.clients().is_connected(client))
     }
 
     /// When the last of the kernel's clients stopped counting, or will.
     fn last_left(&self, id: &KernelId) -> Option<Instant> {
-        let clients = self.kernels.get(id).map(|kernel| &kernel.clients);
-        clients.into_iter().flatten().filter_map(|client| self.audience.clients().counts_until(client)).max()
+        let users = self.kernels.get(id).into_iter().flat_map(Kernel::users);
+        users.filter_map(|client| self.audience.clients().counts_until(client)).max()
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Outstanding, Table};
+use super::{Outstanding, Requirements, Table};
 use crate::{
     byte_size::ByteSize,
     id::{ClientId, KernelId, Origin},
@@ -38,6 +38,12 @@ pub struct RememberedClient {
     /// The kernels that it visits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub visits: Vec<KernelId>,
+    /// The routing metadata that comes with every message of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Box<str>>,
+    /// What it wants, if it has moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Requirements>,
 }
 
 impl<A> Table<A> {
@@ -65,15 +71,22 @@ impl<A> Table<A> {
 
     /// The clients that are bound to kernels.
     pub fn remembered_clients(&self) -> Vec<RememberedClient> {
+        let bound = self.kernels.values().flat_map(|kernel| &kernel.clients);
+        bound.filter_map(|client| self.remembered_client(client)).collect()
+    }
+
+    /// One client, if it is bound to a kernel.
+    pub fn remembered_client(&self, client: &ClientId) -> Option<RememberedClient> {
         let clients = self.audience.clients();
-        let bound = self.kernels.iter().flat_map(|(id, kernel)| kernel.clients.iter().map(move |c| (c, id)));
-        let remembered = bound.map(|(client, kernel)| RememberedClient {
+        let kernel = clients.kernel_of(client)?;
+        Some(RememberedClient {
             client: client.clone(),
             kernel: kernel.clone(),
             origins: clients.origins_of(client).copied().collect(),
             visits: clients.visits_of(client).cloned().collect(),
-        });
-        remembered.collect()
+            standing: self.standing.get(client).cloned(),
+            moved: self.moved.get(client).cloned(),
+        })
     }
 
     /// Enters a kernel of an earlier `serve`, of the runtime with this index.
@@ -93,6 +106,10 @@ impl<A> Table<A> {
         let Some(kernel) = self.kernels.get_mut(&remembered.kernel) else { return };
         kernel.clients.insert(remembered.client.clone());
         self.audience.recall_client(remembered, now + self.settings.linger);
+        self.stands_by(&remembered.client, remembered.standing.as_deref());
+        if let Some(moved) = &remembered.moved {
+            self.moved.insert(remembered.client.clone(), moved.clone());
+        }
         remembered.visits.iter().for_each(|kernel| self.arrive(&remembered.client, kernel));
     }
 

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{byte_size::ByteSize, id::KernelId};
 
 /// What a client asks for. What is absent is not asked for.
-#[derive(Deserialize, Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Serialize, Deserialize, Clone, Default, PartialEq, Eq, Debug)]
 #[serde(default, deny_unknown_fields)]
 pub struct Requirements {
     /// The runtime's name.
@@ -50,6 +50,11 @@ impl Requirements {
     /// Parses the value of `fleet`, JSON. An unknown key is an error: a misspelt wish must not go unheard.
     pub fn parse(json: &str) -> Result<Self, RequirementsError> {
         serde_json::from_str(json).map_err(|error| RequirementsError(error.to_string()))
+    }
+
+    /// One kernel, whatever it is.
+    pub fn of_kernel(kernel: KernelId) -> Self {
+        Self { kernel: Some(kernel), ..Self::default() }
     }
 
     /// Whether nothing is asked for.

@@ -79,8 +79,17 @@ impl<A> Table<A> {
         }
         self.bind(client, &kernel, &wishes);
         self.remember_choice(client, wishes.clone(), reason, now);
-        self.moved.insert(client.clone(), wishes);
+        self.moved.insert(client.clone(), self.lasting(wishes));
         Ok(Moved::To(kernel, launch))
+    }
+
+    /// What is wanted of a kernel that takes the place of this one, should it end: one of its kind, where one was named.
+    fn lasting(&self, mut wishes: Requirements) -> Requirements {
+        if let Some(kernel) = wishes.kernel.take().and_then(|id| self.kernels.get(&id)) {
+            wishes.runtime = Some(kernel.offer.runtime.to_string());
+            wishes.group.clone_from(&kernel.group);
+        }
+        wishes
     }
 
     /// The kernels that a client visits.
@@ -133,6 +142,7 @@ impl<A> Table<A> {
             && !self.is_standing(client, text)
         {
             self.standing.insert(client.clone(), text.into());
+            self.revision += 1;
         }
     }
 

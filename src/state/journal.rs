@@ -319,6 +319,8 @@ mod tests {
             kernel: KernelId::from("1a2b3c4d"),
             origins: vec![asked("a").origin],
             visits: vec![KernelId::from("5e6f7a8b")],
+            standing: Some("{}".into()),
+            moved: None,
         };
         let (journal, _) = Journal::open(&path, Entry::NONE).unwrap();
         let before = journal.latest();

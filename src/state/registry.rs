@@ -214,7 +214,14 @@ mod tests {
         let client = ClientId { profile: ProfileId::DEFAULT, session: SessionId::from("s") };
         let origins = vec![Origin::Process { uid: 1, pid: 2 }];
         let binding = BindingRecord {
-            remembered: RememberedClient { client, kernel: id, origins, visits: Vec::new() },
+            remembered: RememberedClient {
+                client,
+                kernel: id,
+                origins,
+                visits: Vec::new(),
+                standing: None,
+                moved: None,
+            },
             identity: Some("00ff".to_owned()),
         };
         Registry::new(Entry::NONE, vec![kernel], vec![binding])

@@ -12,7 +12,7 @@ use crate::{
 
 impl Proxy {
     /// Which kernel the client has, who shares it, its limits, what else runs.
-    pub(super) fn status_page(&self, client: &ClientId) -> Page {
+    pub(super) fn status_page(&self, client: &ClientId, held: &Held) -> Page {
         let (own, visited) = {
             let table = self.table.lock();
             (table.kernel_of(client).cloned(), table.visited_by(client))
@@ -30,6 +30,9 @@ impl Proxy {
         let names = visited.iter().map(|id| self.name_of(id)).collect::<Vec<_>>().join(", ");
         let page =
             if visited.is_empty() { page } else { page.line(format!("You also run cells on: {names}.")) };
+        if held.connection.profile.defaults.kernel.is_some() {
+            return page.line("Your connection file leads to this kernel and to no other.");
+        }
         match self.kernels.len().saturating_sub(1) {
             0 => page.line("No other kernel runs in this fleet."),
             1 => page.line("1 other kernel runs in this fleet: %fleet list"),

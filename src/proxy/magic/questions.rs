@@ -63,8 +63,7 @@ impl Proxy {
         };
         match known {
             Some(kernel) => {
-                let there = Requirements { kernel: Some(kernel), ..Requirements::default() };
-                self.pass((client, gate), held, Some(there), flushes);
+                self.pass((client, gate), held, Some(Requirements::of_kernel(kernel)), flushes);
             }
             None => self.answer_nothing(client, &held),
         }
