@@ -50,6 +50,10 @@ pub struct Limits {
     /// Bytes held for one client or one starting kernel.
     #[serde(deserialize_with = "more_than_zero")]
     pub held_bytes: usize,
+    /// Time that a client whose kernel does not read has to wait before it is told that there is no room: as long as it
+    /// would wait at a kernel of its own, but not for ever.
+    #[serde(deserialize_with = "more_than_zero")]
+    pub kernel_reads_ms: u64,
     /// Requests of one client that are waiting for their replies.
     #[serde(deserialize_with = "more_than_zero")]
     pub requests_in_flight: usize,
@@ -115,6 +119,7 @@ impl Default for Limits {
             topic_bytes: 1024,
             outbox_bytes: 64 << 20,
             held_bytes: 64 << 20,
+            kernel_reads_ms: 10_000,
             requests_in_flight: 10_000,
             bad_messages: 3,
             remembered_signatures: 65_536,
@@ -151,6 +156,8 @@ durations! {
     ping_after = ping_after_ms;
     /// See [`Limits::stranger_message_ms`].
     stranger_message = stranger_message_ms;
+    /// See [`Limits::kernel_reads_ms`].
+    kernel_reads = kernel_reads_ms;
     /// See [`Limits::barrier_ms`].
     barrier = barrier_ms;
     /// See [`Limits::widen_after_ms`].

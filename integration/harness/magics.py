@@ -11,8 +11,17 @@ KERNEL_ID = re.compile(r"\b[0-9a-f]{8}\b")
 
 def send(client, code, metadata=None, **content):
     """Sends a cell with metadata of its own, as JupyterLab sends a cell's; returns its id."""
+    return post(client, written(client, code, metadata, **content))
+
+
+def written(client, code, metadata=None, **content):
+    """A cell, made now and not sent yet."""
     request = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": True}
-    message = client.session.msg("execute_request", {**request, "stop_on_error": True, **content}, metadata=metadata)
+    return client.session.msg("execute_request", {**request, "stop_on_error": True, **content}, metadata=metadata)
+
+
+def post(client, message):
+    """Sends a cell; returns its id."""
     client.shell_channel.send(message)
     return message["header"]["msg_id"]
 

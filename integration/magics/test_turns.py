@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from harness.clients import execute, is_status, kinds, reply_to, request
+from harness.clients import execute, kinds, reply_to, request
 from harness.magics import finish_all, run, send, wait_for_start
 
 # Each notes its number in a file when it begins and when it ends, and takes its time in between.
@@ -44,15 +44,6 @@ def test_run_all_over_four_languages_is_in_order(notebook, tmp_path):
     assert set(batch.statuses) == {"ok"}
     expected = [f"{number} {word}" for number in range(len(runtimes)) for word in ("begins", "ends")]
     assert file.read_text().splitlines() == expected
-
-
-def test_a_cell_is_idle_before_the_next_is_busy(notebook):
-    """On iopub too: a frontend's busy mark is that of the last status."""
-    run(notebook, "%%fleet lua\nx = 1")
-    sent = [send(notebook, cell(runtime, "x = 1")) for runtime in ("python3", "lua") * 10]
-    states = [message for message in finish_all(notebook, sent).heard if message["msg_type"] == "status"]
-    said = [(sent.index(message["parent_header"]["msg_id"]), is_status(message, "busy")) for message in states]
-    assert said == [(number, busy) for number in range(len(sent)) for busy in (True, False)]
 
 
 def test_cold_kernels_keep_the_order_too(notebook, tmp_path):

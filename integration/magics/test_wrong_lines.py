@@ -4,7 +4,7 @@ import pytest
 
 from harness.clients import execute, kinds
 from harness.doors import kernels
-from harness.magics import finish_all, own_kernel, run, send
+from harness.magics import finish_all, own_kernel, post, run, send, written
 
 WRONG = {
     "%fleet lst": "%fleet list",
@@ -53,7 +53,9 @@ def test_also_where_it_is_the_first_of_those_sent_at_once(at_home, stops, runs):
     """A frontend's "run all" counts on the kernel to stop at an error, and does not wait for replies."""
     client = at_home("python3")
     run(client, "%%fleet lua\nx = 1")
-    sent = [send(client, "%%fleet nope\n1", stop_on_error=stops), send(client, "'own'"), send(client, "%%fleet lua\nprint('away')")]
+    cells = [written(client, "%%fleet nope\n1", stop_on_error=stops), written(client, "'own'")]
+    cells.append(written(client, "%%fleet lua\nprint('away')"))
+    sent = [post(client, cell) for cell in cells]
     assert finish_all(client, sent).statuses == ["error", *(["ok", "ok"] if runs else ["aborted", "aborted"])]
 
 

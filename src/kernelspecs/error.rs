@@ -17,6 +17,17 @@ pub enum KernelspecError {
         /// The kernelspec's directory.
         path: PathBuf,
     },
+    /// Ours, but for other kernels: two groups may come to one name.
+    #[error(
+        "{} leads to other kernels than the kernelspec to be installed, which would be called {name} as well: give one \
+         of them another name with --name", path.display()
+    )]
+    LeadsElsewhere {
+        /// The name.
+        name: KernelspecName,
+        /// The kernelspec's directory.
+        path: PathBuf,
+    },
     /// It is somebody else's.
     #[error(
         "{} is a kernelspec that jupyter-fleet has not written, so it is not removed here. Jupyter removes it with: jupyter \

@@ -14,11 +14,30 @@ use super::{FleetKernelspec, KernelspecError, KernelspecName, installed_in};
 /// installed for them.
 const PUBLIC: u32 = 0o666;
 
-/// Installs a kernelspec below a directory of kernelspecs, and returns its own directory. One of ours that has the name
-/// is replaced.
+/// Installs a kernelspec below a directory of kernelspecs, and returns its own directory. One that leads to the same
+/// kernels is replaced.
 ///
 /// A kernelspec is there from the moment when its `kernel.json` is, which is written last, and whole: nobody ever reads
 /// half of one.
+///
+/// # Errors
+/// Another kernelspec has the name, or the directory cannot be written to.
+pub fn install_unless_another(
+    spec: &FleetKernelspec,
+    name: &KernelspecName,
+    directory: &Path,
+) -> Result<PathBuf, KernelspecError> {
+    let known = installed_in(directory).into_iter().find(|one| one.name == *name);
+    match known {
+        Some(known) if known.mark().is_some_and(|mark| *mark != spec.mark) => {
+            Err(KernelspecError::LeadsElsewhere { name: name.clone(), path: known.path })
+        }
+        _ => install(spec, name, directory),
+    }
+}
+
+/// Installs a kernelspec below a directory of kernelspecs, and returns its own directory. One of ours that has the name
+/// is replaced.
 ///
 /// # Errors
 /// A kernelspec of somebody else has the name, or the directory cannot be written to.

@@ -11,7 +11,7 @@ mod remove;
 mod spec;
 
 pub use error::KernelspecError;
-pub use install::install;
+pub use install::{install, install_unless_another};
 pub use installed::{InstalledKernelspec, installed, installed_in};
 pub use name::{InvalidKernelspecName, KernelspecName};
 pub use place::{NoPython, Place};

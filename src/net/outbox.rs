@@ -3,13 +3,13 @@
 //! Whoever has a message writes it to the socket itself, from its own task: a hop costs no wake-up of a writer. Only
 //! what the socket does not take at once stays here, and leaves when the connection's task finds the socket writable.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
 
 use super::{queue::Queue, stream::WriteHalf};
 use crate::{
@@ -46,11 +46,7 @@ pub enum PushError {
 impl SignedOutbox {
     /// The outbox of a connection that has ended.
     pub fn closed() -> Self {
-        Self(Outbox(Arc::new(Shared {
-            queue: Mutex::new(Queue::closed()),
-            changed: Notify::new(),
-            limit: 0,
-        })))
+        Self(Outbox(Arc::new(Shared::new(Queue::closed(), 0))))
     }
 
     /// Queues a message behind its receiver's envelope. It leaves with the next [`Self::flush`].
@@ -114,6 +110,18 @@ impl Flushes {
             outbox.flush();
         }
     }
+
+    /// The same; where much is left, waits for it to leave, but no longer than `patience`: whoever fills an outbox faster
+    /// than its peer reads has to wait, as it would if it wrote to that peer itself.
+    pub async fn settle(&mut self, patience: Duration) {
+        for outbox in self.0.drain(..) {
+            outbox.flush();
+            if outbox.0.is_filling() {
+                // Else those who wait for room are told that there is none.
+                let _ = timeout(patience, outbox.0.emptied()).await;
+            }
+        }
+    }
 }
 
 impl EchoOutbox {
@@ -132,6 +140,8 @@ pub(super) struct Outbox(Arc<Shared>);
 struct Shared {
     queue: Mutex<Queue>,
     changed: Notify,
+    /// Nothing is left.
+    emptied: Notify,
     limit: usize,
 }
 
@@ -143,9 +153,36 @@ enum Room {
     Any,
 }
 
+impl Shared {
+    fn new(queue: Queue, limit: usize) -> Self {
+        Self { queue: Mutex::new(queue), changed: Notify::new(), emptied: Notify::new(), limit }
+    }
+}
+
 impl Outbox {
     pub(super) fn new(socket: WriteHalf, limit: usize) -> Self {
-        Self(Arc::new(Shared { queue: Mutex::new(Queue::new(socket)), changed: Notify::new(), limit }))
+        Self(Arc::new(Shared::new(Queue::new(socket), limit)))
+    }
+
+    /// Whether so much waits that those who write should wait as well.
+    fn is_filling(&self) -> bool {
+        let queue = self.0.queue.lock();
+        !queue.is_closed() && queue.len() > self.0.limit / 4
+    }
+
+    /// Returns when nothing waits any more, or nothing ever will.
+    async fn emptied(&self) {
+        loop {
+            let mut emptied = std::pin::pin!(self.0.emptied.notified());
+            emptied.as_mut().enable();
+            {
+                let queue = self.0.queue.lock();
+                if queue.is_closed() || queue.is_empty() {
+                    return;
+                }
+            }
+            emptied.await;
+        }
     }
 
     fn push<'a>(&self, room: Room, frames: impl Iterator<Item = &'a Bytes> + Clone) -> Result<(), PushError> {
@@ -188,11 +225,12 @@ impl Outbox {
     pub(super) fn flush(&self) {
         let mut queue = self.0.queue.lock();
         match queue.write() {
-            Ok(()) if queue.is_empty() => {}
+            Ok(()) if queue.is_empty() => self.0.emptied.notify_waiters(),
             Ok(()) => self.0.changed.notify_one(),
             Err(_) => {
                 queue.close();
                 self.0.changed.notify_one();
+                self.0.emptied.notify_waiters();
             }
         }
     }
@@ -225,5 +263,6 @@ impl Outbox {
     pub(super) fn close(&self) {
         self.0.queue.lock().close();
         self.0.changed.notify_one();
+        self.0.emptied.notify_waiters();
     }
 }

@@ -69,6 +69,10 @@ impl Queue {
         self.bytes == 0 || self.bytes + size <= limit + self.largest
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn take_reserve(&mut self, size: usize, reserve: usize) -> bool {
         let fits = self.reserve + size <= reserve;
         self.reserve += if fits { size } else { 0 };

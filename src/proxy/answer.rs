@@ -1,6 +1,6 @@
 //! What the proxy itself answers, as a kernel would.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 use jupyter_protocol::{ExecutionState, InterruptReply, ReplyStatus, ShutdownReply};
@@ -135,20 +135,32 @@ impl Proxy {
         if self.is_owed(client, address, || Due::Failure(msg_type.to_owned(), failure.clone())) {
             return;
         }
-        let parent = &address.header;
-        let status = |state| self.voice.status(state, parent);
-        let shown = (msg_type == "execute_request").then(|| self.voice.error(failure, parent));
-        self.whisper(client, std::iter::once(status(ExecutionState::Busy)).chain(shown));
+        self.whisper(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
+        self.fail_begun(client, msg_type, address, failure);
+    }
+
+    /// The same for a request that is known to be worked on.
+    pub(super) fn fail_begun(
+        self: &Arc<Self>,
+        client: &ClientId,
+        msg_type: &str,
+        address: &ReturnAddress,
+        failure: &Failure,
+    ) {
+        let (parent, now) = (&address.header, SystemTime::now());
+        let is_cell = msg_type == "execute_request";
+        self.whisper(client, is_cell.then(|| self.voice.error(failure, parent)));
         if msg_type.ends_with("_request") {
             self.reply(client, address, self.voice.error_reply(msg_type, failure, parent));
         }
-        self.whisper(client, [status(ExecutionState::Idle)]);
-        if msg_type == "execute_request" && self.turns.are_used() {
-            if address.stops_on_error {
-                self.cell_failed(client);
-            } else {
-                self.next_turn(client);
-            }
+        self.whisper(client, [self.voice.status(ExecutionState::Idle, parent)]);
+        if !is_cell || !self.turns.are_used() {
+            return;
+        }
+        if address.stops_on_error {
+            self.cell_failed(client, now);
+        } else {
+            self.next_turn(client);
         }
     }
 

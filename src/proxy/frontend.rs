@@ -97,7 +97,7 @@ impl Proxy {
             }
             // What is not noted must not go out: nobody would know that it waits.
             self.journal.write();
-            flushes.flush();
+            flushes.settle(self.limits.kernel_reads()).await;
         }
         Ok(())
     }

@@ -58,9 +58,9 @@ impl Turns {
     }
 
     /// A cell of the client's was failed without its kernel. What the client had sent behind it is still on its way.
-    fn note_failure(&self, client: &ClientId) {
+    fn note_failure(&self, client: &ClientId, time: SystemTime) {
         self.failed.retain(|_, (at, _)| at.elapsed() < ON_ITS_WAY);
-        self.failed.insert(client.clone(), (Instant::now(), SystemTime::now()));
+        self.failed.insert(client.clone(), (Instant::now(), time));
     }
 
     /// Whether a cell with this header was sent before its client could know that the one before it failed.
@@ -145,9 +145,9 @@ impl Proxy {
         self.turns.tidy(client);
     }
 
-    /// A cell of the client's was failed without its kernel.
-    pub(super) fn cell_failed(&self, client: &ClientId) {
-        self.turns.note_failure(client);
+    /// A cell of the client's was failed without its kernel, at that time.
+    pub(super) fn cell_failed(&self, client: &ClientId, time: SystemTime) {
+        self.turns.note_failure(client, time);
         self.abort_waiting(client);
     }
 
@@ -173,7 +173,7 @@ impl Proxy {
 /// Whether a header says that its message was made before then.
 fn was_made_before(header: &[u8], then: SystemTime) -> bool {
     let Ok(header) = serde_json::from_slice::<jupyter_protocol::Header>(header) else { return false };
-    let then = then.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let then = then.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
     // The beginning of the epoch stands for no date.
-    u128::try_from(header.date.timestamp_millis()).is_ok_and(|made| made > 0 && made <= then)
+    u128::try_from(header.date.timestamp_micros()).is_ok_and(|made| made > 0 && made <= then)
 }

@@ -74,8 +74,15 @@ pub fn discover(environment: &Environment) -> Discovery {
         for resource_dir in kernelspecs_in(&directory) {
             let found = Found { resource_dir, prefix: prefix_of(&directory).map(Path::to_owned) };
             let taken = found.name().map_err(SkipReason::from).and_then(|name| {
-                let new = seen.insert(name.clone());
-                if new { found.runtime(name, environment, python.as_ref()) } else { Ok(None) }
+                if !seen.insert(name.clone()) {
+                    return Ok(None);
+                }
+                let runtime = found.runtime(name.clone(), environment, python.as_ref())?;
+                if runtime.is_none() {
+                    // It leads to a fleet, and to the runtime that it hides from Jupyter.
+                    seen.remove(&name);
+                }
+                Ok(runtime)
             });
             match taken {
                 Ok(runtime) => discovery.runtimes.extend(runtime),

@@ -12,7 +12,7 @@ use clap::Args;
 use crate::{
     cli::{ConfigArguments, exit_code, progress::say, runtimes::find_runtimes},
     config::Config,
-    kernelspecs::{FleetKernelspec, KernelspecName, Place, install},
+    kernelspecs::{FleetKernelspec, KernelspecName, Place, install, install_unless_another},
     runtime_name::RuntimeName,
     runtimes::{Environment, PythonEnvironment, Runtime, Runtimes, search_path},
 };
@@ -66,7 +66,10 @@ impl InstallArguments {
         let program = env::current_exe().context("cannot find this program's own file")?;
         for runtime in self.chosen(&runtimes)? {
             let (name, spec) = self.kernelspec(&runtime, &program)?;
-            let path = install(&spec, &name, &directory)?;
+            let path = match self.name {
+                Some(_) => install(&spec, &name, &directory)?,
+                None => install_unless_another(&spec, &name, &directory)?,
+            };
             writeln!(output, "Installed kernelspec {name} in {}", path.display())?;
         }
         if !is_searched(&directory, environment) {
