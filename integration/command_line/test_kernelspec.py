@@ -55,6 +55,7 @@ def test_jupyter_reads_what_is_installed(home, kernelspec, binary):
     assert python["argv"] == [os.path.realpath(binary), "attach", "-f", "{connection_file}", "--runtime", "python3"]
     assert (python["display_name"], python["language"], python["interrupt_mode"]) == ("Python 3 (fleet)", "python", "message")
     assert python["metadata"]["debugger"] is True
+    assert found["fleet-python-tcp"]["spec"]["display_name"] == "Python 3 (fleet, python-tcp)"
     assert "debugger" not in found["fleet-bash"]["spec"]["metadata"]
     assert os.listdir(found["fleet-python3"]["resource_dir"]).count("logo-svg.svg") == 1
     assert f"Installed kernelspec fleet-python3 in {found['fleet-python3']['resource_dir']}" in installed.stdout

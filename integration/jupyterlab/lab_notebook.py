@@ -3,10 +3,11 @@
 import re
 
 import nbformat
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect
 
 READY_MILLISECONDS = 60_000
 OUTPUT_MILLISECONDS = 30_000
+TRIES = 5
 ANY_NUMBER = re.compile(r"\[\d+\]:")
 
 OPEN = """path => {
@@ -101,6 +102,17 @@ class Notebook:
     def confirm(self, button):
         """Presses a button of the dialog that asks."""
         self.page.locator(".jp-Dialog").get_by_role("button", name=button).click()
+
+    def press(self, button):
+        """Presses a button that stays pressed. JupyterLab drops a click while it is still finding out what the kernel can do."""
+        pressed = self.panel.locator(f"{button}[aria-pressed='true']").first
+        for _ in range(TRIES):
+            self.panel.locator(button).first.click()
+            try:
+                return pressed.wait_for(timeout=OUTPUT_MILLISECONDS / TRIES)
+            except TimeoutError:
+                continue
+        raise AssertionError(f"{button} does not stay pressed")
 
     def shows(self, number, *texts):
         """Waits until a cell shows just these outputs, each a text or a pattern."""

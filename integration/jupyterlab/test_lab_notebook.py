@@ -4,6 +4,8 @@ import re
 
 from playwright.sync_api import expect
 
+from lab_notebook import OUTPUT_MILLISECONDS
+
 FIGURE = """\
 import matplotlib.pyplot as plt
 plt.figure(figsize=(4, 2))
@@ -74,6 +76,18 @@ def test_restart_and_run_all(notebook):
     assert len(connections) == 1, "it took the restart for one that it had not asked for"
 
 
+def test_the_debugger_stops_at_a_breakpoint_and_goes_on(notebook):
+    its = notebook("n = 6\nprint(n * 7)")
+    its.press(".jp-DebuggerBugButton")
+    its.cell(0).locator(".cm-breakpoint-gutter .cm-gutterElement").last.click()
+    expect(its.page.locator(".jp-DebuggerBreakpoint")).to_have_count(1)
+    its.run(0)
+    expect(its.page.locator(".jp-DebuggerCallstackFrame")).to_contain_text("Cell [*]:2", timeout=OUTPUT_MILLISECONDS)
+    expect(its.output(0)).to_have_count(0)
+    its.page.locator("[data-command='debugger:continue']").click()
+    its.shows(0, "42\n")
+
+
 def test_the_page_is_loaded_again_while_a_cell_runs(notebook, reload, lab):
     go = lab.directory / "go"
     its = notebook("before = 1", WAITING.format(repr(str(go))), "before, finished")
@@ -89,8 +103,9 @@ def test_the_page_is_loaded_again_while_a_cell_runs(notebook, reload, lab):
     its.shows(2, "(1, 'while nobody looked')")
 
 
-def test_notebooks_of_one_group_share_variables_and_others_do_not(notebook):
-    writer = notebook("shared = 'of team a'", kernel="fleet-python3-team-a")
+def test_notebooks_of_one_group_share_variables_and_others_do_not(notebook, lab):
+    (lab.directory / "beside.txt").write_text("of team a")
+    writer = notebook("shared = open('beside.txt').read()", kernel="fleet-python3-team-a")
     writer.run(0)
     writer.has_run(0)
     reader = notebook("shared", kernel="fleet-python3-team-a")

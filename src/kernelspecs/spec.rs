@@ -34,10 +34,9 @@ pub struct FleetKernelspec {
 impl FleetKernelspec {
     /// The kernelspec of a runtime, and of a group within it; `isolated`: each notebook has a kernel to itself.
     pub fn new(runtime: &Runtime, group: Option<&str>, isolated: bool, program: &Path) -> Self {
-        let notes = ["fleet"].into_iter().chain(group).chain(isolated.then_some("isolated"));
-        let fleet = notes.collect::<Vec<_>>().join(", ");
+        let notes = group.into_iter().chain(isolated.then_some("isolated"));
         Self {
-            display_name: with_note(&runtime.display_name, &fleet),
+            display_name: with_notes(&runtime.display_name, notes),
             language: runtime.language.clone(),
             debugger: runtime.debugger,
             mark: FleetMark { runtime: runtime.name.clone(), group: group.map(str::to_owned) },
@@ -47,6 +46,14 @@ impl FleetKernelspec {
             isolated,
             logos: runtime.resource_dir.clone(),
         }
+    }
+
+    /// The same, saying which runtime it is: there is another one with the same display name.
+    pub fn saying_which(mut self, runtime: &Runtime) -> Self {
+        let notes =
+            [Some(runtime.name.as_str()), self.mark.group.as_deref(), self.isolated.then_some("isolated")];
+        self.display_name = with_notes(&runtime.display_name, notes.into_iter().flatten());
+        self
     }
 
     /// The `kernel.json`: interrupts are messages, for the process is no kernel that a signal could interrupt.
@@ -86,10 +93,11 @@ impl FleetKernelspec {
 /// What display names say of where a kernel comes from, which here is a fleet.
 const ORIGINS: [&str; 2] = [" (ipykernel)", " (built in)"];
 
-/// `Python 3 (fleet)` of `Python 3` and of `Python 3 (ipykernel)`.
-fn with_note(display_name: &str, note: &str) -> String {
+/// `Python 3 (fleet, team-a)` of `Python 3` and of `Python 3 (ipykernel)`.
+fn with_notes<'a>(display_name: &str, notes: impl Iterator<Item = &'a str>) -> String {
     let plain = ORIGINS.iter().find_map(|origin| display_name.strip_suffix(origin));
-    format!("{} ({note})", plain.unwrap_or(display_name))
+    let notes: Vec<&str> = ["fleet"].into_iter().chain(notes).collect();
+    format!("{} ({})", plain.unwrap_or(display_name), notes.join(", "))
 }
 
 #[cfg(test)]
@@ -124,6 +132,12 @@ mod tests {
         assert_eq!(read.fleet, Some(spec.mark.clone()));
         assert!(read.attaches_to_a_fleet());
         assert_eq!(spec.logos.as_deref(), Some(Path::new("/kernels/python3")));
+    }
+
+    #[test]
+    fn it_says_which_runtime_it_is_where_that_is_wanted() {
+        let spec = FleetKernelspec::new(&python(), Some("a"), false, Path::new("/f")).saying_which(&python());
+        assert_eq!(spec.display_name, "Python 3 (fleet, python3, a)");
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl InstallArguments {
         };
         let program = env::current_exe().context("cannot find this program's own file")?;
         for runtime in self.chosen(&runtimes)? {
-            let (name, spec) = self.kernelspec(&runtime, &program)?;
+            let (name, spec) = self.kernelspec(&runtime, is_variant(&runtime, &runtimes), &program)?;
             let path = match self.name {
                 Some(_) => install(&spec, &name, &directory)?,
                 None => install_unless_another(&spec, &name, &directory)?,
@@ -103,10 +103,14 @@ impl InstallArguments {
     fn kernelspec(
         &self,
         runtime: &Runtime,
+        is_variant: bool,
         program: &Path,
     ) -> anyhow::Result<(KernelspecName, FleetKernelspec)> {
         let group = self.group.as_deref();
         let mut spec = FleetKernelspec::new(runtime, group, self.isolated, program);
+        if is_variant {
+            spec = spec.saying_which(runtime);
+        }
         let usual = || KernelspecName::usual(&runtime.name, group, self.isolated);
         if let Some(display_name) = &self.display_name {
             spec.display_name.clone_from(display_name);
@@ -115,6 +119,15 @@ impl InstallArguments {
         spec.start = self.start;
         Ok((self.name.clone().unwrap_or_else(usual), spec))
     }
+}
+
+/// Whether a runtime of the config looks like the kernelspec that it starts from, or like another one that does.
+fn is_variant(runtime: &Runtime, runtimes: &Runtimes) -> bool {
+    let starts_from = runtime.resource_dir.as_ref().and_then(|directory| directory.file_name());
+    starts_from.is_some_and(|name| !name.eq_ignore_ascii_case(runtime.name.as_str()))
+        && runtimes
+            .iter()
+            .any(|other| other.name != runtime.name && other.display_name == runtime.display_name)
 }
 
 /// A connection file by its whole path, for Jupyter starts kernels wherever their notebooks are; a mere name stays one.
