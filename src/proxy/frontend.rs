@@ -177,11 +177,11 @@ impl Proxy {
                 Some(wishes) => table.visit(&request, wishes, KernelId::random, now),
                 None => table.decide(&request, || wishes(&message), KernelId::random, now),
             };
-            if (table.kernel_of(client).cloned(), table.visited_by(client).len()) != before {
-                self.note_binding(table, &connection, client);
-            }
             if !header.is_cell() {
                 table.stands_by(client, peek_fleet(&message).ok().flatten());
+            }
+            if (table.kernel_of(client).cloned(), table.visited_by(client).len()) != before {
+                self.note_binding(table, &connection, client);
             }
             if let Decision::Launch(id, launch) | Decision::KnownInfo(id, Some(launch)) = &decision {
                 self.launch(id, launch, connection.directory.as_deref());
