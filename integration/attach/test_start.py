@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from harness import processes
-from harness.clients import execute
+from harness.clients import execute, reply_to
 from harness.home import Home
 
 
@@ -44,6 +44,17 @@ def test_a_fleet_that_cannot_start_says_why_in_the_cell(home, host_of):
     done = execute(host_of(home, "--start").client(), "1")
     assert done.error["ename"] == "NoFleet"
     assert "nonsense" in done.error["evalue"], done.error["evalue"]
+
+
+def test_a_fleet_that_has_ended_is_started_again_when_it_is_wanted(home, host_of):
+    client = host_of(home, "--start").client()
+    assert execute(client, "1").status == "ok"
+    (first,) = serves_of(home)
+    processes.end([first])
+    msg_id = client.execute("1 + 1")
+    assert reply_to(client, msg_id, 40)["content"]["status"] == "ok"
+    (second,) = serves_of(home)
+    assert second.pid != first.pid
 
 
 def serves_of(home):

@@ -1,6 +1,6 @@
 //! Why the fleet is not there, in words for whoever reads them in a cell.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use thiserror::Error;
 
@@ -28,6 +28,12 @@ pub(super) enum Absence {
     /// Somebody listens who is no fleet.
     #[error("who listens where {} says is no fleet", .0.display())]
     Strange(PathBuf),
+    /// Somebody listens, and says nothing that shows that he is the fleet of this file.
+    #[error("the fleet of {} does not answer within {} s: it is stopped or too busy, or the file's key is not its own", path.display(), within.as_secs())]
+    Silent { path: PathBuf, within: Duration },
+    /// Somebody listens, and ended the connection before saying anything.
+    #[error("the fleet of {} ends the connection at once: its log says why, most likely that it has too many connections", .0.display())]
+    TurnedAway(PathBuf),
     /// One was to be started.
     #[error("no fleet is running, and none could be started: {0}")]
     NotStarted(String),
@@ -38,6 +44,18 @@ const ADVICE: &str = "Start one with `jupyter-fleet serve` in a terminal, then r
                       --start`, in the kernelspec, starts one by itself.)";
 
 impl Absence {
+    /// Whether somebody listens, who may yet answer.
+    pub(super) fn is_somebody_there(&self) -> bool {
+        match self {
+            Self::Silent { .. } | Self::TurnedAway(_) => true,
+            Self::Unreachable { cause: DialError::Peer { .. }, .. } => true,
+            Self::Unreachable { cause: DialError::Unreachable { error, .. }, .. } => {
+                matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::UnexpectedEof)
+            }
+            _ => false,
+        }
+    }
+
     /// For a request that finds no fleet.
     pub(super) fn no_fleet(&self) -> Failure {
         Failure::new("NoFleet", format!("{self}. {ADVICE}"))

@@ -7,17 +7,23 @@ use std::{
 
 use jupyter_protocol::{ExecutionState, ReplyStatus, ShutdownReply};
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::{absence::Absence, carrier::Carrier, in_flight::Request};
-use crate::jupyter::{
-    message::Body,
-    reply::{Failure, PROTOCOL_VERSION},
+use crate::{
+    channel::Channel,
+    jupyter::{
+        message::{Body, Envelope, Verified},
+        reply::{Failure, PROTOCOL_VERSION},
+    },
 };
 
 /// How long the fleet may take to answer a `shutdown_request`. Hosts kill us some seconds later.
 const GOODBYE: Duration = Duration::from_secs(5);
+
+/// How long the host's `shutdown_request` waits for the fleet to read what came before it.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How long what the fleet says on iopub may come after its reply, and what is written may take to leave.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -90,6 +96,30 @@ impl Carrier {
                 carrier.part(&request);
             }
         });
+    }
+
+    /// Sends the host's `shutdown_request` once the fleet has read what came before it on another channel: it would take
+    /// that for a client that has come back.
+    pub(super) fn send_last(self: &Arc<Self>, channel: Channel, envelope: Envelope, body: Body) {
+        let carrier = self.clone();
+        tokio::spawn(async move {
+            if !carrier.upstream.lock().is_away() {
+                let _ = timeout(FAREWELL, carrier.receipt()).await;
+            }
+            carrier.send_to_fleet(channel, envelope, body);
+        });
+    }
+
+    /// The fleet may refuse a restart, and the host, which starts us again all the same, does not look at the reply.
+    pub(super) fn tell_refused(&self, reply: &Verified) {
+        let Ok(content) = serde_json::from_slice::<Value>(reply.body().content()) else { return };
+        let text = |name: &str| content.get(name).and_then(Value::as_str);
+        if text("status") == Some("error") {
+            let why = text("evalue").unwrap_or("the fleet does not say why");
+            warn!("the kernel goes on: {why}");
+            let notice = format!("[jupyter-fleet: the kernel was not restarted and goes on: {why}]");
+            self.publisher.say(self.voice.notice(&notice, reply.body().parent_header()));
+        }
     }
 
     fn part(&self, request: &Request) {

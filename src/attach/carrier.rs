@@ -2,14 +2,17 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -27,6 +30,7 @@ use crate::{
     jupyter::{
         connection_file::{ConnectionFile, Ports},
         message::{Body, Envelope},
+        replay::Replays,
         reply::Voice,
         signature::Signer,
     },
@@ -43,6 +47,8 @@ pub(super) struct Carrier {
     pub(super) ports: Ports,
     /// Checks and makes the signatures of the host's messages.
     pub(super) signer: Signer,
+    /// What has come from the host: the fleet ends the line of whoever repeats messages, for all who use it.
+    pub(super) replays: Mutex<Replays>,
     /// Says what neither the host nor the fleet says. Answers to its session are not passed on.
     pub(super) voice: Voice,
     pub(super) publisher: Publisher,
@@ -51,10 +57,14 @@ pub(super) struct Carrier {
     pub(super) upstream: Mutex<Upstream>,
     /// Something waits that would be answered with an error if there is still no fleet.
     pub(super) wanted: Notify,
+    /// The fleet has read all requests on shell before this number.
+    pub(super) read: watch::Sender<u64>,
     /// The kernel has answered a probe.
     pub(super) probed: Notify,
     /// The host has asked for the end, and starts us again by itself if it wants that.
     pub(super) parting: AtomicBool,
+    /// It wants no kernel any more: nothing else that it says goes to the fleet.
+    pub(super) leaving: AtomicBool,
     /// When this process came into being.
     pub(super) since: SystemTime,
     /// The host needs us no more.
@@ -84,12 +94,15 @@ impl Carrier {
         let attachment = Attachment::text(&name, &options.wishes, options.directory.as_deref());
         Ok(Arc::new(Self {
             publisher: Publisher::new(voice.clone(), signer.clone()),
+            replays: Mutex::new(Replays::new(limits.remembered_signatures)),
             connections: Mutex::new(Connections::starting_at(first_number())),
             in_flight: Mutex::new(InFlight::new(limits.requests_in_flight)),
             upstream: Mutex::new(Upstream::Away(Held::default())),
             wanted: Notify::new(),
+            read: watch::Sender::new(0),
             probed: Notify::new(),
             parting: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             since: SystemTime::now(),
             ended: CancellationToken::new(),
             ports: file.ports(),
@@ -106,6 +119,9 @@ impl Carrier {
 
     /// Interrupts the kernel on our own account: this process was sent SIGINT.
     pub(super) fn interrupt(&self) {
+        if self.upstream.lock().is_away() {
+            return self.interrupt_while_away();
+        }
         let request = self.voice.say_raw("interrupt_request", json!({}), &Bytes::new());
         self.say_to_fleet(Channel::Control, request);
     }
@@ -119,9 +135,19 @@ impl Carrier {
         };
         let metadata = json!({ "fleet": self.wishes });
         let asked = self.voice.say_with(content, &Bytes::new(), metadata, Vec::new());
-        // A line that has ended already is noticed by those who read it.
-        let _ = line.outbox(Channel::Shell).send(&Envelope::default(), &line.signer.sign(asked));
+        if !self.leaving.load(Ordering::Relaxed) {
+            // A line that has ended already is noticed by those who read it.
+            let _ = line.outbox(Channel::Shell).send(&Envelope::default(), &line.signer.sign(asked));
+        }
         self.upstream.lock().connect(line.clone());
+    }
+
+    /// The fleet is away, and may not have read all that it was sent.
+    pub(super) fn disconnect(&self, line: &Arc<Line>) {
+        let mut in_flight = self.in_flight.lock();
+        let mut upstream = self.upstream.lock();
+        upstream.disconnect(line);
+        in_flight.line_ended(*self.read.borrow(), |request| upstream.holds(&request.header));
     }
 
     pub(super) fn say_to_fleet(&self, channel: Channel, body: Body) {

@@ -19,6 +19,9 @@ use crate::{
 /// identity (RFC 37: 255 bytes).
 const LONGEST_MARK: usize = 8 + 255;
 
+/// The longest signature that it can get there, where it may have come without one (hmac-sha512).
+const LONGEST_SIGNATURE: usize = 128;
+
 /// The sockets, bound. Dropping them removes what ipc left in the file system.
 pub(super) struct Doors(Vec<(Channel, Listener)>);
 
@@ -75,7 +78,7 @@ fn settings(limits: &Limits, socket: SocketType) -> PeerSettings {
     let mut settings = PeerSettings::accepting(limits, socket);
     if socket == SocketType::Router {
         settings.frames.parts = settings.frames.parts.saturating_sub(1);
-        settings.frames.message = settings.frames.message.saturating_sub(LONGEST_MARK);
+        settings.frames.message = settings.frames.message.saturating_sub(LONGEST_MARK + LONGEST_SIGNATURE);
     }
     settings
 }

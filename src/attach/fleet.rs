@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use serde_json::json;
 use tokio::{
     task::{JoinHandle, JoinSet},
     time::{Instant, sleep, timeout},
@@ -23,6 +25,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long the first connection may take before requests are told that there is no fleet.
 const FIRST: Duration = Duration::from_secs(2);
 
+/// The same where somebody listens: a machine that is busy, or a fleet that is stopped for a moment.
+const FIRST_WHERE_SOMEBODY_IS: Duration = Duration::from_secs(10);
+
 /// The same where a fleet is started.
 const START: Duration = Duration::from_secs(20);
 
@@ -39,21 +44,25 @@ impl Carrier {
         let (mut dialled, mut before) = (Search::new(&self, first, None).run().await, 0);
         loop {
             info!(file = %self.fleet_file.display(), "connected to the fleet");
-            let Dialled { line, peers, file } = dialled;
+            let Dialled { line, peers, mut early, file } = dialled;
             self.connect(&line);
             let mut channels = JoinSet::new();
+            // What came early came on shell, the first of them.
             for (channel, peer) in peers {
-                channels.spawn(self.clone().serve_fleet(channel, peer, line.signer.clone()));
+                channels.spawn(self.clone().serve_fleet(
+                    channel,
+                    peer,
+                    line.signer.clone(),
+                    std::mem::take(&mut early),
+                ));
             }
             tokio::select! {
                 _ = channels.join_next() => {}
-                () = self.clone().doubt(before) => {
-                    channels.join_next().await;
-                }
+                ((), ()) = async { tokio::join!(self.ask_for_receipts(), self.clone().doubt(before)) } => {}
             }
             drop(channels);
             before = self.in_flight.lock().next_number();
-            self.upstream.lock().disconnect(&line);
+            self.disconnect(&line);
             info!(file = %self.fleet_file.display(), "the fleet went away");
             dialled = Search::new(&self, self.patience, Some(file)).run().await;
         }
@@ -95,16 +104,22 @@ impl<'a> Search<'a> {
     /// Tries until a fleet is there.
     async fn run(mut self) -> Dialled {
         let mut pause = PAUSE;
+        if self.before.is_some() {
+            // Whatever ends each line at once must not be asked for the next one without end.
+            sleep(pause).await;
+        }
         loop {
             let carrier = self.carrier;
-            let absence = match Dialled::dial(&carrier.fleet_file, &carrier.card, &carrier.limits).await {
+            let question = carrier.voice.say_raw("connect_request", json!({}), &Bytes::new());
+            let dialled = Dialled::dial(&carrier.fleet_file, &carrier.card, &carrier.limits, question);
+            let absence = match dialled.await {
                 Ok(dialled) => {
                     self.arrived(&dialled);
                     return dialled;
                 }
                 Err(absence) => absence,
             };
-            self.start_one();
+            self.start_one(&absence);
             self.judge(absence).await;
             tokio::select! {
                 () = sleep(pause) => pause = LONGEST_PAUSE.min(pause * 2),
@@ -127,13 +142,19 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn start_one(&mut self) {
-        let Some(program) =
-            self.carrier.starter.clone().filter(|_| self.before.is_none() && !self.has_started)
-        else {
+    /// Starts a fleet, once per absence: at the start at once, later where somebody wants it and it does not come back
+    /// by itself.
+    fn start_one(&mut self, absence: &Absence) {
+        let Some(program) = self.carrier.starter.clone() else { return };
+        let waited = self.begun.elapsed();
+        let is_missed =
+            || waited >= QUIET && !absence.is_somebody_there() && !self.carrier.in_flight.lock().is_empty();
+        if self.has_started || (self.before.is_some() && !is_missed()) {
             return;
-        };
+        }
         self.has_started = true;
+        self.is_over = false;
+        self.patience = self.patience.max(waited + START);
         info!("no fleet is running: starting one");
         self.starting = Some(tokio::spawn(async move {
             let late = || format!("it was not there after {} s", START.as_secs());
@@ -145,6 +166,8 @@ impl<'a> Search<'a> {
     async fn judge(&mut self, absence: Absence) {
         if let Some(starting) = self.starting.take_if(|starting| starting.is_finished())
             && let Ok(Err(reason)) = starting.await
+            // Else it is because one runs, which may be too busy to answer.
+            && !absence.is_somebody_there()
         {
             self.patience = self.patience.min(self.begun.elapsed() + SOMEBODY_ELSES);
             self.not_started = Some(reason);
@@ -154,10 +177,17 @@ impl<'a> Search<'a> {
             None => absence,
         };
         let waited = self.begun.elapsed();
-        if waited >= self.patience {
+        if waited >= self.patience_with(&absence) {
             self.give_up(&absence);
-        } else if self.before.is_some() && waited >= QUIET {
+        } else if self.before.is_some() && waited >= QUIET && self.starting.is_none() {
             self.tell(self.patience - waited);
+        }
+    }
+
+    fn patience_with(&self, absence: &Absence) -> Duration {
+        match self.before {
+            None if absence.is_somebody_there() => self.patience.max(FIRST_WHERE_SOMEBODY_IS),
+            _ => self.patience,
         }
     }
 
@@ -175,8 +205,8 @@ impl<'a> Search<'a> {
             warn!("{absence}");
         }
         carrier.upstream.lock().forget();
-        let waiting = carrier.in_flight.lock().take_all();
-        for request in waiting {
+        let waiting = carrier.in_flight.lock().all();
+        for request in waiting.into_iter().filter(|request| carrier.take(request)) {
             if self.before.is_some() && !self.is_over && request.msg_type() == "execute_request" {
                 carrier.fail(&request, &absence.gave_up(self.patience));
             } else {

@@ -1,12 +1,18 @@
 //! The requests that the host waits for: who asked, and where the answer goes.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::connection::Connection;
-use crate::jupyter::{header::Header, message::Envelope};
+use crate::{
+    channel::Channel,
+    jupyter::{header::Header, message::Envelope},
+};
 
 /// One request that has no reply yet.
 #[derive(Clone, Debug)]
@@ -18,8 +24,21 @@ pub(super) struct Request {
     pub(super) header: Bytes,
     session: Box<str>,
     number: u64,
-    /// Something has come on iopub that belongs to it: the kernel runs it.
-    is_heard: bool,
+    /// It may go to another kernel than the host's own.
+    goes_elsewhere: bool,
+    /// What iopub has told of it.
+    progress: Progress,
+    /// The line that it was sent on has ended, and the fleet may not have read it.
+    is_unread: bool,
+}
+
+/// What iopub has told of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Progress {
+    Unheard,
+    Runs,
+    /// Its `idle` has come: only the reply is due.
+    HasRun,
 }
 
 /// All of them, by `msg_id`: two sessions may use the same, but hardly do.
@@ -29,12 +48,22 @@ pub(super) struct InFlight {
     count: usize,
     most: usize,
     next: u64,
+    /// The latest that we have answered in the fleet's place: `msg_id` and session.
+    settled: VecDeque<(Box<str>, Box<str>)>,
 }
+
+/// How many of those that we have answered ourselves are remembered: the fleet may answer them once more.
+const SETTLED: usize = 1_000;
 
 impl Request {
     /// Requests are numbered in the order in which they come.
     pub(super) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether it has run, so that only its reply is due.
+    pub(super) fn has_run(&self) -> bool {
+        self.progress == Progress::HasRun
     }
 
     /// What kind of request it is.
@@ -47,7 +76,7 @@ impl Request {
 impl InFlight {
     /// A table of at most so many.
     pub(super) fn new(most: usize) -> Self {
-        Self { requests: HashMap::new(), count: 0, most, next: 0 }
+        Self { requests: HashMap::new(), count: 0, most, next: 0, settled: VecDeque::new() }
     }
 
     /// Notes a request. Where there are too many, the oldest is forgotten: its reply still finds the way by its
@@ -58,6 +87,7 @@ impl InFlight {
         envelope: &Envelope,
         header: &Header<'_>,
         bytes: &Bytes,
+        goes_elsewhere: bool,
     ) -> Request {
         if self.count >= self.most {
             self.forget_oldest();
@@ -68,7 +98,9 @@ impl InFlight {
             header: Bytes::copy_from_slice(bytes),
             session: header.session.as_ref().into(),
             number: self.next,
-            is_heard: false,
+            goes_elsewhere,
+            progress: Progress::Unheard,
+            is_unread: false,
         };
         self.next += 1;
         self.count += 1;
@@ -81,27 +113,59 @@ impl InFlight {
         self.requests.get(msg_id)?.iter().find(|request| &*request.session == session)
     }
 
-    /// Something that belongs to this request came on iopub.
-    pub(super) fn heard(&mut self, msg_id: &str, session: &str) {
+    /// Something that belongs to this request came on iopub; where it is the `idle`, the request has run.
+    pub(super) fn heard(&mut self, msg_id: &str, session: &str, is_idle: impl FnOnce() -> bool) {
         let same = self.requests.get_mut(msg_id).map(SmallVec::as_mut_slice).unwrap_or_default();
         if let Some(request) = same.iter_mut().find(|request| &*request.session == session) {
-            request.is_heard = true;
+            request.progress = match request.progress {
+                Progress::HasRun => Progress::HasRun,
+                _ if is_idle() => Progress::HasRun,
+                _ => Progress::Runs,
+            };
         }
     }
 
-    /// The requests before this number of which nothing has been heard; `None` while the kernel runs another one.
-    pub(super) fn unheard_before(&self, number: u64) -> Option<Vec<Request>> {
+    /// A line has ended on which the fleet had read what came on shell before this number; `is_held` are those that
+    /// were not sent at all.
+    pub(super) fn line_ended(&mut self, read: u64, is_held: impl Fn(&Request) -> bool) {
+        for request in self.requests.values_mut().flatten() {
+            let is_read = request.connection.channel == Channel::Shell && request.number < read;
+            request.is_unread |= !is_read && !is_held(request);
+        }
+    }
+
+    /// The requests before this number that may have got lost with a line: the fleet had not read them, or they have
+    /// run and have no reply. `None` while the kernel runs another one.
+    ///
+    /// What the fleet has read and nothing was heard of may have got lost as well, unless it waits for another kernel, or
+    /// for its turn after one that does.
+    pub(super) fn doubtful_before(&self, number: u64) -> Option<Vec<Request>> {
         let mut all = self.all();
-        if all.iter().any(|request| request.is_heard) {
+        if all.iter().any(|request| request.progress == Progress::Runs) {
             return None;
         }
-        all.retain(|request| request.number < number);
+        let some_elsewhere = all.iter().any(|request| request.goes_elsewhere);
+        all.retain(|request| {
+            request.number < number && (request.is_unread || request.has_run() || !some_elsewhere)
+        });
         Some(all)
+    }
+
+    /// Whether a request from this number on is in flight on shell.
+    pub(super) fn has_since(&self, number: u64) -> bool {
+        let is_since =
+            |request: &Request| request.number >= number && request.connection.channel == Channel::Shell;
+        self.requests.values().flatten().any(is_since)
     }
 
     /// Whether a cell is among them.
     pub(super) fn runs_cells(&self) -> bool {
         self.requests.values().flatten().any(|request| request.msg_type() == "execute_request")
+    }
+
+    /// Whether nothing is in flight.
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// The number that the next request will have.
@@ -121,18 +185,25 @@ impl InFlight {
         Some(request)
     }
 
+    /// We answer a request ourselves: it is in flight no more, and another answer is one too many.
+    pub(super) fn settle(&mut self, msg_id: &str, session: &str) -> Option<Request> {
+        let request = self.answered(msg_id, session)?;
+        if self.settled.len() >= SETTLED {
+            self.settled.pop_front();
+        }
+        self.settled.push_back((msg_id.into(), session.into()));
+        Some(request)
+    }
+
+    /// Whether we have answered this request ourselves.
+    pub(super) fn is_settled(&self, msg_id: &str, session: &str) -> bool {
+        self.settled.iter().any(|(known, by)| &**known == msg_id && &**by == session)
+    }
+
     /// All of them, in the order in which they came.
     pub(super) fn all(&self) -> Vec<Request> {
         let mut all: Vec<Request> = self.requests.values().flatten().cloned().collect();
         all.sort_by_key(|request| request.number);
-        all
-    }
-
-    /// The same, and none is in flight any more.
-    pub(super) fn take_all(&mut self) -> Vec<Request> {
-        let all = self.all();
-        self.requests.clear();
-        self.count = 0;
         all
     }
 
@@ -153,14 +224,24 @@ impl InFlight {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::{attach::connection::Connections, channel::Channel, net::SignedOutbox};
+    use crate::{attach::connection::Connections, net::SignedOutbox};
 
     fn note(table: &mut InFlight, msg_id: &str, session: &str) -> Request {
+        note_as(table, msg_id, session, false)
+    }
+
+    fn note_as(table: &mut InFlight, msg_id: &str, session: &str, goes_elsewhere: bool) -> Request {
         let connection =
             Connections::starting_at(1).insert(Channel::Shell, Bytes::new(), SignedOutbox::closed());
         let text = format!(r#"{{"msg_id":"{msg_id}","msg_type":"execute_request","session":"{session}"}}"#);
         let bytes = Bytes::from(text.clone());
-        table.note(&connection, &Envelope::default(), &serde_json::from_str(&text).unwrap(), &bytes)
+        table.note(
+            &connection,
+            &Envelope::default(),
+            &serde_json::from_str(&text).unwrap(),
+            &bytes,
+            goes_elsewhere,
+        )
     }
 
     /// A request with this header.
@@ -174,7 +255,9 @@ pub(super) mod tests {
             header: header.to_owned().into(),
             session,
             number: 0,
-            is_heard: false,
+            goes_elsewhere: false,
+            progress: Progress::Unheard,
+            is_unread: false,
         }
     }
 
@@ -190,14 +273,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn all_are_taken_in_the_order_in_which_they_came() {
+    fn all_are_given_in_the_order_in_which_they_came() {
         let mut table = InFlight::new(100);
         for number in 0..50 {
             note(&mut table, &number.to_string(), "s");
         }
-        let numbers: Vec<_> = table.take_all().iter().map(Request::number).collect();
+        let numbers: Vec<_> = table.all().iter().map(Request::number).collect();
         assert_eq!(numbers, (0..50).collect::<Vec<_>>());
-        assert!(table.all().is_empty());
     }
 
     #[test]
@@ -217,10 +299,54 @@ pub(super) mod tests {
         note(&mut table, "waits", "s");
         let before = table.next_number();
         note(&mut table, "new", "s");
-        table.heard("runs", "s");
-        assert!(table.unheard_before(before).is_none());
+        table.heard("runs", "s", || false);
+        assert!(table.doubtful_before(before).is_none());
         table.answered("runs", "s");
-        let doubtful = table.unheard_before(before).unwrap();
-        assert_eq!(doubtful.iter().map(Request::number).collect::<Vec<_>>(), [1]);
+        assert_eq!(doubtful(&table, before), [1]);
+    }
+
+    #[test]
+    fn what_has_run_and_has_no_reply_is_doubtful() {
+        let mut table = InFlight::new(10);
+        note(&mut table, "1", "s");
+        table.heard("1", "s", || false);
+        table.heard("1", "s", || true);
+        table.heard("1", "s", || false);
+        assert_eq!(doubtful(&table, 1), [0]);
+        assert!(table.all()[0].has_run());
+    }
+
+    #[test]
+    fn what_the_fleet_has_read_may_wait_elsewhere_and_what_it_has_not_read_may_be_lost() {
+        let mut table = InFlight::new(10);
+        note_as(&mut table, "visits", "s", true);
+        note(&mut table, "waits", "s");
+        note(&mut table, "unread", "s");
+        note(&mut table, "held", "s");
+        table.line_ended(2, |request| request.number() == 3);
+        assert_eq!(doubtful(&table, 4), [2]);
+        table.answered("visits", "s");
+        assert_eq!(doubtful(&table, 4), [1, 2, 3], "nothing is elsewhere");
+    }
+
+    #[test]
+    fn what_was_answered_here_is_remembered_for_a_while() {
+        let mut table = InFlight::new(SETTLED * 2);
+        note(&mut table, "theirs", "s");
+        table.answered("theirs", "s");
+        note(&mut table, "ours", "s");
+        assert!(table.settle("ours", "s").is_some() && table.settle("ours", "s").is_none());
+        assert!(table.is_settled("ours", "s") && !table.is_settled("ours", "t"));
+        assert!(!table.is_settled("theirs", "s"));
+        for number in 0..SETTLED {
+            note(&mut table, &number.to_string(), "s");
+            table.settle(&number.to_string(), "s");
+        }
+        assert!(!table.is_settled("ours", "s"));
+        assert_eq!(table.settled.len(), SETTLED);
+    }
+
+    fn doubtful(table: &InFlight, before: u64) -> Vec<u64> {
+        table.doubtful_before(before).unwrap().iter().map(Request::number).collect()
     }
 }

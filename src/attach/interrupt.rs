@@ -8,6 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use serde_json::json;
 use tokio::time::sleep;
 use tracing::debug;
@@ -15,7 +16,10 @@ use tracing::debug;
 use super::{carrier::Carrier, in_flight::Request};
 use crate::{
     channel::Channel,
-    jupyter::message::{Body, Envelope},
+    jupyter::{
+        message::{Body, Envelope},
+        reply::Failure,
+    },
 };
 
 /// How long an interrupt waits to see whether the end follows, where none of the host's own cells runs. Hosts take
@@ -38,6 +42,12 @@ impl Carrier {
             self.say_interrupted(request);
             return None;
         }
+        if self.upstream.lock().is_away() {
+            self.take(request);
+            self.interrupt_while_away();
+            self.say_interrupted(request);
+            return None;
+        }
         if self.in_flight.lock().runs_cells() {
             return Some((envelope, body));
         }
@@ -51,6 +61,26 @@ impl Carrier {
             carrier.send_to_fleet(channel, envelope, body);
         });
         None
+    }
+
+    /// The fleet is away: cells that it has not been sent are not run, and those that it has are interrupted once it is
+    /// back.
+    pub(super) fn interrupt_while_away(&self) {
+        let mut cells = self.in_flight.lock().all();
+        cells.retain(|request| request.msg_type() == "execute_request");
+        let mut runs = false;
+        for cell in cells {
+            if !self.upstream.lock().withdraw(&cell.header) {
+                runs = true;
+            } else if self.take(&cell) {
+                let text = "the cell was interrupted while it waited for the fleet: it has not run";
+                self.fail(&cell, &Failure::new("Interrupted", text));
+            }
+        }
+        if runs && !self.upstream.lock().holds_any(Channel::Control) {
+            let interrupt = self.voice.say_raw("interrupt_request", json!({}), &Bytes::new());
+            self.say_to_fleet(Channel::Control, interrupt);
+        }
     }
 
     fn say_interrupted(&self, request: &Request) {

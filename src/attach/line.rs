@@ -3,14 +3,18 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::absence::Absence;
 use crate::{
     channel::Channel,
-    jupyter::{connection_file::ConnectionFile, signature::Signer},
+    jupyter::{
+        connection_file::ConnectionFile,
+        message::{Body, Envelope, Unverified},
+        signature::Signer,
+    },
     limits::Limits,
-    net::{DialError, Peer, PeerSettings, SignedOutbox, dial},
+    net::{DialError, Event, Peer, PeerSettings, SignedOutbox, dial},
     route::ATTACHMENT,
     runtimes::read_connection_file,
     zmtp::{Local, SocketType},
@@ -18,6 +22,9 @@ use crate::{
 
 /// How long one try to connect may take where nobody listens.
 const TRY: Duration = Duration::from_millis(500);
+
+/// How long whoever listens may take until it has said something that only the fleet can say.
+const FIRST_WORD: Duration = Duration::from_secs(5);
 
 /// Where messages to the fleet are written.
 #[derive(Debug)]
@@ -42,6 +49,8 @@ pub(super) struct Card {
 pub(super) struct Dialled {
     pub(super) line: Arc<Line>,
     pub(super) peers: [(Channel, Peer); 4],
+    /// What has come on shell already.
+    pub(super) early: Vec<Event>,
     pub(super) file: ConnectionFile,
 }
 
@@ -76,8 +85,24 @@ impl Line {
 }
 
 impl Dialled {
-    /// Reads the fleet's connection file and connects.
-    pub(super) async fn dial(path: &Path, card: &Card, limits: &Limits) -> Result<Self, Absence> {
+    /// Reads the fleet's connection file, connects, and waits for a first message that the fleet has signed: others
+    /// may listen there, and a fleet may turn us away after the handshake. `question` is one that it answers at once.
+    pub(super) async fn dial(
+        path: &Path,
+        card: &Card,
+        limits: &Limits,
+        question: Body,
+    ) -> Result<Self, Absence> {
+        let silent = |_| Absence::Silent { path: path.to_owned(), within: FIRST_WORD };
+        let dialled = async {
+            let mut dialled = Self::connect(path, card, limits).await?;
+            dialled.greet(path, question).await?;
+            Ok(dialled)
+        };
+        timeout(FIRST_WORD, dialled).await.map_err(silent)?
+    }
+
+    async fn connect(path: &Path, card: &Card, limits: &Limits) -> Result<Self, Absence> {
         if !path.exists() {
             return Err(Absence::NoFile(path.to_owned()));
         }
@@ -110,7 +135,23 @@ impl Dialled {
             (Channel::Stdin, stdin),
             (Channel::Control, control),
         ];
-        Ok(Self { line: Arc::new(line), peers, file })
+        Ok(Self { line: Arc::new(line), peers, early: Vec::new(), file })
+    }
+
+    /// Asks the question and waits for whatever the fleet has signed.
+    async fn greet(&mut self, path: &Path, question: Body) -> Result<(), Absence> {
+        let turned_away = || Absence::TurnedAway(path.to_owned());
+        let Self { line, peers: [(_, shell), ..], early, .. } = self;
+        let sent = line.shell.send(&Envelope::default(), &line.signer.sign(question));
+        sent.map_err(|_| turned_away())?;
+        while early.is_empty() {
+            let mut batch = Vec::new();
+            if !shell.next(&mut batch).await.is_ok_and(|more| more) {
+                return Err(turned_away());
+            }
+            early.extend(batch.into_iter().filter(|event| is_signed(event, &line.signer)));
+        }
+        Ok(())
     }
 
     /// Whether this is the fleet that was there before, or one that goes on where it ended.
@@ -118,6 +159,11 @@ impl Dialled {
         let what = |file: &ConnectionFile| (file.address().clone(), file.ports(), file.key.clone());
         what(&self.file) == what(before)
     }
+}
+
+fn is_signed(event: &Event, signer: &Signer) -> bool {
+    let Event::Message(frames) = event else { return false };
+    Unverified::split(frames.clone()).is_ok_and(|message| signer.verify(message).is_ok())
 }
 
 async fn dial_channel(

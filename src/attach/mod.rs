@@ -18,6 +18,7 @@ mod interrupt;
 mod line;
 mod name;
 mod publisher;
+mod receipts;
 mod replies;
 mod requests;
 mod run;

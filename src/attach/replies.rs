@@ -27,11 +27,17 @@ use crate::{
 const AGAIN: Duration = Duration::from_millis(100);
 
 impl Carrier {
-    /// Carries what comes on one channel until it is closed.
-    pub(super) async fn serve_fleet(self: Arc<Self>, channel: Channel, mut peer: Peer, signer: Signer) {
+    /// Carries what comes on one channel until it is closed, after what has come early.
+    pub(super) async fn serve_fleet(
+        self: Arc<Self>,
+        channel: Channel,
+        mut peer: Peer,
+        signer: Signer,
+        early: Vec<Event>,
+    ) {
         let ended = match channel {
             Channel::IoPub => self.publish_all(&mut peer, &signer).await,
-            _ => self.deliver_all(channel, &mut peer, &signer).await,
+            _ => self.deliver_all(channel, &mut peer, &signer, early).await,
         };
         match ended {
             Ok(()) => debug!(%channel, "the fleet closed the connection"),
@@ -44,9 +50,10 @@ impl Carrier {
         channel: Channel,
         peer: &mut Peer,
         signer: &Signer,
+        mut batch: Vec<Event>,
     ) -> Result<(), PeerError> {
-        let (mut batch, mut flushes) = (Vec::new(), Flushes::default());
-        while peer.next(&mut batch).await? {
+        let mut flushes = Flushes::default();
+        loop {
             let mut parting = false;
             for message in batch.drain(..).filter_map(|event| verify(signer, event)) {
                 parting |= match channel {
@@ -58,21 +65,35 @@ impl Carrier {
             if parting {
                 self.end_soon();
             }
+            if !peer.next(&mut batch).await? {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Hands a reply to whoever asked. `true` if the host is done with us.
     fn deliver(&self, channel: Channel, message: Verified, flushes: &mut Flushes) -> bool {
         let Ok(parent) = Parent::peek(&message) else { return false };
         if parent.session == self.voice.session() {
-            if parent.msg_type == "comm_info_request" {
-                self.probed.notify_waiters();
+            match &*parent.msg_type {
+                "comm_info_request" => self.probed.notify_waiters(),
+                "connect_request" => self.receipted(message.envelope()),
+                _ => {}
             }
             return false;
         }
         let parting = parent.msg_type == "shutdown_request";
-        let asked = self.in_flight.lock().answered(&parent.msg_id, &parent.session);
+        if parting {
+            self.tell_refused(&message);
+        }
+        let asked = {
+            let mut in_flight = self.in_flight.lock();
+            if in_flight.is_settled(&parent.msg_id, &parent.session) {
+                debug!(%channel, "a reply to what has been answered in the fleet's place");
+                return parting;
+            }
+            in_flight.answered(&parent.msg_id, &parent.session)
+        };
         let addressed = self.connections.lock().addressed(channel, message.envelope());
         let addressed = addressed.or_else(|| asked.map(|asked| (asked.connection, asked.envelope)));
         let Some((connection, envelope)) = addressed else {
@@ -152,11 +173,12 @@ impl Carrier {
             if parent.session == self.voice.session() {
                 return;
             }
-            self.in_flight.lock().heard(&parent.msg_id, &parent.session);
+            let is_idle = || is_status(&message, ExecutionState::Idle);
+            self.in_flight.lock().heard(&parent.msg_id, &parent.session, is_idle);
         }
         // Who asked for a restart knows of it, and JupyterLab takes this status for a restart by the server: it would connect
         // a second time, in the middle of the host's own restart.
-        if self.parting.load(Ordering::Relaxed) && is_restarting(&message) {
+        if self.parting.load(Ordering::Relaxed) && is_status(&message, ExecutionState::Restarting) {
             return;
         }
         let (envelope, body) = message.into_parts();
@@ -164,11 +186,11 @@ impl Carrier {
     }
 }
 
-/// Whether a message says that the kernel restarts (messaging spec, "Kernel status").
-fn is_restarting(message: &Verified) -> bool {
+/// Whether a message says that the kernel is in this state (messaging spec, "Kernel status").
+fn is_status(message: &Verified, state: ExecutionState) -> bool {
     Header::peek(message).is_ok_and(|header| header.msg_type == "status")
         && serde_json::from_slice::<Status>(message.body().content())
-            .is_ok_and(|status| status.execution_state == ExecutionState::Restarting)
+            .is_ok_and(|status| status.execution_state == state)
 }
 
 fn verify(signer: &Signer, event: Event) -> Option<Verified> {

@@ -3,8 +3,10 @@
 //! A message is verified with the host's key, a request is noted as in flight, and it is signed with the fleet's key and
 //! written to the fleet's socket by the task that read it.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
+use memchr::memmem;
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tracing::{debug, warn};
 
@@ -13,10 +15,10 @@ use crate::{
     channel::Channel,
     frames::Frames,
     jupyter::{
-        header::{Header, HeaderError},
-        message::{Body, Envelope, MessageError, Unverified},
+        header::{Header, HeaderError, peek_restart},
+        message::{Body, Envelope, MessageError, Unverified, Verified},
         reply::{Failure, connect_content},
-        signature::BadSignature,
+        signature::{BadSignature, Signer},
     },
     net::{Event, Flushes, Peer, PeerError},
 };
@@ -71,15 +73,24 @@ impl Carrier {
         flushes: &mut Flushes,
     ) -> Result<(), Refused> {
         let message = self.signer.verify(Unverified::split(frames)?)?;
+        if !self.replays.lock().is_new(fingerprint(&message, &self.signer)) {
+            debug!(channel = %connection.channel, "a message that has come before (its signature is known)");
+            return Ok(());
+        }
         let header = Header::peek(&message)?;
+        if self.leaving.load(Ordering::Relaxed) {
+            debug!(msg_type = %header.msg_type, "a message after the host's shutdown_request");
+            return Ok(());
+        }
         let envelope = connection.upward(message.envelope());
         if !header.msg_type.ends_with("_request") {
             // Nobody answers it, so nobody misses it if there is no room.
             self.send_up(connection.channel, envelope, message.into_body(), flushes);
             return Ok(());
         }
+        let elsewhere = header.is_cell() && may_go_elsewhere(message.body());
         let bytes = message.body().header();
-        let request = self.in_flight.lock().note(connection, message.envelope(), &header, bytes);
+        let request = self.in_flight.lock().note(connection, message.envelope(), &header, bytes, elsewhere);
         match &*header.msg_type {
             "connect_request" => {
                 let ports =
@@ -95,7 +106,12 @@ impl Carrier {
                 }
                 return Ok(());
             }
-            "shutdown_request" => self.part_when_answered(&request),
+            "shutdown_request" => {
+                self.leaving.store(!peek_restart(&message), Ordering::Relaxed);
+                self.part_when_answered(&request);
+                self.send_last(connection.channel, envelope, message.into_body());
+                return Ok(());
+            }
             _ => {}
         }
         if !self.send_up(connection.channel, envelope, message.into_body(), flushes) {
@@ -120,6 +136,25 @@ impl Carrier {
     /// A request is in flight no more: we answer it ourselves. `false` if it was answered already.
     pub(super) fn take(&self, request: &Request) -> bool {
         let Ok(header) = serde_json::from_slice::<Header<'_>>(&request.header) else { return false };
-        self.in_flight.lock().answered(&header.msg_id, &header.session).is_some()
+        self.in_flight.lock().settle(&header.msg_id, &header.session).is_some()
     }
+}
+
+/// Whether the fleet may run a cell on another kernel than the host's own, as far as can be told from here.
+fn may_go_elsewhere(body: &Body) -> bool {
+    memmem::find(body.content(), b"%fleet").is_some() || memmem::find(body.metadata(), b"fleet").is_some()
+}
+
+/// What tells a message from one that has come before. The fleet signs what a host without a key does not, so that it
+/// knows those again as well.
+fn fingerprint(message: &Verified, signer: &Signer) -> u128 {
+    if signer.is_signing() {
+        return message.fingerprint();
+    }
+    let body = message.body();
+    let mut hash = Sha256::new();
+    for part in [body.header(), body.parent_header(), body.metadata(), body.content()] {
+        hash.update(part);
+    }
+    u128::from_ne_bytes(hash.finalize().first_chunk().copied().unwrap_or_default())
 }

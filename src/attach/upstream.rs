@@ -90,6 +90,20 @@ impl Upstream {
         }
     }
 
+    /// Takes the request with this header back. `false` if it has been sent.
+    pub(super) fn withdraw(&mut self, header: &[u8]) -> bool {
+        let Self::Away(held) = self else { return false };
+        let found = held.messages.iter().position(|message| message.body.header() == header);
+        let Some(index) = found else { return false };
+        held.bytes -= held.messages.remove(index).body.size();
+        true
+    }
+
+    /// Whether something for this channel has not been sent.
+    pub(super) fn holds_any(&self, channel: Channel) -> bool {
+        matches!(self, Self::Away(held) if held.messages.iter().any(|message| message.channel == channel))
+    }
+
     /// Drops what waits.
     pub(super) fn forget(&mut self) {
         if let Self::Away(held) = self {
@@ -135,6 +149,17 @@ mod tests {
         assert!(matches!(send(&mut upstream, 1000).0, Sent::Held));
         assert!(matches!(send(&mut upstream, 1000).0, Sent::Held));
         assert!(matches!(send(&mut upstream, 5000).0, Sent::Full));
+    }
+
+    #[test]
+    fn what_has_not_been_sent_can_be_taken_back() {
+        let mut upstream = Upstream::Away(Held::default());
+        let (_, body) = send(&mut upstream, 4000);
+        assert!(upstream.holds_any(Channel::Shell) && !upstream.holds_any(Channel::Control));
+        assert!(upstream.withdraw(body.header()) && !upstream.withdraw(body.header()));
+        assert!(!upstream.holds_any(Channel::Shell));
+        assert!(matches!(send(&mut upstream, 1).0, Sent::Held));
+        assert!(matches!(send(&mut upstream, 4000).0, Sent::Held), "its room is free again");
     }
 
     #[test]

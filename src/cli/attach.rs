@@ -52,7 +52,7 @@ impl AttachArguments {
     /// What the arguments mean, where Jupyter's directories are these.
     ///
     /// # Errors
-    /// A fleet is to be started that is not the one `serve` would start.
+    /// A fleet is to be started that is not the one `serve` would start, or no fleet would understand the wishes.
     pub fn meaning(self, directories: &Directories) -> Result<AttachRequest, clap::Error> {
         let fleet_file = existing_file(self.existing, &directories.runtime);
         let startable = directories.runtime.join("kernel-fleet.json");
@@ -64,10 +64,12 @@ impl AttachArguments {
             );
             return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
         }
+        let fleet = self.kernel.understood();
+        let fleet = fleet.map_err(|error| Cli::command().error(ErrorKind::ValueValidation, error))?;
         Ok(AttachRequest {
             connection_file: self.connection_file,
             fleet_file,
-            fleet: self.kernel.metadata().unwrap_or_default(),
+            fleet,
             start: self.start,
             patience: self.patience,
         })
@@ -105,6 +107,13 @@ mod tests {
     fn wishes_are_those_of_exec() {
         let request = typed(&["-f", "h", "--runtime", "lua", "--group", "g"]).unwrap();
         assert_eq!(Value::Object(request.fleet), serde_json::json!({"runtime": "lua", "group": "g"}));
+    }
+
+    #[test]
+    fn a_wish_that_no_fleet_understands_is_a_usage_error_that_names_it() {
+        let error = typed(&["-f", "h", "--fleet", r#"{"runtmie": "lua"}"#]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("runtmie"), "{error}");
     }
 
     #[test]

@@ -3,7 +3,11 @@
 use clap::Args;
 use serde_json::{Map, Value};
 
-use crate::{byte_size::ByteSize, runtime_name::RuntimeName};
+use crate::{
+    byte_size::ByteSize,
+    route::{Requirements, RequirementsError},
+    runtime_name::RuntimeName,
+};
 
 /// What kind of kernel; without any of these, one of the default runtime.
 #[derive(Debug, Clone, Default, Args)]
@@ -53,6 +57,16 @@ impl KernelArguments {
     /// The kernel that is named, to be replaced by its full id.
     pub(super) fn named(&mut self) -> Option<&mut String> {
         self.kernel.as_mut()
+    }
+
+    /// The routing metadata, where a fleet can understand it.
+    ///
+    /// # Errors
+    /// It cannot; the text names the key.
+    pub(super) fn understood(self) -> Result<Map<String, Value>, RequirementsError> {
+        let metadata = self.metadata().unwrap_or_default();
+        Requirements::parse(&Value::Object(metadata.clone()).to_string())?;
+        Ok(metadata)
     }
 
     /// The routing metadata; `None` asks for nothing.

@@ -8,6 +8,7 @@ pub mod header;
 pub mod kernelspec;
 pub mod message;
 pub mod placeholder;
+pub mod replay;
 pub mod reply;
 pub mod scheme;
 pub mod signature;

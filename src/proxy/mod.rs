@@ -35,7 +35,6 @@ mod operate;
 mod past;
 mod profile;
 mod remember;
-mod replay;
 mod report;
 mod resume;
 mod returning;
@@ -70,7 +69,6 @@ use self::{
     kernel::Kernel,
     notice::Notices,
     profile::Profile,
-    replay::Replays,
     returning::Returning,
     turns::Turns,
 };
@@ -83,7 +81,7 @@ pub use self::{
 use crate::{
     fleet::Provisioner,
     id::{ClientId, ConnectionId, KernelId, ProfileId},
-    jupyter::{connection_file::ConnectionFile, reply::Voice, signature::Signer},
+    jupyter::{connection_file::ConnectionFile, replay::Replays, reply::Voice, signature::Signer},
     limits::Limits,
     metrics::Metrics,
     net::Gatehouse,

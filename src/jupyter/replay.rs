@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 
 /// The fingerprints of the latest messages.
 #[derive(Debug)]
-pub(super) struct Replays {
+pub struct Replays {
     seen: HashSet<u128>,
     order: VecDeque<u128>,
     remembered: usize,
@@ -12,12 +12,12 @@ pub(super) struct Replays {
 
 impl Replays {
     /// A memory for that many messages.
-    pub(super) fn new(remembered: usize) -> Self {
+    pub fn new(remembered: usize) -> Self {
         Self { seen: HashSet::new(), order: VecDeque::new(), remembered }
     }
 
     /// Remembers a message. `false`: it has come before.
-    pub(super) fn is_new(&mut self, fingerprint: u128) -> bool {
+    pub fn is_new(&mut self, fingerprint: u128) -> bool {
         if !self.seen.insert(fingerprint) {
             return false;
         }
