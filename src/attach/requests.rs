@@ -61,7 +61,7 @@ impl Carrier {
                     }
                 }
             }
-            flushes.flush();
+            flushes.settle(self.limits.kernel_reads()).await;
         }
         Ok(())
     }
