@@ -1,11 +1,6 @@
 //! What happens to kernels, and what their clients are told of it: launch, death, restart, end.
 
-use std::{
-    collections::VecDeque,
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use jupyter_protocol::{ExecutionState, ShutdownRequest};
@@ -13,14 +8,8 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tracing::{Instrument, info, info_span, warn};
 
 use super::{
-    Proxy,
-    backend::Source,
-    broadcast::Broadcast,
-    connection::ReturnAddress,
-    explain::explain,
-    fanout::NOBODY_ASKED,
-    kernel::Kernel,
-    link::{Known, Outboxes},
+    Proxy, backend::Source, broadcast::Broadcast, connection::ReturnAddress, explain::explain,
+    fanout::NOBODY_ASKED, kernel::Kernel, link::Outboxes,
 };
 use crate::{
     channel::Channel,
@@ -125,51 +114,10 @@ impl Proxy {
         channels: Channels,
         readers: &mut JoinSet<()>,
     ) {
-        let Channels {
-            shell,
-            iopub,
-            stdin,
-            control,
-            heartbeat,
-            signer,
-            info,
-            identity,
-            ports,
-            earlier,
-            past,
-            is_known,
-        } = channels;
-        let outboxes = Outboxes {
-            signer: signer.clone(),
-            shell: shell.signed_outbox(),
-            control: control.signed_outbox(),
-            stdin: stdin.signed_outbox(),
-            heartbeat: heartbeat.echo_outbox(),
-            known: Known {
-                info: info.clone(),
-                identity,
-                earlier,
-                port: ports.map(|ports| ports.shell.get()),
-            },
-            pings: VecDeque::new(),
-            echoed: Instant::now(),
-        };
+        let (info, is_known) = (channels.info.clone(), channels.is_known);
         self.infos.insert(kernel.runtime_index, info.clone());
-        let source = |channel, is_past| Source {
-            kernel: kernel.clone(),
-            channel,
-            process,
-            life: kernel.link.life(),
-            signer: signer.clone(),
-            is_past,
-        };
-        for (channel, peer) in [(Channel::Shell, shell), (Channel::Control, control), (Channel::Stdin, stdin)]
-        {
-            readers.spawn(self.clone().serve_replies(source(channel, false), peer).in_current_span());
-        }
-        readers.spawn(self.clone().serve_regained(source(Channel::Shell, true), past).in_current_span());
-        readers.spawn(self.clone().serve_iopub(source(Channel::IoPub, false), iopub).in_current_span());
-        readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat).in_current_span());
+        let outboxes = Outboxes::of_channels(&channels);
+        self.read(kernel, process, channels, readers);
         // What an earlier serve's clients had asked may still run, even if nobody waits for it any more.
         let owes = !self.table.lock().outstanding_such(&kernel.id, ReturnAddress::is_from_before).is_empty();
         let has_past = is_known || owes;
@@ -187,6 +135,32 @@ impl Proxy {
         }
         self.kernels_changed.notify_waiters();
         self.registry_changed.notify_one();
+    }
+
+    /// Starts reading all that a process says.
+    fn read(
+        self: &Arc<Self>,
+        kernel: &Arc<Kernel>,
+        process: u64,
+        channels: Channels,
+        readers: &mut JoinSet<()>,
+    ) {
+        let Channels { shell, iopub, stdin, control, heartbeat, signer, past, .. } = channels;
+        let source = |channel, is_past| Source {
+            kernel: kernel.clone(),
+            channel,
+            process,
+            life: kernel.link.life(),
+            signer: signer.clone(),
+            is_past,
+        };
+        for (channel, peer) in [(Channel::Shell, shell), (Channel::Control, control), (Channel::Stdin, stdin)]
+        {
+            readers.spawn(self.clone().serve_replies(source(channel, false), peer).in_current_span());
+        }
+        readers.spawn(self.clone().serve_regained(source(Channel::Shell, true), past).in_current_span());
+        readers.spawn(self.clone().serve_iopub(source(Channel::IoPub, false), iopub).in_current_span());
+        readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat).in_current_span());
     }
 
     /// The process is gone and comes back: everyone who waited is told why in vain.

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::{
     channel::Channel,
+    fleet::Channels,
     frames::Frames,
     jupyter::{
         message::{Body, Envelope},
@@ -218,6 +219,25 @@ pub(super) enum Pushed {
 }
 
 impl Outboxes {
+    /// Those of a process that has just come up.
+    pub(super) fn of_channels(channels: &Channels) -> Self {
+        Self {
+            signer: channels.signer.clone(),
+            shell: channels.shell.signed_outbox(),
+            control: channels.control.signed_outbox(),
+            stdin: channels.stdin.signed_outbox(),
+            heartbeat: channels.heartbeat.echo_outbox(),
+            known: Known {
+                info: channels.info.clone(),
+                identity: channels.identity.clone(),
+                earlier: channels.earlier.clone(),
+                port: channels.ports.map(|ports| ports.shell.get()),
+            },
+            pings: VecDeque::new(),
+            echoed: Instant::now(),
+        }
+    }
+
     fn of(&self, channel: Channel) -> Option<&SignedOutbox> {
         match channel {
             Channel::Shell => Some(&self.shell),
