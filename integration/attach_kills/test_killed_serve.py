@@ -10,14 +10,6 @@ from harness.running_notebook import STEP_SECONDS, running, until
 pytestmark = pytest.mark.proxy_only
 
 PATIENCE_SECONDS = 2
-TWO_CRASHES = pytest.mark.xfail(
-    strict=True,
-    reason="a kernel answers to the routing id of the serve that asked; only that of the last one before is taken up again",
-)
-LATE_ROUTER = pytest.mark.xfail(
-    raises=CellExecutionError,
-    reason="libzmq ignores a routing id that comes back before it has seen the first one go, as on a machine that is busy",
-)
 REMEMBERS = "x, 'the kernel is the same'"
 
 
@@ -53,7 +45,6 @@ async def until_it_ticks(notebook, since=-1):
     return ticks(notebook.said)[-1]
 
 
-@LATE_ROUTER
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 async def test_a_cell_that_runs_on_is_heard_again_and_finished(lasting_fleet, kernelspec, gate, how):
     async with running(kernelspec, "x = 21", gate.ticking_cell(), REMEMBERS, coalesce_streams=True) as notebook:
@@ -67,7 +58,6 @@ async def test_a_cell_that_runs_on_is_heard_again_and_finished(lasting_fleet, ke
     assert ticks(printed) == sorted(set(ticks(printed))), "each is heard once, in order"
 
 
-@TWO_CRASHES
 async def test_serve_may_be_killed_again_and_again(lasting_fleet, kernelspec, gate):
     async with running(kernelspec, "x = 21", gate.ticking_cell(), REMEMBERS, coalesce_streams=True) as notebook:
         for _ in range(3):
@@ -80,7 +70,6 @@ async def test_serve_may_be_killed_again_and_again(lasting_fleet, kernelspec, ga
     assert printed.endswith("done\n") and remembered == "(21, 'the kernel is the same')"
 
 
-@TWO_CRASHES
 async def test_serve_may_be_killed_before_anybody_has_come_back(lasting_fleet, kernelspec, gate):
     async with running(kernelspec, "x = 21", gate.ticking_cell(), REMEMBERS, coalesce_streams=True) as notebook:
         last = await until_it_ticks(notebook)

@@ -70,7 +70,6 @@ def steps(number):
     return "".join(f"{number * 1000 + step}\n" for step in range(100))
 
 
-@pytest.mark.xfail(reason="as in test_sharing: those that end interrupt those that run")
 async def test_25_notebooks_of_a_team_on_one_kernel(fleet, group, connect):
     kernelspec = kernelspecs.install(fleet, group)
     person = connect(group=group)

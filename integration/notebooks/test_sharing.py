@@ -9,7 +9,6 @@ from harness.gate import Gate
 from harness.running_notebook import STEP_SECONDS, running, until
 
 pytestmark = [pytest.mark.proxy_only, pytest.mark.usefixtures("at_home")]
-NOT_YET = pytest.mark.xfail(strict=True, reason="the interrupt before the shutdown reaches whoever's cell runs")
 
 
 @pytest.fixture
@@ -22,7 +21,6 @@ def texts(finished):
     return "".join(output["text"] if output.output_type == "stream" else output["data"]["text/plain"] for output in outputs)
 
 
-@NOT_YET
 async def test_a_notebook_that_ends_leaves_the_cell_of_another_alone(fleet, group, gate):
     """Jupyter's hosts interrupt their kernel before they shut it down; nobody has asked for the end of the other's cell."""
     kernelspec, may_end = kernelspecs.install(fleet, group), asyncio.Event()
