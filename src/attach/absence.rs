@@ -56,15 +56,24 @@ impl Absence {
         }
     }
 
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Silent { .. } | Self::TurnedAway(_) => {
+                "Run the cell again once `jupyter-fleet list` answers"
+            }
+            _ => ADVICE,
+        }
+    }
+
     /// For a request that finds no fleet.
     pub(super) fn no_fleet(&self) -> Failure {
-        Failure::new("NoFleet", format!("{self}. {ADVICE}"))
+        Failure::new("NoFleet", format!("{self}. {}", self.advice()))
     }
 
     /// For a request that the fleet had been sent when it went away, and has not come back since.
     pub(super) fn gave_up(&self, waited: Duration) -> Failure {
         let seconds = waited.as_secs_f32();
-        Failure::new("FleetLost", format!("{self}; it was waited for {seconds} s. {ADVICE}"))
+        Failure::new("FleetLost", format!("{self}; it was waited for {seconds} s. {}", self.advice()))
     }
 }
 
