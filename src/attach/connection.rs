@@ -1,17 +1,24 @@
 //! The host's connections, and how answers find the way back to them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
 use crate::{
     channel::Channel,
-    jupyter::message::Envelope,
+    jupyter::message::{Envelope, Verified},
     net::{Peer, SignedOutbox},
 };
 
 /// Bytes of a connection's number at the start of its mark.
 const NUMBER_BYTES: usize = 8;
+
+/// Replies that are kept for clients that are away, and their bytes.
+const UNCLAIMED: usize = 1000;
+const UNCLAIMED_BYTES: usize = 64 << 20;
 
 /// One connection of the host on shell, control or stdin.
 #[derive(Debug)]
@@ -37,12 +44,29 @@ impl Connection {
 pub(super) struct Connections {
     open: HashMap<u64, Arc<Connection>>,
     next: u64,
+    unclaimed: Unclaimed,
+}
+
+/// Replies whose clients are away: their sockets come back by themselves when this process was killed and another one
+/// has taken its place.
+#[derive(Debug, Default)]
+struct Unclaimed {
+    replies: VecDeque<Reply>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Reply {
+    channel: Channel,
+    identity: Bytes,
+    envelope: Envelope,
+    message: Verified,
 }
 
 impl Connections {
     /// None yet. Numbers begin anywhere: the fleet may still send what an earlier process asked for.
     pub(super) fn starting_at(first: u64) -> Self {
-        Self { open: HashMap::new(), next: first }
+        Self { open: HashMap::new(), next: first, unclaimed: Unclaimed::default() }
     }
 
     /// One more, which this peer opened.
@@ -87,6 +111,23 @@ impl Connections {
         Some((connection, Envelope::new(own.iter().cloned())))
     }
 
+    /// Keeps a reply until its client comes back; `false` if nobody would know it again.
+    pub(super) fn keep(&mut self, channel: Channel, message: Verified) -> bool {
+        let Some((mark, own)) = message.envelope().frames().split_first() else { return false };
+        let identity = match mark.split_at_checked(NUMBER_BYTES) {
+            Some((_, identity)) if !identity.is_empty() => Bytes::copy_from_slice(identity),
+            _ => return false,
+        };
+        let envelope = Envelope::new(own.iter().cloned());
+        self.unclaimed.push(Reply { channel, identity, envelope, message });
+        true
+    }
+
+    /// The replies that have waited for this connection.
+    pub(super) fn claim(&mut self, connection: &Connection) -> Vec<(Envelope, Verified)> {
+        self.unclaimed.take(connection)
+    }
+
     /// The newest connection of this client's on a channel.
     pub(super) fn newest(&self, channel: Channel, identity: &[u8]) -> Option<Arc<Connection>> {
         let its = |open: &&Arc<Connection>| open.channel == channel && open.identity == identity;
@@ -104,9 +145,32 @@ impl Connections {
     }
 }
 
+impl Unclaimed {
+    /// One more; the oldest are given up where they take too much room.
+    fn push(&mut self, reply: Reply) {
+        self.bytes += reply.message.body().size();
+        self.replies.push_back(reply);
+        while self.replies.len() > 1 && (self.bytes > UNCLAIMED_BYTES || self.replies.len() > UNCLAIMED) {
+            let oldest = self.replies.pop_front();
+            self.bytes -= oldest.map_or(0, |oldest| oldest.message.body().size());
+        }
+    }
+
+    fn take(&mut self, connection: &Connection) -> Vec<(Envelope, Verified)> {
+        let its =
+            |reply: &Reply| reply.channel == connection.channel && reply.identity == connection.identity;
+        let (taken, kept): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.replies).into_iter().partition(its);
+        self.bytes = kept.iter().map(|reply| reply.message.body().size()).sum();
+        self.replies = kept;
+        taken.into_iter().map(|reply| (reply.envelope, reply.message)).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jupyter::{message::Unverified, reply::Voice, signature::Signer};
 
     fn frames(parts: &[&'static str]) -> Envelope {
         Envelope::new(parts.iter().map(|part| Bytes::from_static(part.as_bytes())))
@@ -147,6 +211,41 @@ mod tests {
         let mut all = Connections::starting_at(1 << 40);
         let back = open(&mut all, Channel::Shell, "me");
         assert_eq!(all.addressed(Channel::Shell, &sent).unwrap().0.number, back.number);
+    }
+
+    fn reply(envelope: &Envelope, text: &str) -> Verified {
+        let signer = Signer::new(Default::default(), None);
+        let said =
+            signer.sign(Voice::new("test").say_raw("execute_reply", serde_json::json!(text), &Bytes::new()));
+        let frames = envelope.frames().iter().cloned().chain(said.frames().cloned());
+        signer.verify(Unverified::split(frames.collect()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_reply_waits_for_a_client_that_is_away_and_for_no_other() {
+        let mut all = Connections::starting_at(7);
+        let away = open(&mut all, Channel::Shell, "me");
+        all.remove(&away);
+        assert!(all.keep(Channel::Shell, reply(&away.upward(&frames(&["a"])), "for me")));
+        let nobody = open(&mut Connections::starting_at(1), Channel::Shell, "");
+        assert!(!all.keep(Channel::Shell, reply(&nobody.upward(&frames(&[])), "for nobody")));
+        let (control, other) =
+            (open(&mut all, Channel::Control, "me"), open(&mut all, Channel::Shell, "other"));
+        assert!(all.claim(&control).is_empty() && all.claim(&other).is_empty());
+        let back = open(&mut all, Channel::Shell, "me");
+        let claimed: Vec<_> = all.claim(&back).into_iter().map(|(envelope, _)| envelope).collect();
+        assert_eq!(claimed, [frames(&["a"])]);
+        assert!(all.claim(&back).is_empty() && all.unclaimed.bytes == 0);
+    }
+
+    #[test]
+    fn what_waits_for_those_that_are_away_is_bounded() {
+        let mut all = Connections::starting_at(7);
+        let away = open(&mut all, Channel::Shell, "me").upward(&frames(&[]));
+        for number in 0..2 * UNCLAIMED {
+            all.keep(Channel::Shell, reply(&away, &number.to_string()));
+        }
+        assert_eq!(all.unclaimed.replies.len(), UNCLAIMED);
     }
 
     #[test]

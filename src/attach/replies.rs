@@ -94,8 +94,15 @@ impl Carrier {
             }
             in_flight.answered(&parent.msg_id, &parent.session)
         };
-        let addressed = self.connections.lock().addressed(channel, message.envelope());
-        let addressed = addressed.or_else(|| asked.map(|asked| (asked.connection, asked.envelope)));
+        let addressed = {
+            let mut connections = self.connections.lock();
+            let addressed = connections.addressed(channel, message.envelope());
+            if addressed.is_none() && connections.keep(channel, message.clone()) {
+                debug!(%channel, "a reply waits for its client to come back");
+                return parting;
+            }
+            addressed.or_else(|| asked.map(|asked| (asked.connection, asked.envelope)))
+        };
         let Some((connection, envelope)) = addressed else {
             debug!(%channel, "a reply that nobody waits for any more");
             return parting;
@@ -127,7 +134,13 @@ impl Carrier {
         false
     }
 
-    fn pass(&self, connection: &Connection, envelope: &Envelope, message: Verified, flushes: &mut Flushes) {
+    pub(super) fn pass(
+        &self,
+        connection: &Connection,
+        envelope: &Envelope,
+        message: Verified,
+        flushes: &mut Flushes,
+    ) {
         match connection.outbox.push(envelope, &self.signer.sign(message.into_body())) {
             Ok(()) => flushes.add(connection.outbox.clone()),
             Err(PushError::Closed) => debug!("the host's client left before its reply came"),

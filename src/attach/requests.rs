@@ -37,7 +37,17 @@ enum Refused {
 impl Carrier {
     /// Serves one connection of the host on shell, control or stdin until it ends.
     pub(super) async fn serve_requests(self: Arc<Self>, channel: Channel, mut peer: Peer) {
-        let connection = self.connections.lock().add(channel, &peer);
+        let (connection, claimed) = {
+            let mut connections = self.connections.lock();
+            let connection = connections.add(channel, &peer);
+            let claimed = connections.claim(&connection);
+            (connection, claimed)
+        };
+        let mut flushes = Flushes::default();
+        for (envelope, reply) in claimed {
+            self.pass(&connection, &envelope, reply, &mut flushes);
+        }
+        flushes.flush();
         if let Err(error) = self.read_requests(&mut peer, &connection).await {
             debug!(%channel, %error, "a connection of the host ended");
         }
