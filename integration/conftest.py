@@ -24,6 +24,8 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
+    # Playwright's event loop goes on in this thread until the end: no test with a loop of its own can come after it.
+    items.sort(key=lambda item: "jupyterlab" in item.path.parts)
     if not config.getoption("--direct"):
         return
     for item in items:

@@ -1,7 +1,7 @@
 //! Cells: most go to their client's kernel as they are. What is meant for the fleet, by a first line `%fleet` or
 //! `%%fleet` or by the cell's own metadata, is found out here.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
@@ -20,7 +20,7 @@ use crate::{
     },
     magic::{Command, Magic, MagicError, recognise},
     net::Flushes,
-    route::{Requirements, RequirementsError},
+    route::{RequestKind, Requirements, RequirementsError},
 };
 
 /// Lines of `%fleet` that a cell may begin with: each has the whole cell read anew.
@@ -136,7 +136,7 @@ impl Proxy {
     /// What a cell wants of the fleet. What is meant for the fleet is taken out of it.
     fn understand(&self, client: &ClientId, mut held: Held) -> Cell {
         let errand = match magic_of(&held.message) {
-            None => self.wishes_of_metadata(client, &held.message),
+            None => self.wishes_of_metadata(client, &held),
             Some(Magic::Cell { wishes, code }) => {
                 held.message = rewritten(held.message, &code);
                 wishes.map_or_else(|error| Errand::wrong(&error), Errand::Elsewhere)
@@ -153,21 +153,29 @@ impl Proxy {
         Cell { held, errand }
     }
 
-    /// A cell's own metadata sends it elsewhere, unless it comes with all that its client says. That of a client
-    /// without a kernel decides which it gets.
-    fn wishes_of_metadata(&self, client: &ClientId, message: &Verified) -> Errand {
-        let text = match peek_fleet(message) {
+    /// A cell's own metadata sends it elsewhere, unless it comes with all that its client says, or its client's kernel is
+    /// what it asks for. That of a client without a kernel decides which it gets.
+    fn wishes_of_metadata(&self, client: &ClientId, held: &Held) -> Errand {
+        let text = match peek_fleet(&held.message) {
             Ok(Some(text)) => text,
             Ok(None) => return Errand::Own,
             Err(error) => return Errand::misunderstood(&RequirementsError::unreadable(&error)),
         };
-        {
-            let table = self.table.lock();
-            if table.kernel_of(client).is_none() || table.is_standing(client, text) {
-                return Errand::Own;
-            }
+        let table = self.table.lock();
+        let own = table.kernel_of(client);
+        if own.is_none() || table.is_standing(client, text) {
+            return Errand::Own;
         }
-        Requirements::parse(text).map_or_else(|error| Errand::misunderstood(&error), Errand::Elsewhere)
+        let wishes = match Requirements::parse(text) {
+            Ok(wishes) => wishes,
+            Err(error) => return Errand::misunderstood(&error),
+        };
+        let request = held.connection.request(client, RequestKind::Other);
+        let meant = table.beside(&request, wishes.clone());
+        if table.at_hand(client, &meant, Instant::now()).as_ref() == own {
+            return Errand::Own;
+        }
+        Errand::Elsewhere(wishes)
     }
 }
 
