@@ -51,6 +51,11 @@ class Notebook:
         dialog.locator("select").select_option(value=option.get_attribute("value"))
         dialog.get_by_role("button", name="Select Kernel").click()
 
+    def open_again(self):
+        """Opens it on a page that was loaded anew; one that JupyterLab has brought back itself is the same."""
+        self.page.evaluate(OPEN, self.path)
+        self.find(self.path)
+
     def find(self, path):
         """Finds the notebook on the page, and waits until its kernel is idle."""
         self.path = path

@@ -98,7 +98,7 @@ def test_the_page_is_loaded_again_while_a_cell_runs(notebook, reload, lab):
     its.shows(1, "waiting\n")
     reload()
     go.touch()
-    its.find(its.path)
+    its.open_again()
     its.run(2)
     its.shows(2, "(1, 'while nobody looked')")
 
