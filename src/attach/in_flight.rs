@@ -222,7 +222,7 @@ impl InFlight {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use crate::{attach::connection::Connections, net::SignedOutbox};
 
@@ -242,23 +242,6 @@ pub(super) mod tests {
             &bytes,
             goes_elsewhere,
         )
-    }
-
-    /// A request with this header.
-    pub fn request(header: &str) -> Request {
-        let connection =
-            Connections::starting_at(1).insert(Channel::Shell, Bytes::new(), SignedOutbox::closed());
-        let (envelope, session) = (Envelope::default(), "".into());
-        Request {
-            connection,
-            envelope,
-            header: header.to_owned().into(),
-            session,
-            number: 0,
-            goes_elsewhere: false,
-            progress: Progress::Unheard,
-            is_unread: false,
-        }
     }
 
     #[test]

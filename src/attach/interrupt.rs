@@ -5,7 +5,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use super::{carrier::Carrier, in_flight::Request};
 use crate::{
     channel::Channel,
     jupyter::{
+        header::was_made_before,
         message::{Body, Envelope},
         reply::Failure,
     },
@@ -36,7 +37,7 @@ impl Carrier {
         envelope: Envelope,
         body: Body,
     ) -> Option<(Envelope, Body)> {
-        if is_older_than(request, self.since) {
+        if was_made_before(&request.header, self.since) {
             debug!("an interrupt that was meant for an earlier process");
             self.take(request);
             self.say_interrupted(request);
@@ -86,35 +87,5 @@ impl Carrier {
     fn say_interrupted(&self, request: &Request) {
         let reply = self.voice.say_raw("interrupt_reply", json!({ "status": "ok" }), &request.header);
         self.reply(request, reply);
-    }
-}
-
-/// Whether a request's header says that it was made before then. The host's clock is ours.
-fn is_older_than(request: &Request, then: SystemTime) -> bool {
-    let Ok(header) = serde_json::from_slice::<jupyter_protocol::Header>(&request.header) else {
-        return false;
-    };
-    let then = then.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    // The beginning of the epoch stands for no date.
-    u128::try_from(header.date.timestamp_millis()).is_ok_and(|made| made > 0 && made < then)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::attach::in_flight::tests::request;
-
-    #[test]
-    fn only_what_says_that_it_is_older_is_older() {
-        let then = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-        let older = |date: &str| {
-            let rest =
-                r#""msg_id":"1","username":"u","session":"s","msg_type":"interrupt_request","version":"5.4""#;
-            is_older_than(&request(&format!("{{{date}{rest}}}")), then)
-        };
-        assert!(older(r#""date":"2001-09-09T01:46:39.9Z","#));
-        assert!(!older(r#""date":"2001-09-09T01:46:40.1Z","#));
-        assert!(!older(r#""date":"yesterday","#));
-        assert!(!older(""));
     }
 }

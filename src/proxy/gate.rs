@@ -164,7 +164,10 @@ impl Proxy {
             !table.is_connected(client)
         });
         if gone {
-            self.gates.remove(client);
+            if let Some((_, gate)) = self.gates.remove(client) {
+                // One that came back and said nothing: nobody waits for its first message any more.
+                gate.pressed.notify_one();
+            }
             if connection.client.is_some() {
                 self.spoken_for.retain(|_, known| *known != *client);
             }

@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime},
 };
 
 use dashmap::DashMap;
@@ -18,7 +18,10 @@ use jupyter_protocol::ExecutionState;
 use serde_json::json;
 
 use super::{Proxy, cells::Cell, connection::ReturnAddress};
-use crate::{id::ClientId, jupyter::reply::Failure};
+use crate::{
+    id::ClientId,
+    jupyter::{header::was_made_before, reply::Failure},
+};
 
 /// How long cells may take that were sent together with one that has failed.
 const ON_ITS_WAY: Duration = Duration::from_millis(100);
@@ -168,12 +171,4 @@ impl Proxy {
     fn must_wait(&self, client: &ClientId, cell: &Cell) -> bool {
         self.table.lock().runs_cells(client, cell.stays_at_home())
     }
-}
-
-/// Whether a header says that its message was made before then.
-fn was_made_before(header: &[u8], then: SystemTime) -> bool {
-    let Ok(header) = serde_json::from_slice::<jupyter_protocol::Header>(header) else { return false };
-    let then = then.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-    // The beginning of the epoch stands for no date.
-    u128::try_from(header.date.timestamp_micros()).is_ok_and(|made| made > 0 && made <= then)
 }
