@@ -91,6 +91,16 @@ def test_it_outlives_the_tree_and_the_group_that_started_it(background):
     assert starter not in [parent.pid for parent in background.serve().parents()]
 
 
+def test_it_starts_where_its_session_leader_is_not_to_be_seen(background):
+    """In a container that something outside of it has entered, the session of all processes has the number 0."""
+    inside = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*inside, "true"], capture_output=True, timeout=COMMAND_SECONDS).returncode != 0:
+        pytest.skip("namespaces may not be made here")
+    done = background.detach("--ephemeral", wrapper=inside)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "Connect with: jupyter console --existing fleet"
+
+
 def test_a_fleet_that_runs_already_is_good_enough(background):
     assert background.detach("--ephemeral").returncode == 0
     first = background.serve().pid

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use rustix::process::{getpid, getsid, setsid};
+use rustix::{io::Errno, process::setsid};
 use tokio::time::{Instant, sleep};
 
 use crate::{channel::Channel, jupyter::endpoint::Endpoint, runtimes::read_connection_file};
@@ -22,11 +22,11 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Leaves the terminal and the process group of whoever started this, so that what ends them does not end it.
 pub(super) fn begin_session() -> anyhow::Result<()> {
-    // In a scope of systemd the same process runs this program for the second time.
-    if getsid(None)? != getpid() {
-        setsid().context("cannot begin a session")?;
+    match setsid() {
+        // In a scope of systemd the same process runs this program for the second time, and leads its session already.
+        Ok(_) | Err(Errno::PERM) => Ok(()),
+        Err(other) => Err(other).context("cannot begin a session"),
     }
-    Ok(())
 }
 
 /// A fleet is served already, which is as good: says so once its clients can connect.
