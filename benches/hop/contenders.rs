@@ -28,6 +28,8 @@ use crate::{client::Client, process::Process};
 pub enum Kind {
     /// The client straight at the kernel: what the others are compared with.
     Direct,
+    /// Bytes passed on by one thread: the least that any hop can be.
+    Relay,
     ZmqProxy,
     ZeromqPump,
     /// `jupyter-fleet serve`, TCP on both sides.
@@ -37,13 +39,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Direct, Self::ZmqProxy, Self::ZeromqPump, Self::Fleet, Self::FleetIpc];
+    pub const ALL: [Self; 6] =
+        [Self::Direct, Self::Relay, Self::ZmqProxy, Self::ZeromqPump, Self::Fleet, Self::FleetIpc];
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
             Self::Direct => "direct",
+            Self::Relay => "bare relay",
             Self::ZmqProxy => "zmq_proxy",
             Self::ZeromqPump => "zeromq pump",
             Self::Fleet => "jupyter-fleet",
@@ -70,6 +74,7 @@ impl Contender {
                 let (file, kernel) = start_kernel(directory.path())?;
                 (file, Some(kernel), None)
             }
+            Kind::Relay => start_pump("relay", directory.path())?,
             Kind::ZmqProxy => start_pump("zmq-proxy", directory.path())?,
             Kind::ZeromqPump => start_pump("zeromq-pump", directory.path())?,
             Kind::Fleet => start_fleet(Transport::Tcp, directory.path())?,

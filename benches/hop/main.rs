@@ -12,6 +12,7 @@ mod machine;
 mod measures;
 mod process;
 mod pumps;
+mod relay;
 mod report;
 mod saved;
 mod wire;
@@ -70,6 +71,8 @@ enum Part {
     #[command(hide = true)]
     ZeromqPump { frontend: PathBuf, backend: PathBuf },
     #[command(hide = true)]
+    Relay { frontend: PathBuf, backend: PathBuf },
+    #[command(hide = true)]
     Fleet { config: PathBuf },
 }
 
@@ -90,6 +93,9 @@ fn play(part: &Part) -> anyhow::Result<()> {
         }
         Part::ZeromqPump { frontend, backend } => {
             pumps::zeromq_pump(&read_connection_file(frontend)?, &read_connection_file(backend)?)
+        }
+        Part::Relay { frontend, backend } => {
+            relay::run(&read_connection_file(frontend)?, &read_connection_file(backend)?)
         }
         Part::Fleet { config } => contenders::become_fleet(config),
     }
