@@ -57,6 +57,13 @@ fn no_sideways_edge_is_listed_in_vain() {
     }
 }
 
+#[test]
+fn unsafe_code_stands_in_one_file() {
+    let mut files = rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    files.retain(|file| fs::read_to_string(file).unwrap().contains("unsafe_code"));
+    assert!(matches!(&files[..], [one] if one.ends_with("jupyter/signature/two_states.rs")), "{files:?}");
+}
+
 /// All that rooms name in `src`. Each room names itself, so that one that names no other is looked at too.
 fn edges() -> Vec<Edge> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -160,6 +160,7 @@ mod tests {
             metadata: part(metadata),
             content: part(content),
             buffers: vec![],
+            countersignature: None,
         };
         Verified { envelope: Envelope::default(), body, fingerprint: 0 }
     }

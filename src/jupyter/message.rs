@@ -7,6 +7,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use thiserror::Error;
 
+use super::signature::Signer;
 use crate::frames::Frames;
 
 /// What separates the envelope from the message (messaging spec, "The Wire Protocol").
@@ -44,13 +45,21 @@ impl Envelope {
 }
 
 /// The four signed parts and the unsigned buffers, as bytes. Made by splitting a message or by writing one of our own.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Body {
     pub(super) header: Bytes,
     pub(super) parent_header: Bytes,
     pub(super) metadata: Bytes,
     pub(super) content: Bytes,
     pub(super) buffers: Vec<Bytes>,
+    pub(super) countersignature: Option<Countersignature>,
+}
+
+/// A signature that was made ahead, over the very parts that it lies beside.
+#[derive(Clone, Debug)]
+pub(super) struct Countersignature {
+    pub(super) signer: Signer,
+    pub(super) signature: Bytes,
 }
 
 impl Body {
@@ -91,6 +100,15 @@ impl Body {
     }
 }
 
+/// Two messages are the same if all their parts are.
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        self.signed_parts() == other.signed_parts() && self.buffers == other.buffers
+    }
+}
+
+impl Eq for Body {}
+
 /// A message whose signature nobody has checked: nothing of it may be parsed or forwarded.
 #[derive(Clone, Debug)]
 pub struct Unverified {
@@ -122,7 +140,8 @@ impl Unverified {
         let mut next = || rest.next().ok_or(MessageError::MissingParts(after));
         let (signature, header, parent_header) = (next()?, next()?, next()?);
         let (metadata, content) = (next()?, next()?);
-        let body = Body { header, parent_header, metadata, content, buffers: rest.collect() };
+        let buffers = rest.collect();
+        let body = Body { header, parent_header, metadata, content, buffers, countersignature: None };
         Ok(Self { envelope, signature, body })
     }
 }
@@ -150,6 +169,7 @@ impl Verified {
     #[must_use]
     pub fn with_content(mut self, content: Bytes) -> Self {
         self.body.content = content;
+        self.body.countersignature = None;
         self
     }
 

@@ -51,7 +51,8 @@ impl Voice {
         let parent_header = if parent.is_empty() { Bytes::from_static(b"{}") } else { parent.clone() };
         let header = to_json(&message.header);
         let content = to_json(&message.content);
-        Body { header, parent_header, metadata: to_json(&metadata), content, buffers }
+        let metadata = to_json(&metadata);
+        Body { header, parent_header, metadata, content, buffers, countersignature: None }
     }
 
     /// A message whose content is a ready-made JSON object, for types that the crate does not know.

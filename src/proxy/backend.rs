@@ -12,7 +12,8 @@ use tokio::{task::JoinSet, time::sleep};
 use tracing::{Instrument, debug};
 
 use super::{
-    Proxy, broadcast::Broadcast, connection::ReturnAddress, fanout::Profiles, kernel::Kernel, returning::Due,
+    Proxy, broadcast::Broadcast, connection::ReturnAddress, fanout::Profiles, kernel::Kernel,
+    profile::Profile, returning::Due,
 };
 use crate::{
     channel::Channel,
@@ -58,7 +59,8 @@ impl Proxy {
                 Ok(true) => {}
                 ended => break ended,
             }
-            for message in batch.drain(..).filter_map(|event| self.verify(&source, event)) {
+            let receiver = Some(&*self.published);
+            for message in batch.drain(..).filter_map(|event| self.verify(&source, event, receiver)) {
                 match source.channel {
                     Channel::Stdin => self.ask_for_input(&source.kernel, message),
                     _ => self.deliver(&source.kernel, message, &mut flushes),
@@ -162,7 +164,8 @@ impl Proxy {
                 let fanout = kernel.fanout();
                 (fanout.profiles(), fanout.has_visitors())
             };
-            for message in batch.drain(..).filter_map(|event| self.verify(&source, event)) {
+            let receiver = profiles.first().map(|profile| &**profile);
+            for message in batch.drain(..).filter_map(|event| self.verify(&source, event, receiver)) {
                 self.publish(&source, message, &profiles, visited);
             }
             kernel.fanout().flush();
@@ -220,13 +223,18 @@ impl Proxy {
         kernel.fanout().give_notices(&self.voice);
     }
 
-    fn verify(&self, source: &Source, event: Event) -> Option<Verified> {
+    /// Checks a message, and makes the signature of whoever it is most likely for while at it.
+    fn verify(&self, source: &Source, event: Event, receiver: Option<&Profile>) -> Option<Verified> {
         let Event::Message(frames) = event else { return None };
         if source.is_stale() {
             return None;
         }
-        let verified = Unverified::split(frames).map_err(|error| error.to_string());
-        match verified.and_then(|message| source.signer.verify(message).map_err(|error| error.to_string())) {
+        let verify = |message| match receiver {
+            Some(receiver) => source.signer.verify_for(&receiver.signer, message),
+            None => source.signer.verify(message),
+        };
+        let split = Unverified::split(frames).map_err(|error| error.to_string());
+        match split.and_then(|message| verify(message).map_err(|error| error.to_string())) {
             Ok(message) => Some(message),
             Err(reason) => {
                 self.stray(&source.kernel, &format!("on {}, {reason}", source.channel));
