@@ -117,18 +117,35 @@ fn round_trips(
         client.round_trip(request)?;
     }
     let mut microseconds = Vec::with_capacity(plan.round_trips);
+    let before = contender.cpu_seconds()?;
     for _ in 0..plan.round_trips {
+        let client = &mut contender.client;
         let answer = client.round_trip(request)?;
         client.heard_kernel()?;
         microseconds.push(time(answer).as_secs_f64() * 1e6);
     }
+    let after = contender.cpu_seconds()?;
     microseconds.sort_by(f64::total_cmp);
     let sample = |percent| Sample {
         figure: format!("{name}, p{percent}"),
         unit: "µs",
         value: percentile(&microseconds, percent),
     };
-    Ok(vec![sample(50), sample(99)])
+    let mut samples = vec![sample(50), sample(99)];
+    samples.extend(cpu_of_hop(name, "µs/request", before, after, plan.round_trips));
+    Ok(samples)
+}
+
+/// CPU time of what is between client and kernel for each of so many messages, if something is.
+fn cpu_of_hop(
+    name: &str,
+    unit: &'static str,
+    before: Option<f64>,
+    after: Option<f64>,
+    count: usize,
+) -> Option<Sample> {
+    let value = (after? - before?) * 1e6 / count.max(1) as f64;
+    Some(Sample { figure: format!("{name}, CPU of the hop"), unit, value })
 }
 
 fn stream(name: &str, count: usize, size: usize, contender: &mut Contender) -> Result<Vec<Sample>> {
@@ -145,10 +162,7 @@ fn stream(name: &str, count: usize, size: usize, contender: &mut Contender) -> R
         sample("throughput", "MB/s", (answer.outputs * size) as f64 / seconds / 1e6),
         sample("lost", "messages", lost as f64),
     ];
-    if let (Some(before), Some(after)) = (before, after) {
-        let microseconds = (after - before) * 1e6;
-        samples.push(sample("CPU of the hop", "µs/message", microseconds / answer.outputs.max(1) as f64));
-    }
+    samples.extend(cpu_of_hop(name, "µs/message", before, after, answer.outputs));
     Ok(samples)
 }
 

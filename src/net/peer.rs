@@ -207,8 +207,10 @@ impl Peer {
     /// Reads what is there; `None` if it was nothing after all. Waiting is for [`Self::next`], which has more to wait for.
     async fn read(&mut self) -> Result<Option<usize>, PeerError> {
         let inside = self.decoder.is_inside(&self.buffer);
-        // Never more than doubles what has arrived, however much the peer announces.
-        let most = self.buffer.len().max(self.read_size);
+        // However much the peer announces, never more than twice what has arrived, or four times of one that holds the key:
+        // each time that the buffer grows, it is copied.
+        let growth = if self.ticket.is_some() { 1 } else { 3 };
+        let most = (self.buffer.len() * growth).max(self.read_size);
         let room = self.decoder.missing().clamp(self.read_size, most);
         if let Some(ticket) = &mut self.ticket {
             ticket.holds(self.decoder.held() + self.buffer.len() + room)?;
