@@ -10,7 +10,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::message::{Body, Verified};
+use super::{
+    flat_object::strings,
+    message::{Body, Verified},
+};
 
 /// What routing reads of a message header (messaging spec, "General Message Format").
 #[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
@@ -70,6 +73,12 @@ impl<'a> Header<'a> {
 
     /// Reads a header's JSON.
     pub fn of_bytes(header: &'a [u8]) -> Result<Self, HeaderError> {
+        if let Some([Some(msg_id), Some(msg_type), session, username]) =
+            strings(header, ["msg_id", "msg_type", "session", "username"])
+        {
+            let [session, username] = [session, username].map(|text| Cow::Borrowed(text.unwrap_or_default()));
+            return Ok(Self { msg_id: msg_id.into(), msg_type: msg_type.into(), session, username });
+        }
         serde_json::from_slice(header).map_err(HeaderError::Header)
     }
 }
@@ -85,7 +94,12 @@ impl<'a> Parent<'a> {
     /// Reads the parent header of a verified message. An empty part, as some kernels send it, is a message without
     /// a parent.
     pub fn peek(message: &'a Verified) -> Result<Self, HeaderError> {
-        match message.body().parent_header.trim_ascii() {
+        let parent = &message.body().parent_header;
+        if let Some(found) = strings(parent, ["msg_id", "session", "msg_type"]) {
+            let [msg_id, session, msg_type] = found.map(|text| Cow::Borrowed(text.unwrap_or_default()));
+            return Ok(Self { msg_id, session, msg_type });
+        }
+        match parent.trim_ascii() {
             b"" | b"null" => Ok(Self::default()),
             text => serde_json::from_slice(text).map_err(HeaderError::Parent),
         }
@@ -199,6 +213,19 @@ mod tests {
         assert!(!peek_restart(&message("{}", "", "", "{}")));
         let status = message("{}", "", "", r#"{"execution_state":"busy"}"#);
         assert_eq!(peek_execution_state(&status).unwrap(), "busy");
+    }
+
+    #[test]
+    fn a_quick_look_and_the_parser_see_the_same() {
+        for (id, session) in [("1", "s"), ("é", ""), (r"\u0031", r"\n")] {
+            let json = format!(
+                r#"{{"msg_id": "{id}", "msg_type": "stream", "session": "{session}", "version": "5.4"}}"#
+            );
+            let message = message(&json, &json, "{}", "{}");
+            assert_eq!(Header::peek(&message).unwrap(), serde_json::from_str(&json).unwrap());
+            assert_eq!(Parent::peek(&message).unwrap(), serde_json::from_str(&json).unwrap());
+        }
+        assert!(Header::of_bytes(br#"{"msg_id": "1"}"#).is_err());
     }
 
     proptest! {

@@ -4,6 +4,7 @@
 pub mod connection_file;
 pub mod content;
 pub mod endpoint;
+mod flat_object;
 pub mod header;
 pub mod kernelspec;
 pub mod message;

@@ -29,10 +29,9 @@ pub(super) struct Key {
 impl Key {
     /// A key of any length.
     pub(super) fn new(key: &[u8]) -> Self {
-        let mut block = [0; BLOCK];
         let hashed = Sha256::digest(key);
-        let key = if key.len() > BLOCK { &hashed[..] } else { key };
-        block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+        let mut block = [0; BLOCK];
+        put(if key.len() > BLOCK { &hashed } else { key }, 0, &mut block);
         let mixed = |pad: u8| {
             let mut state = START;
             compress256(&mut state, &[block.map(|byte| byte ^ pad)]);
@@ -90,8 +89,7 @@ impl Tail {
     fn fill<'a>(&mut self, part: &'a [u8]) -> &'a [u8] {
         let taken = part.len().min(BLOCK - self.filled);
         let (taken, rest) = part.split_at(taken);
-        let room = self.bytes.get_mut(self.filled..).unwrap_or_default();
-        room.iter_mut().zip(taken).for_each(|(to, from)| *to = *from);
+        put(taken, self.filled, &mut self.bytes);
         self.filled += taken.len();
         rest
     }
@@ -99,19 +97,27 @@ impl Tail {
     /// Pads the last block or two (FIPS 180-4, section 5.1.1), after `length` bytes in all.
     fn end(self, length: usize, mut compress: impl FnMut(&[Block])) {
         let mut last = [0; 2 * BLOCK];
-        let kept = self.bytes.iter().take(self.filled).chain(&[0x80]);
-        last.iter_mut().zip(kept).for_each(|(to, from)| *to = *from);
+        put(self.bytes.get(..self.filled).unwrap_or_default(), 0, &mut last);
+        put(&[0x80], self.filled, &mut last);
         let bits = (length as u64 * 8).to_be_bytes();
         let size = if self.filled + 1 + bits.len() <= BLOCK { BLOCK } else { 2 * BLOCK };
-        let place = last.get_mut(size - bits.len()..size).unwrap_or_default();
-        place.iter_mut().zip(bits).for_each(|(to, from)| *to = from);
+        put(&bits, size - bits.len(), &mut last);
         compress(last.get(..size).unwrap_or_default().as_chunks().0);
+    }
+}
+
+/// Writes bytes at a place where there is room for them.
+fn put(bytes: &[u8], at: usize, to: &mut [u8]) {
+    if let Some(room) = to.get_mut(at..at + bytes.len()) {
+        room.copy_from_slice(bytes);
     }
 }
 
 fn to_bytes(state: State) -> [u8; 32] {
     let mut bytes = [0; 32];
-    bytes.iter_mut().zip(state.into_iter().flat_map(u32::to_be_bytes)).for_each(|(to, from)| *to = from);
+    for (to, word) in bytes.as_chunks_mut().0.iter_mut().zip(state) {
+        *to = word.to_be_bytes();
+    }
     bytes
 }
 
