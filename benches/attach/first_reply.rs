@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::{
-    fleet::{Fleet, PROGRAM},
+    common::{fleet::Fleet, parts::PROGRAM},
     newcomer::Newcomer,
 };
 
@@ -84,11 +84,11 @@ fn measure_kernel(name: &str, argv: &str, clients: usize, out: &mut dyn Write) -
     for situation in [Situation::Cold, Situation::Warm, Situation::Shared] {
         let pool = usize::from(matches!(situation, Situation::Warm));
         // The default, which others may want to be warm, is never used.
-        let runtimes = format!(
-            "[runtimes.unused]\nargv = [{argv}]\nlanguage = 'none'\npool = 0\n\
+        let config = format!(
+            "default_runtime = 'unused'\n[runtimes.unused]\nargv = [{argv}]\nlanguage = 'none'\npool = 0\n\
              [runtimes.measured]\nargv = [{argv}]\nlanguage = 'none'\npool = {pool}\n"
         );
-        let fleet = Fleet::start("unused", &runtimes)?;
+        let fleet = Fleet::start(&config)?;
         let taken = take(&fleet, situation, clients);
         let mut times = taken.with_context(|| format!("{name}, {situation}:\n{}", fleet.said()))?;
         times.sort();

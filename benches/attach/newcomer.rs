@@ -7,7 +7,10 @@ use jupyter_fleet::{channel::Channel, jupyter::connection_file::ConnectionFile};
 use serde_json::{Value, json};
 use zmq::SocketType;
 
-use crate::wire::{Incoming, Outgoing, Speaker};
+use crate::common::{
+    incoming::Incoming,
+    wire::{Outgoing, Speaker},
+};
 
 /// Time for any answer.
 const ANSWER_MILLISECONDS: i32 = 60_000;
@@ -35,7 +38,7 @@ impl Newcomer {
                 reach(SocketType::REQ, Channel::Heartbeat)?,
             ],
             speaker: Speaker::new(file, session)?,
-            incoming: Incoming::default(),
+            incoming: Incoming::of(Vec::new()),
             needs: json!({ "fleet": needs }),
         })
     }
@@ -46,12 +49,6 @@ impl Newcomer {
         iopub.set_subscribe(b"")?;
         self.iopub = Some(iopub);
         Ok(())
-    }
-
-    /// Waits until something is heard on iopub: the subscription has arrived.
-    pub fn wait_for_welcome(&mut self) -> Result<()> {
-        let iopub = self.iopub.as_ref().context("a client that listens")?;
-        self.incoming.receive(iopub).context("waiting to be welcomed on iopub")
     }
 
     /// From the first socket to the reply to a first cell.

@@ -9,10 +9,11 @@ use anyhow::{Context, bail, ensure};
 use jupyter_fleet::{channel::Channel, jupyter::connection_file::ConnectionFile};
 use zmq::SocketType;
 
-use crate::{
+use crate::common::{
     code::Code,
+    incoming::Incoming,
     kernel,
-    wire::{IDLE, Incoming, Outgoing, Speaker},
+    wire::{IDLE, Outgoing, Speaker},
 };
 
 const SESSION: &str = "bench-client";
@@ -64,7 +65,7 @@ impl Client {
             shell,
             iopub,
             speaker: Speaker::new(file, SESSION)?,
-            incoming: Incoming::default(),
+            incoming: Incoming::of(Vec::new()),
             verify: false,
         };
         client.set_patience(ASK_AGAIN)?;

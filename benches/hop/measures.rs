@@ -7,7 +7,10 @@ use clap::ValueEnum;
 
 use crate::{
     client::{Answer, Request},
-    code::Code,
+    common::{
+        code::Code,
+        series::{Sample, percentile},
+    },
     contenders::Contender,
 };
 
@@ -34,14 +37,6 @@ impl Plan {
     pub fn quick() -> Self {
         Self { round_trips: 100, small_messages: 2_000, large_messages: 500, bulks: 2 }
     }
-}
-
-/// One figure of one contender in one round.
-#[derive(Debug)]
-pub struct Sample {
-    pub figure: String,
-    pub unit: &'static str,
-    pub value: f64,
 }
 
 /// The measures, in the order of the tables.
@@ -176,10 +171,4 @@ fn bulk(name: &str, code: Code, contender: &mut Contender, plan: &Plan) -> Resul
     }
     rates.sort_by(f64::total_cmp);
     Ok(vec![Sample { figure: name.to_owned(), unit: "MB/s", value: percentile(&rates, 50) }])
-}
-
-/// The value below which so many percent of the sorted values lie.
-pub fn percentile(sorted: &[f64], percent: usize) -> f64 {
-    let last = sorted.len().saturating_sub(1);
-    sorted.get(last * percent / 100).copied().unwrap_or(f64::NAN)
 }

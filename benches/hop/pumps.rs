@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use zeromq::{DealerSocket, RouterSocket, Socket, SocketRecv, SocketSend, XPubSocket, XSubSocket};
 use zmq::SocketType::{DEALER, ROUTER, XPUB, XSUB};
 
-use crate::kernel::bound;
+use crate::common::kernel::bound;
 
 /// libzmq's own `zmq_proxy`, one per channel, each on a thread.
 pub fn zmq_proxy(frontend: &ConnectionFile, backend: &ConnectionFile) -> anyhow::Result<()> {

@@ -5,11 +5,13 @@ use std::fmt;
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    contenders::Kind,
+use super::{
     machine::Machine,
-    measures::{Sample, percentile},
+    series::{Sample, Series},
 };
+
+/// The contender that others are compared with, where it takes part.
+pub const DIRECT: &str = "direct";
 
 /// What a run found out.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -18,18 +20,9 @@ pub struct Results {
     series: Vec<Series>,
 }
 
-/// One figure of one contender, round by round.
-#[derive(Debug, Serialize, Deserialize)]
-struct Series {
-    figure: String,
-    unit: String,
-    contender: String,
-    rounds: Vec<f64>,
-}
-
 impl Results {
     /// Adds what was measured in one round.
-    pub fn add(&mut self, contender: Kind, samples: Vec<Sample>) {
+    pub fn add(&mut self, contender: impl fmt::Display, samples: Vec<Sample>) {
         let contender = contender.to_string();
         for Sample { figure, unit, value } in samples {
             match self.series.iter_mut().find(|series| series.is(&figure, &contender)) {
@@ -44,11 +37,11 @@ impl Results {
         }
     }
 
-    /// The run is over. The contenders of each figure are brought into their order, for they took turns.
-    pub fn finish(&mut self, machine: Machine) {
+    /// The run is over. The contenders of each figure are brought into this order, for they took turns.
+    pub fn finish(&mut self, machine: Machine, contenders: &[impl fmt::Display]) {
         self.machine = Some(machine);
         let figures: Vec<String> = self.figures().into_iter().map(str::to_owned).collect();
-        let names = Kind::ALL.map(|kind| kind.to_string());
+        let names: Vec<String> = contenders.iter().map(ToString::to_string).collect();
         self.series.sort_by_cached_key(|series| {
             let figure = figures.iter().position(|figure| *figure == series.figure);
             (figure, names.iter().position(|name| *name == series.contender))
@@ -98,19 +91,21 @@ impl fmt::Display for Results {
             writeln!(formatter, "{machine}")?;
         }
         for figure in self.figures() {
-            let direct = self.find(figure, &Kind::Direct.to_string());
-            let mut table = empty_table(["", "median", "min", "max", "to direct"]);
+            let direct = self.find(figure, DIRECT);
+            let head = ["", "median", "min", "max", "to direct"];
+            let columns = head.len() - usize::from(direct.is_none());
+            let mut table = empty_table(head.into_iter().take(columns));
             let mut unit = "";
             for series in self.series.iter().filter(|series| series.figure == figure) {
-                let sorted = series.sorted();
                 let ratio = direct.map_or(f64::NAN, |direct| series.ratio(direct));
-                table.add_row([
+                let row = [
                     series.contender.clone(),
                     number(series.median()),
-                    number(percentile(&sorted, 0)),
-                    number(percentile(&sorted, 100)),
+                    number(series.percentile(0)),
+                    number(series.percentile(100)),
                     if ratio.is_finite() { format!("{ratio:.2}") } else { String::new() },
-                ]);
+                ];
+                table.add_row(row.into_iter().take(columns));
                 unit = &series.unit;
             }
             right_align(&mut table, &[1, 2, 3, 4]);
@@ -118,36 +113,6 @@ impl fmt::Display for Results {
         }
         Ok(())
     }
-}
-
-impl Series {
-    fn is(&self, figure: &str, contender: &str) -> bool {
-        self.figure == figure && self.contender == contender
-    }
-
-    fn sorted(&self) -> Vec<f64> {
-        sorted(self.rounds.clone())
-    }
-
-    fn median(&self) -> f64 {
-        percentile(&self.sorted(), 50)
-    }
-
-    /// The median of the rounds' own ratios: what slows a whole round down cancels out.
-    fn ratio(&self, direct: &Self) -> f64 {
-        let ratios = self.rounds.iter().zip(&direct.rounds).map(|(this, direct)| this / direct);
-        percentile(&sorted(ratios.collect()), 50)
-    }
-
-    fn overlaps(&self, other: &Self) -> bool {
-        let (ours, theirs) = (self.sorted(), other.sorted());
-        percentile(&ours, 0) <= percentile(&theirs, 100) && percentile(&theirs, 0) <= percentile(&ours, 100)
-    }
-}
-
-fn sorted(mut values: Vec<f64>) -> Vec<f64> {
-    values.sort_by(f64::total_cmp);
-    values
 }
 
 fn number(value: f64) -> String {
@@ -159,9 +124,9 @@ fn number(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-fn empty_table<const N: usize>(header: [&str; N]) -> Table {
+fn empty_table<'a>(header: impl IntoIterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
-    table.load_style(ASCII_MARKDOWN).set_header(header);
+    table.load_style(ASCII_MARKDOWN).set_header(header.into_iter().collect::<Vec<_>>());
     table
 }
 

@@ -1,26 +1,17 @@
 //! `jupyter-fleet serve` in a runtime directory of its own, with a config of the bench's.
 
 use std::{
-    env, fs,
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::Command,
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
-use jupyter_fleet::{jupyter::connection_file::ConnectionFile, runtimes::read_connection_file};
+use jupyter_fleet::jupyter::connection_file::ConnectionFile;
 use procfs::process::Process as ProcessFiles;
 use tempfile::TempDir;
 
-use crate::process::{Process, end_with_parent};
-
-/// The program that is measured; also the built-in Lua kernel.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_jupyter-fleet");
-
-/// How `serve` is started.
-const SERVE: [&str; 5] = ["serve", "--ephemeral", "--transport", "tcp", "--config"];
+use super::{parts, process::Process};
 
 /// Time for kernels to come and go.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,7 +19,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// A running fleet. Fields are dropped in this order.
 pub struct Fleet {
-    process: Process,
+    pub process: Process,
     pub connection_file: ConnectionFile,
     directory: TempDir,
 }
@@ -43,22 +34,21 @@ pub struct Memory {
 }
 
 impl Fleet {
-    /// Starts `serve` with these runtimes, the first of which is the default.
-    pub fn start(default_runtime: &str, runtimes: &str) -> Result<Self> {
+    /// Starts `serve` with this config.
+    pub fn start(config: &str) -> Result<Self> {
         let directory = TempDir::new()?;
-        let config = directory.path().join("fleet.toml");
-        fs::write(&config, format!("default_runtime = '{default_runtime}'\n{runtimes}"))?;
-        let mut command = Command::new(env::current_exe()?);
-        command.arg("fleet").arg(config);
-        command.env("HOME", directory.path()).env("JUPYTER_RUNTIME_DIR", directory.path());
-        let process = Process::start(&mut command, "Connect with", directory.path().join("fleet.log"))?;
-        let connection_file = read_connection_file(&directory.path().join("kernel-fleet.json"))?;
+        let (connection_file, process) = parts::start_fleet(directory.path(), config)?;
         Ok(Self { process, connection_file, directory })
     }
 
     /// The published file.
     pub fn published(&self) -> PathBuf {
-        self.directory.path().join("kernel-fleet.json")
+        parts::published(self.directory.path())
+    }
+
+    /// Where it keeps all that it keeps; a place for the logs of its clients.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Waits until so many kernels have come up since the start, and all but `alive` of them have gone again.
@@ -94,10 +84,4 @@ impl Fleet {
     pub fn said(&self) -> String {
         self.process.stderr()
     }
-}
-
-/// Turns this process into `jupyter-fleet serve`.
-pub fn become_fleet(config: &Path) -> Result<()> {
-    end_with_parent()?;
-    Err(Command::new(PROGRAM).args(SERVE).arg(config).exec()).context("cannot start jupyter-fleet")
 }

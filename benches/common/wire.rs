@@ -8,7 +8,13 @@ use hmac::{Hmac, KeyInit, Mac};
 use jupyter_fleet::jupyter::connection_file::ConnectionFile;
 use sha2::Sha256;
 
-const DELIMITER: &[u8] = b"<IDS|MSG>";
+use super::{
+    frame::message as on_the_wire,
+    incoming::{Frame, Incoming},
+};
+
+/// What separates the envelope from the message.
+pub const DELIMITER: &[u8] = b"<IDS|MSG>";
 
 /// The content of the status that ends a request.
 pub const IDLE: &[u8] = br#"{"execution_state":"idle"}"#;
@@ -39,13 +45,6 @@ pub struct Speaker {
     header: Vec<u8>,
 }
 
-/// A message that has come, kept in its libzmq frames.
-#[derive(Default)]
-pub struct Incoming {
-    frames: Vec<zmq::Message>,
-    delimiter: usize,
-}
-
 impl Speaker {
     /// A speaker with the key of a connection file.
     pub fn new(file: &ConnectionFile, session: impl Into<String>) -> anyhow::Result<Self> {
@@ -60,6 +59,34 @@ impl Speaker {
 
     /// Composes, signs and sends a message.
     pub fn say(&mut self, socket: &zmq::Socket, message: Outgoing<'_>) -> anyhow::Result<()> {
+        let signature = self.sign(&message)?;
+        for frame in message.envelope.iter().copied().chain([DELIMITER, &signature]) {
+            socket.send(frame, zmq::SNDMORE)?;
+        }
+        for frame in [&self.header, message.parent, message.metadata] {
+            socket.send(frame, zmq::SNDMORE)?;
+        }
+        match message.buffer {
+            None => socket.send(message.content, 0)?,
+            Some(buffer) => {
+                socket.send(message.content, zmq::SNDMORE)?;
+                socket.send(buffer, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Composes and signs a message, as it stands on the wire of ZMTP.
+    pub fn write(&mut self, message: Outgoing<'_>) -> anyhow::Result<Vec<u8>> {
+        let signature = self.sign(&message)?;
+        let body: [&[u8]; 6] =
+            [DELIMITER, &signature, &self.header, message.parent, message.metadata, message.content];
+        let frames: Vec<&[u8]> = message.envelope.iter().copied().chain(body).chain(message.buffer).collect();
+        Ok(on_the_wire(&frames))
+    }
+
+    /// Composes the header; returns the signature.
+    fn sign(&mut self, message: &Outgoing<'_>) -> anyhow::Result<[u8; 64]> {
         self.said += 1;
         self.header.clear();
         write!(
@@ -72,21 +99,7 @@ impl Speaker {
         let parts = [&self.header, message.parent, message.metadata, message.content];
         let mut signature = [0; 64];
         hex::encode_to_slice(self.digest(parts).finalize().into_bytes(), &mut signature)?;
-        for frame in message.envelope.iter().copied().chain([DELIMITER, &signature]) {
-            socket.send(frame, zmq::SNDMORE)?;
-        }
-        let [signed @ .., content] = parts;
-        for frame in signed {
-            socket.send(frame, zmq::SNDMORE)?;
-        }
-        match message.buffer {
-            None => socket.send(content, 0)?,
-            Some(buffer) => {
-                socket.send(content, zmq::SNDMORE)?;
-                socket.send(buffer, 0)?;
-            }
-        }
-        Ok(())
+        Ok(signature)
     }
 
     /// The header of the message that was said last.
@@ -95,7 +108,7 @@ impl Speaker {
     }
 
     /// Checks the signature of a message that has come.
-    pub fn verify(&self, message: &Incoming) -> anyhow::Result<()> {
+    pub fn verify<F: Frame>(&self, message: &Incoming<F>) -> anyhow::Result<()> {
         let parts = [message.header(), message.parent(), message.part(4), message.content()];
         let claimed = hex::decode(message.part(1)).context("a signature that is not hexadecimal")?;
         ensure!(self.digest(parts).verify_slice(&claimed).is_ok(), "a message with a wrong signature came");
@@ -108,57 +121,5 @@ impl Speaker {
             mac.update(part);
         }
         mac
-    }
-}
-
-impl Incoming {
-    /// Waits for the next message, for as long as the socket's receive timeout says.
-    pub fn receive(&mut self, socket: &zmq::Socket) -> Result<(), zmq::Error> {
-        self.frames.clear();
-        self.delimiter = usize::MAX;
-        loop {
-            let frame = socket.recv_msg(0)?;
-            let more = frame.get_more();
-            if self.delimiter == usize::MAX && *frame == *DELIMITER {
-                self.delimiter = self.frames.len();
-            }
-            self.frames.push(frame);
-            if !more {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The frames before the delimiter.
-    pub fn envelope(&self) -> impl Iterator<Item = &[u8]> {
-        self.frames.iter().take(self.delimiter).map(|frame| &**frame)
-    }
-
-    /// JSON, like the next two.
-    pub fn header(&self) -> &[u8] {
-        self.part(2)
-    }
-
-    pub fn parent(&self) -> &[u8] {
-        self.part(3)
-    }
-
-    pub fn content(&self) -> &[u8] {
-        self.part(5)
-    }
-
-    /// The first buffer, if there is one.
-    pub fn buffer(&self) -> &[u8] {
-        self.part(6)
-    }
-
-    /// Whether the header names this session.
-    pub fn is_from(&self, session: &str) -> bool {
-        self.header().windows(session.len()).any(|window| window == session.as_bytes())
-    }
-
-    fn part(&self, behind_delimiter: usize) -> &[u8] {
-        let index = self.delimiter.saturating_add(behind_delimiter);
-        self.frames.get(index).map_or(&[], |frame| frame)
     }
 }

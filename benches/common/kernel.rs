@@ -10,9 +10,10 @@ use jupyter_fleet::{channel::Channel, jupyter::connection_file::ConnectionFile};
 use serde::Deserialize;
 use zmq::SocketType;
 
-use crate::{
+use super::{
     code::{Code, Output},
-    wire::{BUSY, IDLE, Incoming, Outgoing, Speaker},
+    incoming::Incoming,
+    wire::{BUSY, IDLE, Outgoing, Speaker},
 };
 
 /// The session of the kernel's headers: tells its own replies from those that a proxy makes up.
@@ -35,7 +36,7 @@ pub fn run(file: &ConnectionFile) -> anyhow::Result<()> {
     writeln!(io::stdout(), "ready")?;
     let mut kernel =
         Kernel { speaker: Speaker::new(file, SESSION)?, iopub, prepared: (Code::Echo, Output::default()) };
-    let mut request = Incoming::default();
+    let mut request = Incoming::of(Vec::new());
     loop {
         let mut items = requests.each_ref().map(|socket| socket.as_poll_item(zmq::POLLIN));
         zmq::poll(&mut items, -1)?;

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::report::Results;
+use super::report::Results;
 
 /// Takes a name that is nothing but the name of a file.
 pub fn name(text: &str) -> Result<String> {
@@ -37,6 +37,7 @@ pub fn load(name: &str) -> Result<Results> {
     serde_json::from_slice(&bytes).with_context(|| format!("{} holds no results", file.display()))
 }
 
+/// Each bench keeps its own.
 fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("hop").join(format!("{name}.json"))
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME")).join(format!("{name}.json"))
 }
