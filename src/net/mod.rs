@@ -13,6 +13,7 @@ mod outbox;
 mod peer;
 mod peer_error;
 mod queue;
+mod run;
 mod settings;
 mod stream;
 
@@ -25,5 +26,6 @@ pub use origin::Origins;
 pub use outbox::{EchoOutbox, Flushes, PushError, SignedOutbox};
 pub use peer::{Event, Peer};
 pub use peer_error::PeerError;
+pub use run::{Run, WrittenRun};
 pub use settings::PeerSettings;
 pub use stream::Stream;

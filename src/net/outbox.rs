@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use thiserror::Error;
 use tokio::{sync::Notify, time::timeout};
 
-use super::{queue::Queue, stream::WriteHalf};
+use super::{queue::Queue, run::WrittenRun, stream::WriteHalf};
 use crate::{
     frames::Frames,
     jupyter::message::{Envelope, Signed},
@@ -52,6 +52,19 @@ impl SignedOutbox {
     /// Queues a message behind its receiver's envelope. It leaves with the next [`Self::flush`].
     pub fn push(&self, envelope: &Envelope, message: &Signed) -> Result<(), PushError> {
         self.0.push(Room::Usual, envelope.frames().iter().chain(message.frames()))
+    }
+
+    /// Queues all messages of a run, or none of them.
+    pub fn push_run(&self, run: &WrittenRun) -> Result<(), PushError> {
+        let mut queue = self.0.0.queue.lock();
+        if queue.is_closed() {
+            return Err(PushError::Closed);
+        }
+        if !queue.has_room(run.bytes.len(), self.0.0.limit) {
+            return Err(PushError::Full);
+        }
+        queue.append_run(run.largest, run.bytes.clone());
+        Ok(())
     }
 
     /// Queues a message that must not be lost although the peer is slow: for it, a reserve is kept.

@@ -96,6 +96,16 @@ impl Queue {
         }
     }
 
+    /// Appends whole messages that others send too, the largest being of so many bytes.
+    pub(super) fn append_run(&mut self, largest: usize, run: Bytes) {
+        self.largest = self.largest.max(largest);
+        self.bytes += run.len();
+        if !self.tail.is_empty() {
+            self.chunks.push_back(self.tail.split().freeze());
+        }
+        self.chunks.push_back(run);
+    }
+
     /// Appends bytes of the protocol itself.
     pub(super) fn append_raw(&mut self, write: impl FnOnce(&mut BytesMut)) {
         if self.is_closed() {
@@ -153,5 +163,14 @@ impl Queue {
         self.chunks = VecDeque::new();
         self.tail = BytesMut::new();
         self.bytes = 0;
+    }
+}
+
+/// Writes the frames of one message.
+pub(super) fn put_frames<'a>(frames: impl Iterator<Item = &'a Bytes>, out: &mut BytesMut) {
+    let mut frames = frames.peekable();
+    while let Some(frame) = frames.next() {
+        encode_header(frame.len(), frames.peek().is_some(), out);
+        out.extend_from_slice(frame);
     }
 }

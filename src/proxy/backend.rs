@@ -168,7 +168,8 @@ impl Proxy {
             for message in batch.drain(..).filter_map(|event| self.verify(&source, event, receiver)) {
                 self.publish(&source, message, &profiles, visited);
             }
-            kernel.fanout().flush();
+            let lost = kernel.fanout().flush();
+            self.metrics.lost.add(lost);
         };
         self.channel_ended(&source, ended);
     }
@@ -202,13 +203,14 @@ impl Proxy {
             message.signed_for(profile);
         }
         let mut fanout = kernel.fanout();
-        if let Some(state) = state {
-            fanout.set_state(state);
-            return fanout.publish_status(&envelope, &mut message, &answers, &self.voice);
-        }
-        for _ in 0..fanout.publish(&envelope, &mut message, &answers) {
-            self.metrics.lost.increment();
-        }
+        let lost = match state {
+            Some(state) => {
+                fanout.set_state(state);
+                fanout.publish_status(&envelope, &mut message, &answers, &self.voice)
+            }
+            None => fanout.publish(&envelope, &mut message, &answers),
+        };
+        self.metrics.lost.add(lost);
     }
 
     fn heard_status(&self, source: &Source, message: &Verified, state: &ExecutionState) {

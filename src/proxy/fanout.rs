@@ -1,20 +1,18 @@
 //! One kernel's iopub, spread over its subscribers: each message is signed once and written to each.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use jupyter_protocol::ExecutionState;
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::{broadcast::Broadcast, connection::Connection, profile::Profile};
+use super::{
+    broadcast::Broadcast, connection::Connection, profile::Profile, shared::Shared, subscriber::Subscriber,
+    topics::Topics,
+};
 use crate::{
     id::{ClientId, ConnectionId, KernelId},
-    jupyter::{
-        message::{Envelope, Signed},
-        reply::Voice,
-    },
-    net::PushError,
+    jupyter::{message::Envelope, reply::Voice},
     route::Hearing,
 };
 
@@ -27,54 +25,6 @@ pub(super) type Answers<'a> = &'a dyn Fn(&ClientId) -> bool;
 /// What is said to a kernel's own clients alone.
 pub(super) const NOBODY_ASKED: Answers<'static> = &|_| false;
 
-/// The topics that one iopub connection has subscribed to.
-#[derive(Debug, Default)]
-pub(super) struct Topics(Mutex<Vec<Bytes>>);
-
-impl Topics {
-    /// Adds a subscription unless there are too many; returns how many there are.
-    pub(super) fn add(&self, topic: Bytes, most: usize) -> Option<usize> {
-        let mut topics = self.0.lock();
-        if topics.len() >= most {
-            return None;
-        }
-        topics.push(Bytes::copy_from_slice(&topic));
-        Some(topics.len())
-    }
-
-    /// Ends one subscription; returns how many are left.
-    pub(super) fn remove(&self, topic: &Bytes) -> usize {
-        let mut topics = self.0.lock();
-        if let Some(index) = topics.iter().position(|known| known == topic) {
-            topics.swap_remove(index);
-        }
-        topics.len()
-    }
-
-    /// Whether a message with this topic is wanted (RFC 29: a subscription is a prefix).
-    pub(super) fn want(&self, topic: &[u8]) -> bool {
-        self.0.lock().iter().any(|prefix| topic.starts_with(prefix))
-    }
-
-    fn first(&self) -> Option<Bytes> {
-        self.0.lock().first().cloned()
-    }
-}
-
-/// An iopub connection that hears this kernel.
-#[derive(Clone, Debug)]
-pub(super) struct Subscriber {
-    pub(super) connection: Arc<Connection>,
-    pub(super) topics: Arc<Topics>,
-    hearing: Hearing,
-    /// Messages that it was too slow for, and has not been told of.
-    lost: u64,
-    /// What the first of them belonged to: frontends show a notice only under the request that it belongs to.
-    lost_parent: Bytes,
-    /// The latest status among what was lost: it follows the notice.
-    last_status: Option<(Envelope, Signed)>,
-}
-
 /// Everyone who hears one kernel.
 #[derive(Debug)]
 pub(super) struct Fanout {
@@ -83,12 +33,13 @@ pub(super) struct Fanout {
     /// What subscribers were last told. A cold start is hidden: a kernel that is starting for the first time takes
     /// requests, so to clients it is idle.
     state: ExecutionState,
+    shared: Shared,
 }
 
 impl Fanout {
     pub(super) fn new(kernel: &KernelId) -> Self {
         let topic = Bytes::from(format!("kernel.{kernel}.status"));
-        Self { subscribers: Vec::new(), topic, state: ExecutionState::Idle }
+        Self { subscribers: Vec::new(), topic, state: ExecutionState::Idle, shared: Shared::default() }
     }
 
     /// A subscriber hears the kernel from now on, or more or less of it than before. Whoever comes to hear all of it is
@@ -100,12 +51,14 @@ impl Fanout {
         hearing: Hearing,
         voice: &Voice,
     ) {
+        self.settle();
         let known = self.subscribers.iter().position(|known| known.connection.id == connection.id);
         let mut subscriber = match known {
             Some(at) => self.subscribers.swap_remove(at),
             None => Subscriber::new(connection, topics),
         };
         let before = std::mem::replace(&mut subscriber.hearing, hearing);
+        subscriber.shares_run = false;
         if subscriber.hearing == Hearing::Everything && before != Hearing::Everything {
             self.greet(&mut subscriber, voice);
         }
@@ -114,6 +67,7 @@ impl Fanout {
 
     /// A subscriber's first subscription may come after it joined.
     pub(super) fn subscribed(&mut self, id: ConnectionId, voice: &Voice) {
+        self.settle();
         let at = self.subscribers.iter().position(|subscriber| subscriber.connection.id == id);
         if let Some(mut subscriber) = at.map(|at| self.subscribers.swap_remove(at)) {
             self.greet(&mut subscriber, voice);
@@ -122,6 +76,7 @@ impl Fanout {
     }
 
     pub(super) fn leave(&mut self, id: ConnectionId) {
+        self.settle();
         self.subscribers.retain(|subscriber| subscriber.connection.id != id);
     }
 
@@ -175,7 +130,10 @@ impl Fanout {
         message: &mut Broadcast,
         answers: Answers<'_>,
     ) -> u64 {
-        self.queue(envelope, message, |subscriber| subscriber.hears(answers))
+        let shared = self.shared.add(&mut self.subscribers, envelope, message);
+        let settled = if shared { 0 } else { self.settle() };
+        let such = |subscriber: &Subscriber| !(shared && subscriber.shares_run) && subscriber.hears(answers);
+        settled + self.queue(envelope, message, such)
     }
 
     /// The same for those of the kernel's own clients alone that are such.
@@ -185,9 +143,9 @@ impl Fanout {
         message: &mut Broadcast,
         such: impl Fn(ConnectionId) -> bool,
     ) -> u64 {
-        self.queue(envelope, message, |subscriber| {
-            subscriber.hears(NOBODY_ASKED) && such(subscriber.connection.id)
-        })
+        let settled = self.settle();
+        let such = |subscriber: &Subscriber| subscriber.hears(NOBODY_ASKED) && such(subscriber.connection.id);
+        settled + self.queue(envelope, message, such)
     }
 
     fn queue(
@@ -216,26 +174,33 @@ impl Fanout {
         status: &mut Broadcast,
         answers: Answers<'_>,
         voice: &Voice,
-    ) {
+    ) -> u64 {
+        let settled = self.settle();
         let topic = self.topic();
         for subscriber in &mut self.subscribers {
-            if !subscriber.hears(answers) || !subscriber.topics.want(envelope.first()) {
-                continue;
-            }
-            let Some(status) = status.signed_for(&subscriber.connection.profile) else { continue };
-            let told = subscriber.give_notice(&topic, voice);
-            if !told || subscriber.connection.outbox.push_urgent(envelope, status) == Err(PushError::Full) {
-                subscriber.lost += 1;
-                subscriber.last_status = Some((envelope.clone(), status.clone()));
+            if subscriber.hears(answers)
+                && subscriber.topics.want(envelope.first())
+                && let Some(status) = status.signed_for(&subscriber.connection.profile)
+            {
+                subscriber.push_status(&topic, envelope, status, voice);
             }
         }
+        settled
     }
 
-    /// Writes what is queued.
-    pub(super) fn flush(&self) {
+    /// Writes what is queued, at the end of a batch; returns for how many messages it was too much.
+    pub(super) fn flush(&mut self) -> u64 {
+        let lost = self.settle();
+        self.shared.forget();
         for subscriber in &self.subscribers {
             subscriber.connection.outbox.flush();
         }
+        lost
+    }
+
+    /// Queues the run that is being written, so that something else can follow it.
+    fn settle(&mut self) -> u64 {
+        self.shared.settle(&mut self.subscribers)
     }
 
     /// Whether somebody has yet to be told that messages were lost.
@@ -245,60 +210,11 @@ impl Fanout {
 
     /// Tells those who can take it how much they missed.
     pub(super) fn give_notices(&mut self, voice: &Voice) {
+        self.settle();
         let topic = self.topic();
         for subscriber in self.subscribers.iter_mut().filter(|subscriber| subscriber.lost > 0) {
             subscriber.give_notice(&topic, voice);
             subscriber.connection.outbox.flush();
-        }
-    }
-}
-
-impl Subscriber {
-    fn new(connection: Arc<Connection>, topics: Arc<Topics>) -> Self {
-        let hearing = Hearing::Visitors(BTreeSet::new());
-        Self { connection, topics, hearing, lost: 0, lost_parent: Bytes::new(), last_status: None }
-    }
-
-    fn hears(&self, answers: Answers<'_>) -> bool {
-        match &self.hearing {
-            Hearing::Everything => true,
-            Hearing::Visitors(visitors) => visitors.iter().any(answers),
-        }
-    }
-
-    /// Tells the subscriber what it missed, if anything; `false` if it cannot even take that now.
-    fn give_notice(&mut self, topic: &Envelope, voice: &Voice) -> bool {
-        if self.lost > 0 {
-            let text = format!(
-                "[jupyter-fleet: {} messages were lost here: this client reads too slowly]",
-                self.lost
-            );
-            let notice = self.connection.profile.signer.sign(voice.notice(&text, &self.lost_parent));
-            if self.connection.outbox.push_urgent(topic, &notice) == Err(PushError::Full) {
-                return false;
-            }
-            self.lost = 0;
-            if let Some((envelope, status)) = self.last_status.take() {
-                let _ = self.connection.outbox.push_urgent(&envelope, &status);
-            }
-        }
-        true
-    }
-
-    /// Queues a message; `false` if the subscriber is too slow for it. After a loss, nothing is queued before the
-    /// notice of it.
-    fn push(&mut self, envelope: &Envelope, message: &Signed) -> bool {
-        if self.lost > 0 {
-            self.lost += 1;
-            return false;
-        }
-        match self.connection.outbox.push(envelope, message) {
-            Ok(()) | Err(PushError::Closed) => true,
-            Err(PushError::Full) => {
-                self.lost = 1;
-                self.lost_parent = Bytes::copy_from_slice(message.body().parent_header());
-                false
-            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Proxy, connection::Connection, fanout::Topics};
+use super::{Proxy, connection::Connection, topics::Topics};
 use crate::{
     id::{ClientId, ConnectionId},
     jupyter::message::{Body, Envelope},

@@ -39,10 +39,13 @@ mod report;
 mod resume;
 mod returning;
 mod running;
+mod shared;
 mod speakers;
 mod stdin;
 mod stop;
+mod subscriber;
 mod tell;
+mod topics;
 mod turns;
 
 use std::{
@@ -64,12 +67,12 @@ use self::{
     connection::{Connection, ReturnAddress},
     departed::Departed,
     door::Door,
-    fanout::Topics,
     gate::Gate,
     kernel::Kernel,
     notice::Notices,
     profile::Profile,
     returning::Returning,
+    topics::Topics,
     turns::Turns,
 };
 pub use self::{
