@@ -26,13 +26,18 @@ pub struct Limits {
     /// Of these, bytes for one user or one remote address.
     #[serde(deserialize_with = "more_than_zero")]
     pub unauthenticated_bytes_per_origin: usize,
-    /// Unauthenticated connections in all: a process with 200 clients opens 1,000 at once, and stdin connections may
-    /// stay silent for ever.
+    /// Unauthenticated connections in all that nobody vouches for: a process with 200 clients opens 1,000 at once.
     #[serde(deserialize_with = "more_than_zero")]
     pub unauthenticated_connections: usize,
-    /// Unauthenticated connections from one user or one remote address.
+    /// Of these, connections from one user or one remote address.
     #[serde(deserialize_with = "more_than_zero")]
     pub unauthenticated_connections_per_origin: usize,
+    /// Silent connections for which an authenticated one vouches, if they are of the same process or remote address: they
+    /// count as strangers no more. A client's iopub and heartbeat never authenticate themselves, its stdin and control may
+    /// not for hours, and a host opens several iopub connections per client. So whoever holds the key may have that many
+    /// times as many silent connections as ones on which it has signed something, and whoever does not hold it gains nothing.
+    /// In all, connections are bounded by the limit on open files, which `serve` raises as far as it may.
+    pub vouched_connections: usize,
     /// Longest handshake command: READY holds a socket type, an identity of 255 bytes, and what an attachment asks for.
     #[serde(deserialize_with = "more_than_zero")]
     pub handshake_bytes: usize,
@@ -113,6 +118,7 @@ impl Default for Limits {
             unauthenticated_bytes_per_origin: 32 << 20,
             unauthenticated_connections: 16_384,
             unauthenticated_connections_per_origin: 8192,
+            vouched_connections: 8,
             handshake_bytes: 4096,
             handshake_ms: 5_000,
             subscriptions: 64,

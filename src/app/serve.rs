@@ -223,16 +223,25 @@ fn watch_signals(shutdown: Shutdown) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A session's five sockets.
+const FILES_OF_A_SESSION: u64 = 5;
+
+/// Files that `serve` has open for itself and for a few kernels; each kernel takes about ten.
+const FILES_OF_ITS_OWN: u64 = 100;
+
 /// Each session takes five sockets: the soft limit of 1,024 files would be reached with 200 of them. Returns what it
 /// was, for the kernels.
 fn raise_open_files() -> Option<Rlimit> {
     let before = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: before.maximum, maximum: before.maximum };
-    match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => Some(before),
-        Err(error) => {
-            warn!(%error, "cannot raise the limit on open files");
-            None
-        }
+    let set = setrlimit(Resource::Nofile, raised);
+    match getrlimit(Resource::Nofile).current {
+        None => info!("open files are not limited"),
+        Some(files) => info!(
+            files,
+            "open files allow for about {} sessions; for more, raise the hard limit (ulimit -Hn, LimitNOFILE=)",
+            files.saturating_sub(FILES_OF_ITS_OWN) / FILES_OF_A_SESSION
+        ),
     }
+    set.inspect_err(|error| warn!(%error, "cannot raise the limit on open files")).is_ok().then_some(before)
 }

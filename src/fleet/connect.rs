@@ -33,7 +33,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How long iopub may stay silent after a reply before the kernel is asked again, for the subscription came too late; at
 /// first, for most subscriptions are only a little late. Doubled each time.
-const ASK_AGAIN: Duration = Duration::from_millis(20);
+const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 /// The longest that it grows to.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -197,6 +197,7 @@ impl Channels {
         let Self { shell, iopub, signer, .. } = self;
         let voice = Voice::new("jupyter-fleet");
         let mut pause = ASK_AGAIN;
+        let mut hears = false;
         for asked in 1.. {
             let request = voice.say(jupyter_protocol::KernelInfoRequest {}, &Bytes::new());
             let sent = shell.signed_outbox().send(&Envelope::default(), &signer.sign(request));
@@ -210,15 +211,15 @@ impl Channels {
             let reply = reply.map_err(|_| ConnectError::Silent("its kernel_info_reply on shell"))??;
             self.info = Bytes::copy_from_slice(reply.body().content());
             let answered = Parent::peek(&reply).map(|parent| parent.msg_id).unwrap_or_default();
-            let mut speaks = false;
+            let heard_before = hears;
             let is_last = |message: &Verified| {
-                speaks = true;
+                hears = true;
                 is_idle_of(message, &answered)
             };
             match timeout(pause, first(Channel::IoPub, iopub, signer, is_last)).await {
                 Ok(heard) => return heard.map(|_| ()),
-                // It has begun to speak. One that never says that it is idle is good all the same.
-                Err(_) if speaks => {
+                // Nothing of this can have been missed. A kernel that never says that it is idle is good all the same.
+                Err(_) if heard_before => {
                     let rest = first(Channel::IoPub, iopub, signer, |message| is_idle_of(message, &answered));
                     return timeout(LONGEST_PAUSE, rest).await.map_or(Ok(()), |heard| heard.map(|_| ()));
                 }
@@ -259,3 +260,6 @@ async fn first(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

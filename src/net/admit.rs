@@ -26,12 +26,23 @@ impl Gatehouse {
     ///
     /// Its origin is found while hands are shaken, so it costs no time of its own.
     pub async fn admit(&self, stream: Stream, local: Local) -> Result<(Peer, Origin), PeerError> {
+        self.admit_telling(stream, local, |_| {}).await
+    }
+
+    /// The same; says where the connection comes from as soon as that is known, which may be before hands are shaken.
+    pub async fn admit_telling(
+        &self,
+        stream: Stream,
+        local: Local,
+        tell: impl FnOnce(Origin),
+    ) -> Result<(Peer, Origin), PeerError> {
         let mut ticket = self.admission.enter()?;
         let ends = stream.ends()?;
         let settings = PeerSettings::accepting(&self.limits, local.socket);
         let counted = async {
             let origin = self.origins.of(ends).await;
             ticket.belongs_to(&origin)?;
+            tell(origin);
             Ok(origin)
         };
         // The search has no end of its own, and a stranger is worth no longer wait than the handshake's.

@@ -11,8 +11,9 @@ use tokio::{
 use super::{peer::Peer, peer_error::PeerError, settings::PeerSettings, stream::Stream};
 use crate::{jupyter::endpoint::Endpoint, zmtp::Local};
 
-/// First and longest pause between two tries. A kernel binds within tens of milliseconds or within seconds.
-const PAUSE: Duration = Duration::from_millis(5);
+/// First and longest pause between two tries. A kernel binds within tens of milliseconds or within seconds; pauses grow
+/// by a quarter, so that no more than about a quarter of the time that it took is added to it.
+const PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a connection could not be made.
@@ -60,7 +61,7 @@ pub async fn dial(
             return Err(DialError::Unreachable { endpoint: endpoint.clone(), error });
         }
         sleep(pause).await;
-        pause = LONGEST_PAUSE.min(pause * 2);
+        pause = LONGEST_PAUSE.min(pause * 5 / 4);
     }
 }
 

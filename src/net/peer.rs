@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    admission::Ticket,
+    admission::{Ticket, Voucher},
     outbox::{EchoOutbox, Outbox, SignedOutbox},
     peer_error::PeerError,
     settings::PeerSettings,
@@ -51,6 +51,8 @@ pub struct Peer {
     began: Instant,
     alarm: Pin<Box<Sleep>>,
     ticket: Option<Ticket>,
+    /// It has shown that it holds the key.
+    voucher: Option<Voucher>,
 }
 
 impl Peer {
@@ -94,6 +96,7 @@ impl Peer {
             alarm: Box::pin(sleep(settings.ping_after)),
             settings,
             ticket: None,
+            voucher: None,
         })
     }
 
@@ -108,8 +111,9 @@ impl Peer {
 
     /// The peer has shown that it holds the key.
     pub fn trust(&mut self) {
-        if self.ticket.take().is_some() {
+        if let Some(ticket) = self.ticket.take() {
             self.decoder.set_limits(self.settings.frames);
+            self.voucher = ticket.authenticate();
         }
     }
 

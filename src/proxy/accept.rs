@@ -13,7 +13,7 @@ use tracing::{
     info, info_span,
 };
 
-use super::{Proxy, connection::Connection, profile::Profile};
+use super::{Proxy, arrivals::Arrival, connection::Connection, profile::Profile};
 use crate::{
     channel::Channel,
     id::{ConnectionId, Origin},
@@ -51,7 +51,9 @@ impl Proxy {
             Channel::Heartbeat => SocketType::Rep,
         };
         let local = Local::new(socket, Bytes::new(), self.limits.handshake_bytes);
-        let (peer, origin) = match self.gatehouse.admit(stream, local).await {
+        let arrival = (channel == Channel::IoPub).then(|| self.arrives(profile.id));
+        let tell = |origin| arrival.iter().for_each(|arrival| arrival.is_from(origin));
+        let (peer, origin) = match self.gatehouse.admit_telling(stream, local, tell).await {
             Ok(admitted) => admitted,
             Err(reason) => {
                 self.metrics.refused_connections.increment();
@@ -64,7 +66,7 @@ impl Proxy {
         let ended = match channel {
             Channel::Heartbeat => self.serve_heartbeat(peer, profile.id, origin).await,
             _ => match self.register(profile, channel, origin, &peer) {
-                Ok(connection) => self.clone().serve(peer, &connection).await,
+                Ok(connection) => self.clone().serve(peer, &connection, arrival).await,
                 Err(reason) => {
                     self.metrics.refused_connections.increment();
                     return self.tell(channel, origin, "a connection was refused", &reason);
@@ -74,9 +76,14 @@ impl Proxy {
         self.log_end(channel, origin, ended);
     }
 
-    async fn serve(self: Arc<Self>, peer: Peer, connection: &Arc<Connection>) -> Result<(), PeerError> {
+    async fn serve(
+        self: Arc<Self>,
+        peer: Peer,
+        connection: &Arc<Connection>,
+        arrival: Option<Arrival>,
+    ) -> Result<(), PeerError> {
         let ended = match connection.channel {
-            Channel::IoPub => self.clone().serve_subscriber(peer, connection).await,
+            Channel::IoPub => self.clone().serve_subscriber(peer, connection, arrival).await,
             _ => self.clone().serve_requests(peer, connection).await,
         };
         self.connections.remove(&connection.id);

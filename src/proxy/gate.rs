@@ -163,6 +163,8 @@ impl Proxy {
             table.client_disconnected(client, now);
             !table.is_connected(client)
         });
+        // One less of those who must be heard by someone.
+        self.audience_changed.notify_waiters();
         if gone {
             if let Some((_, gate)) = self.gates.remove(client) {
                 // One that came back and said nothing: nobody waits for its first message any more.
@@ -202,12 +204,18 @@ impl Proxy {
         sleep(self.limits.barrier()).await;
     }
 
-    /// Returns once as many iopub connections listen where the client is as clients live there.
+    /// Returns once as many iopub connections listen where the client is as clients live there, and none that came from
+    /// there before now is still on its way.
     pub(super) async fn all_listen(&self, client: &ClientId) {
+        let now = self.arrivals.now();
         loop {
             let mut changed = std::pin::pin!(self.audience_changed.notified());
             changed.as_mut().enable();
-            if self.with_table(|table, now| table.all_listen(client, now)) {
+            let all_listen = self.with_table(|table, time| {
+                table.all_listen(client, time)
+                    && !self.arrivals.any_before(now, client.profile, |origin| table.is_at(client, origin))
+            });
+            if all_listen {
                 return;
             }
             changed.await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Proxy, connection::Connection, topics::Topics};
+use super::{Proxy, arrivals::Arrival, connection::Connection, topics::Topics};
 use crate::{
     id::{ClientId, ConnectionId},
     jupyter::message::{Body, Envelope},
@@ -22,13 +22,14 @@ impl Proxy {
         self: Arc<Self>,
         mut peer: Peer,
         connection: &Arc<Connection>,
+        arrival: Option<Arrival>,
     ) -> Result<(), PeerError> {
         let topics = Arc::new(Topics::default());
         self.topics.insert(connection.id, topics.clone());
         self.with_table(|table, _| {
             table.subscriber_arrived(connection.id, connection.profile.id, connection.origin)
         });
-        let ended = self.read_subscriptions(&mut peer, connection, &topics).await;
+        let ended = self.read_subscriptions(&mut peer, connection, &topics, arrival).await;
         self.with_table(|table, now| table.subscriber_left(connection.id, now));
         self.topics.remove(&connection.id);
         self.audience_changed.notify_waiters();
@@ -40,6 +41,7 @@ impl Proxy {
         peer: &mut Peer,
         connection: &Connection,
         topics: &Topics,
+        mut arrival: Option<Arrival>,
     ) -> Result<(), PeerError> {
         let widen = sleep_until(Instant::now() + self.limits.widen_after());
         tokio::pin!(widen);
@@ -56,6 +58,7 @@ impl Proxy {
             }
             for event in batch.drain(..) {
                 self.subscription(connection, topics, event)?;
+                drop(arrival.take());
             }
         }
     }

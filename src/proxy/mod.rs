@@ -1,7 +1,7 @@
 //! The walk: what happens to a message between a client and its kernel.
 //!
 //! `frontend` is the way from a client to a kernel, `backend` the way back; `iopub` and `heartbeat` are the two
-//! channels that know no sessions, `speakers` who speaks on the others. `kernel` is what is known of one, `link` the way to its
+//! channels that know no sessions, `arrivals` those of iopub that are not there yet, `speakers` who speaks on the others. `kernel` is what is known of one, `link` the way to its
 //! process. `cells` finds what is meant for the fleet, `magic` carries it out, `turns` keeps a client's cells in order,
 //! `comms` knows where its widgets are. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
 //! kernels, `running` is what they say they do, `tell` tells clients what they did not ask for, `liveness` looks whether
@@ -11,6 +11,7 @@
 
 mod accept;
 mod answer;
+mod arrivals;
 mod backend;
 mod broadcast;
 mod cells;
@@ -63,6 +64,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use self::{
+    arrivals::Arrivals,
     comms::Comms,
     connection::{Connection, ReturnAddress},
     departed::Departed,
@@ -140,6 +142,7 @@ pub struct Proxy {
     departed: Departed,
     next_connection: AtomicU64,
     audience_changed: Notify,
+    arrivals: Arrivals,
     kernels_changed: Notify,
     registry_changed: Notify,
     /// Held while the registry is written: the doors whose connection files are on disk.
@@ -198,6 +201,7 @@ impl Proxy {
             replays: Mutex::new(Replays::new(limits.remembered_signatures)),
             next_connection: AtomicU64::new(ConnectionId::BEFORE.0 + 1),
             audience_changed: Notify::new(),
+            arrivals: Arrivals::default(),
             kernels_changed: Notify::new(),
             registry_changed: Notify::new(),
             registry_turn: Mutex::default(),

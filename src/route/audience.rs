@@ -172,6 +172,11 @@ impl Audience {
         })
     }
 
+    /// Whether this is where the client is.
+    pub(super) fn is_at(&self, client: &ClientId, origin: Origin) -> bool {
+        self.clients.origins_of(client).any(|own| *own == origin)
+    }
+
     /// The iopub connections that a message for this client alone goes to.
     pub(super) fn listeners(&self, client: &ClientId) -> Vec<ConnectionId> {
         let owned = |place: &Place| self.clients.places_of(client).any(|own| own.same_owner(place));

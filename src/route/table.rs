@@ -216,6 +216,11 @@ impl<A> Table<A> {
         self.audience.all_listen(client, now)
     }
 
+    /// Whether this is where the client is.
+    pub fn is_at(&self, client: &ClientId, origin: Origin) -> bool {
+        self.audience.is_at(client, origin)
+    }
+
     /// The iopub connections that a message for this client alone goes to.
     pub fn listeners(&self, client: &ClientId) -> Vec<ConnectionId> {
         self.audience.listeners(client)
