@@ -9,8 +9,9 @@ use memchr::memchr2;
 ///
 /// `None` for all other text, be it JSON or not, and where one of the keys comes twice or holds no string.
 pub(super) fn strings<'a, const N: usize>(json: &'a [u8], keys: [&str; N]) -> Option<[Option<&'a str>; N]> {
-    // Within strings they would be wrong, and nobody writes headers in several lines.
-    if json.iter().any(u8::is_ascii_control) {
+    // Within strings they would be wrong, and nobody writes headers in several lines. Looking at all of them is faster than
+    // stopping at the first.
+    if json.iter().fold(false, |found, byte| found | byte.is_ascii_control()) {
         return None;
     }
     let mut rest = Rest(std::str::from_utf8(json).ok()?);
@@ -41,7 +42,10 @@ struct Rest<'a>(&'a str);
 impl<'a> Rest<'a> {
     /// Takes what is due next, which spaces may stand before.
     fn token(&mut self, token: &str) -> Option<()> {
-        self.0 = self.0.trim_start_matches(' ').strip_prefix(token)?;
+        while let Some(rest) = self.0.strip_prefix(' ') {
+            self.0 = rest;
+        }
+        self.0 = self.0.strip_prefix(token)?;
         Some(())
     }
 

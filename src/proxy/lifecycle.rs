@@ -154,12 +154,20 @@ impl Proxy {
             signer: signer.clone(),
             is_past,
         };
-        for (channel, peer) in [(Channel::Shell, shell), (Channel::Control, control), (Channel::Stdin, stdin)]
-        {
-            readers.spawn(self.clone().serve_replies(source(channel, false), peer).in_current_span());
+        let replies = |channel, peer| self.clone().serve_replies(source(channel, false), peer);
+        let published = self.clone().serve_iopub(source(Channel::IoPub, false), iopub);
+        // A reply comes together with a status: two tasks would wake two threads for them.
+        let (shell, iopub) = (replies(Channel::Shell, shell), published);
+        readers.spawn(
+            async move {
+                tokio::join!(shell, iopub);
+            }
+            .in_current_span(),
+        );
+        for (channel, peer) in [(Channel::Control, control), (Channel::Stdin, stdin)] {
+            readers.spawn(replies(channel, peer).in_current_span());
         }
         readers.spawn(self.clone().serve_regained(source(Channel::Shell, true), past).in_current_span());
-        readers.spawn(self.clone().serve_iopub(source(Channel::IoPub, false), iopub).in_current_span());
         readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat).in_current_span());
     }
 
