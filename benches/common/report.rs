@@ -50,7 +50,8 @@ impl Results {
 
     /// How these figures differ from earlier ones.
     pub fn since(&self, before: &Self) -> impl fmt::Display {
-        let mut table = empty_table(["figure", "contender", "before", "now", "change", ""]);
+        let head = ["figure", "contender", "before", "now", "change", "to direct: before", "now", ""];
+        let mut table = empty_table(head);
         for now in &self.series {
             let Some(then) = before.find(&now.figure, &now.contender) else { continue };
             let change = now.median() / then.median() - 1.0;
@@ -63,11 +64,19 @@ impl Results {
                 number(then.median()),
                 number(now.median()),
                 format!("{:+.1} %", change * 100.0),
+                before.to_direct(then),
+                self.to_direct(now),
                 if now.overlaps(then) { "ranges overlap" } else { "" }.to_owned(),
             ]);
         }
-        right_align(&mut table, &[2, 3, 4]);
+        right_align(&mut table, &[2, 3, 4, 5, 6]);
         format!("{table}\n")
+    }
+
+    /// The ratio to what had nothing in between, which other machines can be compared by; nothing where there was none.
+    fn to_direct(&self, series: &Series) -> String {
+        let ratio = self.find(&series.figure, DIRECT).map_or(f64::NAN, |direct| series.ratio(direct));
+        if ratio.is_finite() { format!("{ratio:.2}") } else { String::new() }
     }
 
     fn find(&self, figure: &str, contender: &str) -> Option<&Series> {
@@ -97,13 +106,12 @@ impl fmt::Display for Results {
             let mut table = empty_table(head.into_iter().take(columns));
             let mut unit = "";
             for series in self.series.iter().filter(|series| series.figure == figure) {
-                let ratio = direct.map_or(f64::NAN, |direct| series.ratio(direct));
                 let row = [
                     series.contender.clone(),
                     number(series.median()),
                     number(series.percentile(0)),
                     number(series.percentile(100)),
-                    if ratio.is_finite() { format!("{ratio:.2}") } else { String::new() },
+                    self.to_direct(series),
                 ];
                 table.add_row(row.into_iter().take(columns));
                 unit = &series.unit;

@@ -1,4 +1,5 @@
-//! Results that are kept under a name, to be compared with later: JSON under cargo's target directory.
+//! Results that are kept under a name, to be compared with later: JSON under cargo's target directory, or, for everyone,
+//! under `benches/baselines`.
 
 use std::{
     fs,
@@ -29,9 +30,10 @@ pub fn save(name: &str, results: &Results) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Results that were kept.
+/// Results that were kept: by whoever runs this, else for everyone.
 pub fn load(name: &str) -> Result<Results> {
-    let file = path(name);
+    let (own, common) = (path(name), baseline(name));
+    let file = if own.exists() || !common.exists() { own } else { common };
     let bytes = fs::read(&file)
         .with_context(|| format!("no results were saved as {name:?}: cannot read {}", file.display()))?;
     serde_json::from_slice(&bytes).with_context(|| format!("{} holds no results", file.display()))
@@ -39,5 +41,13 @@ pub fn load(name: &str) -> Result<Results> {
 
 /// Each bench keeps its own.
 fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME")).join(format!("{name}.json"))
+    file_in(Path::new(env!("CARGO_TARGET_TMPDIR")), name)
+}
+
+fn baseline(name: &str) -> PathBuf {
+    file_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/baselines"), name)
+}
+
+fn file_in(directory: &Path, name: &str) -> PathBuf {
+    directory.join(env!("CARGO_CRATE_NAME")).join(format!("{name}.json"))
 }
