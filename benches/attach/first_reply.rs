@@ -4,16 +4,30 @@ use std::{
     env, fmt,
     io::Write,
     path::{Path, PathBuf},
+    process::{self, Command},
     time::Duration,
 };
 
 use anyhow::{Context, Result};
+use jupyter_fleet::{jupyter::scheme::SecretKey, runtimes::write_connection_file};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::{
-    common::{fleet::Fleet, parts::PROGRAM},
+    common::{
+        fleet::Fleet,
+        parts::{PROGRAM, free_connection_file},
+        process::Process,
+        report::{DIRECT, Results},
+        series::Sample,
+    },
     newcomer::Newcomer,
 };
+
+/// Who is compared, in the order of the tables.
+pub const CONTENDERS: [&str; 2] = [DIRECT, FLEET];
+
+const FLEET: &str = "jupyter-fleet";
 
 /// Names a Python that has ipykernel.
 const PYTHON: &str = "JUPYTER_FLEET_BENCH_PYTHON";
@@ -28,8 +42,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn full() -> Self {
-        Self { lua: 100, ipykernel: 30 }
+    /// Those of so many rounds.
+    pub fn of_rounds(rounds: usize) -> Self {
+        Self { lua: 15 * rounds, ipykernel: 5 * rounds }
     }
 
     pub fn quick() -> Self {
@@ -58,21 +73,19 @@ impl fmt::Display for Situation {
     }
 }
 
-/// Measures both kernels in all situations, and prints a table.
-pub fn measure(plan: &Plan, out: &mut dyn Write) -> Result<()> {
-    writeln!(out, "first reply of a new client (ms)\n")?;
-    writeln!(out, "| kernel | situation | clients | p50 | p99 | max |\n|---|---|---:|---:|---:|---:|")?;
-    let lua = format!("'{PROGRAM}', 'lua-kernel', '-f', '{{connection_file}}'");
-    measure_kernel("built-in lua", &lua, plan.lua, out)?;
-    let Some(python) = python() else {
-        return Ok(writeln!(
+/// Measures both kernels in all situations.
+pub fn measure(plan: &Plan, results: &mut Results, out: &mut dyn Write) -> Result<()> {
+    measure_kernel("built-in lua", &[PROGRAM, "lua-kernel"], plan.lua, results)?;
+    match python() {
+        Some(python) => {
+            let argv = [&python.to_string_lossy(), "-m", "ipykernel_launcher"];
+            measure_kernel("ipykernel", &argv, plan.ipykernel, results)
+        }
+        None => Ok(writeln!(
             out,
-            "\nipykernel is left out: {PYTHON} is not set, and there is no {INTEGRATION_PYTHON}"
-        )?);
-    };
-    let ipykernel =
-        format!("'{}', '-m', 'ipykernel_launcher', '-f', '{{connection_file}}'", python.display());
-    measure_kernel("ipykernel", &ipykernel, plan.ipykernel, out)
+            "ipykernel is left out: {PYTHON} is not set, and there is no {INTEGRATION_PYTHON}"
+        )?),
+    }
 }
 
 fn python() -> Option<PathBuf> {
@@ -80,23 +93,42 @@ fn python() -> Option<PathBuf> {
     env::var_os(PYTHON).map(PathBuf::from).or_else(|| integration.exists().then_some(integration))
 }
 
-fn measure_kernel(name: &str, argv: &str, clients: usize, out: &mut dyn Write) -> Result<()> {
+fn measure_kernel(name: &str, argv: &[&str], clients: usize, results: &mut Results) -> Result<()> {
+    let mut add = |contender, situation, times: Vec<Duration>| {
+        let figure = format!("{name}, {situation}: first reply");
+        let sample =
+            |time: Duration| Sample { figure: figure.clone(), unit: "ms", value: time.as_secs_f64() * 1e3 };
+        results.add(contender, times.into_iter().map(sample).collect());
+    };
     for situation in [Situation::Cold, Situation::Warm, Situation::Shared] {
         let pool = usize::from(matches!(situation, Situation::Warm));
+        let argv: Vec<&str> = argv.iter().copied().chain(["-f", "{connection_file}"]).collect();
         // The default, which others may want to be warm, is never used.
         let config = format!(
-            "default_runtime = 'unused'\n[runtimes.unused]\nargv = [{argv}]\nlanguage = 'none'\npool = 0\n\
-             [runtimes.measured]\nargv = [{argv}]\nlanguage = 'none'\npool = {pool}\n"
+            "default_runtime = 'unused'\n[runtimes.unused]\nargv = {argv:?}\nlanguage = 'none'\npool = 0\n\
+             [runtimes.measured]\nargv = {argv:?}\nlanguage = 'none'\npool = {pool}\n"
         );
         let fleet = Fleet::start(&config)?;
         let taken = take(&fleet, situation, clients);
-        let mut times = taken.with_context(|| format!("{name}, {situation}:\n{}", fleet.said()))?;
-        times.sort();
-        let at = |percent: usize| times.get((times.len() * percent / 100).min(times.len() - 1)).copied();
-        let [p50, p99, max] = [at(50), at(99), times.last().copied()].map(milliseconds);
-        writeln!(out, "| {name} | {situation} | {clients} | {p50} | {p99} | {max} |")?;
+        add(FLEET, situation, taken.with_context(|| format!("{name}, {situation}:\n{}", fleet.said()))?);
     }
+    add(DIRECT, Situation::Shared, directly(argv, clients).with_context(|| format!("{name}, directly"))?);
     Ok(())
+}
+
+/// The same clients straight at a kernel that runs: what their own sockets and the kernel take.
+fn directly(argv: &[&str], clients: usize) -> Result<Vec<Duration>> {
+    let directory = TempDir::new()?;
+    let (file, path) = (free_connection_file(SecretKey::random()?)?, directory.path().join("kernel.json"));
+    write_connection_file(&path, &file)?;
+    let (program, arguments) = argv.split_first().context("a kernel without a program")?;
+    let mut command = Command::new(program);
+    // ipykernel ends with the process of this number.
+    command.args(arguments).arg("-f").arg(&path).env("JPY_PARENT_PID", process::id().to_string());
+    let _kernel = Process::spawn(&mut command, directory.path().join("kernel.log"))?;
+    let _host = Newcomer::first_reply(&file, "host", json!({}))?;
+    let one = |number| Ok(Newcomer::first_reply(&file, &format!("newcomer-{number}"), json!({}))?.1);
+    (0..clients).map(one).collect()
 }
 
 /// Lets clients come one after the other, each to an idle fleet.
@@ -120,8 +152,4 @@ fn one(fleet: &Fleet, number: usize, needs: Value, come: usize, alive: usize) ->
     newcomer.leave()?;
     fleet.wait_for_kernels(come, alive)?;
     Ok(time)
-}
-
-fn milliseconds(time: Option<Duration>) -> String {
-    time.map_or_else(String::new, |time| format!("{:.1}", time.as_secs_f64() * 1000.0))
 }
