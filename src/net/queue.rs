@@ -165,12 +165,3 @@ impl Queue {
         self.bytes = 0;
     }
 }
-
-/// Writes the frames of one message.
-pub(super) fn put_frames<'a>(frames: impl Iterator<Item = &'a Bytes>, out: &mut BytesMut) {
-    let mut frames = frames.peekable();
-    while let Some(frame) = frames.next() {
-        encode_header(frame.len(), frames.peek().is_some(), out);
-        out.extend_from_slice(frame);
-    }
-}

@@ -2,8 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::queue::put_frames;
-use crate::jupyter::message::{Envelope, Signed};
+use crate::{
+    jupyter::message::{Envelope, Signed},
+    zmtp::encode_message,
+};
 
 /// Messages from this size on gain nothing by being copied together: their frames are shared anyway. In bytes.
 const WORTH_COPYING: usize = 8 << 10;
@@ -40,7 +42,7 @@ impl Run {
     /// Appends a message.
     pub fn add(&mut self, envelope: &Envelope, message: &Signed) {
         let before = self.bytes.len();
-        put_frames(envelope.frames().iter().chain(message.frames()), &mut self.bytes);
+        encode_message(envelope.frames().iter().chain(message.frames()), &mut self.bytes);
         self.largest = self.largest.max(self.bytes.len() - before);
         self.messages += 1;
     }

@@ -1,6 +1,6 @@
 //! Frames (RFC 37, section "Framing"): a flags byte, a length of one or eight bytes, a body.
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
 use super::{Command, CommandError};
@@ -181,18 +181,17 @@ fn put_header(flags: u8, length: usize, out: &mut BytesMut) {
     }
 }
 
-/// Writes a whole message as one run of bytes; for tests and benches, the outbox writes bodies in place.
-#[cfg(test)]
-pub(crate) fn encode_message(frames: &[bytes::Bytes], out: &mut BytesMut) {
-    for (index, frame) in frames.iter().enumerate() {
-        encode_header(frame.len(), index + 1 < frames.len(), out);
+/// Writes a whole message as one run of bytes.
+pub fn encode_message<'a>(frames: impl IntoIterator<Item = &'a Bytes>, out: &mut BytesMut) {
+    let mut frames = frames.into_iter().peekable();
+    while let Some(frame) = frames.next() {
+        encode_header(frame.len(), frames.peek().is_some(), out);
         out.put_slice(frame);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
@@ -220,7 +219,7 @@ mod tests {
         ) {
             let mut wire = BytesMut::new();
             for message in &messages {
-                encode_message(message, &mut wire);
+                encode_message(message.iter(), &mut wire);
                 encode_command(&Command::Ping(Bytes::from_static(b"x")), &mut wire);
             }
             let (mut decoder, mut buffer, mut items) = (Decoder::new(LIMITS), BytesMut::new(), Vec::new());
