@@ -20,8 +20,7 @@ const CROWD: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// With thousands of processes' worth of work on a few cores, shaking hands takes longer than strangers are given.
-const CONFIG: &str =
-    "default_runtime = 'lua'\n[runtimes.lua]\npool = 0\n[limits]\nhandshake_ms = 60000\n";
+const CONFIG: &str = "default_runtime = 'lua'\n[runtimes.lua]\npool = 0\n[limits]\nhandshake_ms = 60000\n";
 
 /// Measures a fleet with idle sessions of one kernel.
 pub fn of_sessions(sessions: usize, results: &mut Results) -> Result<()> {
