@@ -203,14 +203,13 @@ impl Proxy {
             message.signed_for(profile);
         }
         let mut fanout = kernel.fanout();
-        let lost = match state {
+        match state {
             Some(state) => {
                 fanout.set_state(state);
-                fanout.publish_status(&envelope, &mut message, &answers, &self.voice)
+                fanout.publish_status(&envelope, &mut message, &answers, &self.voice);
             }
             None => fanout.publish(&envelope, &mut message, &answers),
-        };
-        self.metrics.lost.add(lost);
+        }
     }
 
     fn heard_status(&self, source: &Source, message: &Verified, state: &ExecutionState) {

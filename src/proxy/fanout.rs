@@ -34,12 +34,20 @@ pub(super) struct Fanout {
     /// requests, so to clients it is idle.
     state: ExecutionState,
     shared: Shared,
+    /// For how many messages it was too much since the last flush.
+    lost: u64,
 }
 
 impl Fanout {
     pub(super) fn new(kernel: &KernelId) -> Self {
         let topic = Bytes::from(format!("kernel.{kernel}.status"));
-        Self { subscribers: Vec::new(), topic, state: ExecutionState::Idle, shared: Shared::default() }
+        Self {
+            subscribers: Vec::new(),
+            topic,
+            state: ExecutionState::Idle,
+            shared: Shared::default(),
+            lost: 0,
+        }
     }
 
     /// A subscriber hears the kernel from now on, or more or less of it than before. Whoever comes to hear all of it is
@@ -122,18 +130,14 @@ impl Fanout {
         Envelope::topic(self.topic.clone())
     }
 
-    /// Queues a message for everyone who hears it and wants it, `answers` being whether it answers a visitor; returns for
-    /// how many it was too much.
-    pub(super) fn publish(
-        &mut self,
-        envelope: &Envelope,
-        message: &mut Broadcast,
-        answers: Answers<'_>,
-    ) -> u64 {
+    /// Queues a message for everyone who hears it and wants it, `answers` being whether it answers a visitor.
+    pub(super) fn publish(&mut self, envelope: &Envelope, message: &mut Broadcast, answers: Answers<'_>) {
         let shared = self.shared.add(&mut self.subscribers, envelope, message);
-        let settled = if shared { 0 } else { self.settle() };
+        if !shared {
+            self.settle();
+        }
         let such = |subscriber: &Subscriber| !(shared && subscriber.shares_run) && subscriber.hears(answers);
-        settled + self.queue(envelope, message, such)
+        self.queue(envelope, message, such);
     }
 
     /// The same for those of the kernel's own clients alone that are such.
@@ -142,28 +146,21 @@ impl Fanout {
         envelope: &Envelope,
         message: &mut Broadcast,
         such: impl Fn(ConnectionId) -> bool,
-    ) -> u64 {
-        let settled = self.settle();
+    ) {
+        self.settle();
         let such = |subscriber: &Subscriber| subscriber.hears(NOBODY_ASKED) && such(subscriber.connection.id);
-        settled + self.queue(envelope, message, such)
+        self.queue(envelope, message, such);
     }
 
-    fn queue(
-        &mut self,
-        envelope: &Envelope,
-        message: &mut Broadcast,
-        such: impl Fn(&Subscriber) -> bool,
-    ) -> u64 {
-        let mut lost = 0;
+    fn queue(&mut self, envelope: &Envelope, message: &mut Broadcast, such: impl Fn(&Subscriber) -> bool) {
         for subscriber in &mut self.subscribers {
             if such(subscriber)
                 && subscriber.topics.want(envelope.first())
                 && let Some(signed) = message.signed_for(&subscriber.connection.profile)
             {
-                lost += u64::from(!subscriber.push(envelope, signed));
+                self.lost += u64::from(!subscriber.push(envelope, signed));
             }
         }
-        lost
     }
 
     /// The same for a status, which even a slow subscriber gets, behind a notice of what it missed: a frontend that
@@ -174,8 +171,8 @@ impl Fanout {
         status: &mut Broadcast,
         answers: Answers<'_>,
         voice: &Voice,
-    ) -> u64 {
-        let settled = self.settle();
+    ) {
+        self.settle();
         let topic = self.topic();
         for subscriber in &mut self.subscribers {
             if subscriber.hears(answers)
@@ -185,22 +182,22 @@ impl Fanout {
                 subscriber.push_status(&topic, envelope, status, voice);
             }
         }
-        settled
     }
 
-    /// Writes what is queued, at the end of a batch; returns for how many messages it was too much.
+    /// Writes what is queued, at the end of a batch; returns for how many messages it has been too much since the last time.
+    #[must_use]
     pub(super) fn flush(&mut self) -> u64 {
-        let lost = self.settle();
+        self.settle();
         self.shared.forget();
         for subscriber in &self.subscribers {
             subscriber.connection.outbox.flush();
         }
-        lost
+        std::mem::take(&mut self.lost)
     }
 
     /// Queues the run that is being written, so that something else can follow it.
-    fn settle(&mut self) -> u64 {
-        self.shared.settle(&mut self.subscribers)
+    fn settle(&mut self) {
+        self.lost += self.shared.settle(&mut self.subscribers);
     }
 
     /// Whether somebody has yet to be told that messages were lost.

@@ -287,7 +287,7 @@ impl Proxy {
         for body in bodies {
             fanout.publish(&envelope, &mut Broadcast::new(body), NOBODY_ASKED);
         }
-        fanout.flush();
+        self.metrics.lost.add(fanout.flush());
     }
 }
 

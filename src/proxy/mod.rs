@@ -1,8 +1,9 @@
 //! The walk: what happens to a message between a client and its kernel.
 //!
 //! `frontend` is the way from a client to a kernel, `backend` the way back; `iopub` and `heartbeat` are the two
-//! channels that know no sessions, `arrivals` those of iopub that are not there yet, `speakers` who speaks on the others. `kernel` is what is known of one, `link` the way to its
-//! process. `cells` finds what is meant for the fleet, `magic` carries it out, `turns` keeps a client's cells in order,
+//! channels that know no sessions, `arrivals` those of iopub that are not there yet, `speakers` who speaks on the others.
+//! `fanout` spreads what a kernel publishes over its `subscriber`s, who want certain `topics`; what most of them get alike is
+//! `shared`. `kernel` is what is known of one, `link` the way to its process. `cells` finds what is meant for the fleet, `magic` carries it out, `turns` keeps a client's cells in order,
 //! `comms` knows where its widgets are. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
 //! kernels, `running` is what they say they do, `tell` tells clients what they did not ask for, `liveness` looks whether
 //! kernels are well, `cull` ends those that nobody needs, `door` gives one a connection file of its own. `remember` writes

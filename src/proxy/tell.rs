@@ -37,7 +37,7 @@ impl Proxy {
         let envelope = fanout.topic();
         let mut notice = Broadcast::new(self.voice.notice(text, &Bytes::new()));
         fanout.publish_where(&envelope, &mut notice, |subscriber| !told.contains(&subscriber));
-        fanout.flush();
+        self.metrics.lost.add(fanout.flush());
     }
 
     fn parents(&self, client: &ClientId, lost: &[Outstanding<ReturnAddress>]) -> Vec<Bytes> {
