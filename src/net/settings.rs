@@ -7,6 +7,10 @@ use crate::{
     zmtp::{FrameLimits, SocketType},
 };
 
+/// A client that has heard nothing for so many times the interval between PINGs may come back on another connection. Kernels
+/// may not: what they publish while there is none is lost.
+const SILENCES: u32 = 3;
+
 /// What a connection may cost and how long it may be silent.
 #[derive(Clone, Debug)]
 pub struct PeerSettings {
@@ -18,6 +22,8 @@ pub struct PeerSettings {
     pub handshake: Duration,
     /// Silence after which a PING is sent, to peers that know it.
     pub ping_after: Duration,
+    /// After a PING, silence in which the peer may give the connection up; zero for never.
+    pub time_to_live: Duration,
     /// Time that a stranger may take for one message.
     pub stranger_message: Duration,
 }
@@ -27,6 +33,7 @@ impl PeerSettings {
     /// heartbeats are small, and their senders never show that they hold a key.
     pub fn accepting(limits: &Limits, socket: SocketType) -> Self {
         let mut settings = Self::new(limits);
+        settings.time_to_live = limits.ping_after() * SILENCES;
         let small = |frame| FrameLimits { frame, message: frame * 2, parts: 4 };
         match socket {
             SocketType::XPub => settings.frames = small(limits.topic_bytes + 64),
@@ -50,6 +57,7 @@ impl PeerSettings {
             outbox_bytes: limits.outbox_bytes,
             handshake: limits.handshake(),
             ping_after: limits.ping_after(),
+            time_to_live: Duration::ZERO,
             stranger_message: limits.stranger_message(),
         }
     }
