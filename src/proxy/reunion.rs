@@ -136,6 +136,6 @@ fn parent_of(message: &Bytes) -> Bytes {
 /// Whether a process of this machine is gone: nobody will come in its place.
 fn has_ended(origin: &Origin) -> bool {
     let Origin::Process { pid, .. } = origin else { return false };
-    let pid = i32::try_from(*pid).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = rustix::process::Pid::from_raw(*pid);
     pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
 }
