@@ -119,7 +119,7 @@ impl Proxy {
 
     fn missed_notice(&self, connection: &Connection, missed: &Missed) -> (Envelope, Signed) {
         let text = format!(
-            "[jupyter-fleet: {} messages were lost here while this client was away]",
+            "[jupyter-fleet: {} messages were lost while this client was away]",
             missed.messages
         );
         let notice = self.voice.notice(&text, &parent_of(&missed.first));
