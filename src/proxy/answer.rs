@@ -16,6 +16,7 @@ use crate::{
         message::Body,
         reply::{Failure, connect_content},
     },
+    metrics::Trouble,
     net::Flushes,
     route::Decision,
 };
@@ -71,7 +72,7 @@ impl Proxy {
             Decision::RestartRefused(id, others) => {
                 self.fail(client, msg_type, &address, &restart_refused(&id, others));
             }
-            Decision::Unasked => self.metrics.malformed.increment(),
+            Decision::Unasked => self.metrics.troubles.of(Trouble::Malformed).increment(),
             Decision::Misunderstood(error) => self.refuse(client, msg_type, &address, &error.to_string()),
             Decision::Refused(refusal) => self.refuse(client, msg_type, &address, &refusal.to_string()),
         }

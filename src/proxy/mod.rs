@@ -7,7 +7,8 @@
 //! `comms` knows where its widgets are. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
 //! kernels, `running` is what they say they do, `tell` tells clients what they did not ask for, `liveness` looks whether
 //! kernels are well, `cull` ends those that nobody needs, `door` gives one a connection file of its own. `remember` writes
-//! down what the next `serve` must know, `resume` takes it up, `returning` pays clients that come back. Decisions are made
+//! down what the next `serve` must know, `resume` takes it up, `returning` pays clients that come back, `successor` says which
+//! connections are theirs. `notice` tells once who makes what trouble. Decisions are made
 //! in `route`, processes are watched in `fleet`; neither happens here.
 
 mod accept;
@@ -46,6 +47,7 @@ mod speakers;
 mod stdin;
 mod stop;
 mod subscriber;
+mod successor;
 mod tell;
 mod topics;
 mod turns;

@@ -1,11 +1,12 @@
 //! Clients of an earlier `serve`, and what they are still owed.
 //!
 //! A client that waits for a reply says nothing: its sockets connect again by themselves, and it would wait for ever.
-//! It is known again by its routing id and owner, and paid what it is owed as soon as it is there and listens.
+//! It is known again by its routing id and process, or once it has shown its key ([`super::successor`]), and paid what
+//! it is owed as soon as it is there and listens.
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -18,8 +19,8 @@ use tracing::debug;
 use super::{
     Proxy,
     connection::{Connection, ReturnAddress},
-    kernel::same_peer,
     profile::Profile,
+    speakers::Speakers,
 };
 use crate::{
     id::{ClientId, ConnectionId, Origin},
@@ -80,12 +81,10 @@ impl Returning {
     }
 
     /// The clients that have come back on this connection.
-    pub(super) fn recognise(&self, connection: &Connection) -> Vec<ClientId> {
+    fn recognise(&self, connection: &Connection) -> Vec<ClientId> {
         let Some(expected) = self.expected.get(&connection.identity) else { return Vec::new() };
         let is_here = |expected: &&Expected| {
-            let identity = &connection.identity;
-            expected.client.profile == connection.profile.id
-                && same_peer((&expected.origin, identity), (&connection.origin, identity))
+            connection.takes_over(expected.client.profile, &expected.origin, &connection.identity)
         };
         expected.iter().filter(is_here).map(|expected| expected.client.clone()).collect()
     }
@@ -138,8 +137,17 @@ impl Proxy {
         away
     }
 
+    /// Recognises clients that have come back on this connection, and pays them. They are looked for when it comes, and
+    /// again when it has shown the key.
+    pub(super) fn welcome_back(self: &Arc<Self>, connection: &Arc<Connection>, known: &mut Speakers) {
+        for client in self.returning.recognise(connection) {
+            self.recognise(connection, known, client.session.as_str());
+            tokio::spawn(self.clone().pay(client));
+        }
+    }
+
     /// Pays a client that has come back, once its iopub connection must be there too.
-    pub(super) async fn pay(self: Arc<Self>, client: ClientId) {
+    async fn pay(self: Arc<Self>, client: ClientId) {
         tokio::select! {
             () = self.all_listen(&client) => {}
             () = sleep(self.limits.barrier()) => {}
@@ -170,5 +178,17 @@ pub(super) fn connection_before(
     let (client, defaults) = (None, profile.defaults.clone());
     let id = ConnectionId::BEFORE;
     let directory = None;
-    Arc::new(Connection { id, channel, origin, identity, profile, client, defaults, directory, outbox })
+    let holds_key = AtomicBool::new(false);
+    Arc::new(Connection {
+        id,
+        channel,
+        origin,
+        identity,
+        profile,
+        client,
+        defaults,
+        directory,
+        holds_key,
+        outbox,
+    })
 }

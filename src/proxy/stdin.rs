@@ -1,28 +1,22 @@
-//! A kernel asks for input: the question goes to the client whose request it runs, and to nobody else.
+//! A kernel asks for input: the question goes to the client whose request it runs, and to nobody else. Its stdin
+//! connection may not have said anything yet: [`super::successor`] tells which one it is.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use tracing::debug;
 
-use super::{
-    Proxy,
-    connection::Connection,
-    kernel::{Kernel, same_peer},
-};
+use super::{Proxy, kernel::Kernel};
 use crate::{
-    channel::Channel,
     jupyter::{
         header::Parent,
         message::{Envelope, Verified},
     },
+    metrics::Trouble,
 };
 
 impl Proxy {
     /// Hands an `input_request` to the stdin connection of whoever asked for what the kernel runs.
     pub(super) fn ask_for_input(&self, kernel: &Kernel, message: Verified) {
         let Ok(parent) = Parent::peek(&message) else {
-            return self.stray(kernel, "a question without a parent");
+            return self.trouble_with(kernel, Trouble::KernelMalformed, &"a question without a parent");
         };
         let asked = {
             let mut table = self.table.lock();
@@ -41,31 +35,5 @@ impl Proxy {
             );
             self.whisper(&client, [self.voice.notice(&text, &address.header)]);
         }
-    }
-
-    /// The stdin connection of the client that a shell connection is of: it has not spoken yet, so it is told by the
-    /// identity, which a client uses on both, and by its owner.
-    fn stdin_of(&self, shell: &Connection) -> Option<Arc<Connection>> {
-        self.newest(Channel::Stdin, shell)
-    }
-
-    /// The connection that has taken an ended one's place: the client came back.
-    pub(super) fn successor(&self, ended: &Connection) -> Option<Arc<Connection>> {
-        let newer = self.newest(ended.channel, ended)?;
-        (newer.id > ended.id).then_some(newer)
-    }
-
-    fn newest(&self, channel: Channel, of: &Connection) -> Option<Arc<Connection>> {
-        fn who(connection: &Connection) -> (&crate::id::Origin, &Bytes) {
-            (&connection.origin, &connection.identity)
-        }
-        let fitting = self.connections.iter().filter(|entry| {
-            let connection = entry.value();
-            connection.channel == channel
-                && connection.profile.id == of.profile.id
-                && !connection.identity.is_empty()
-                && same_peer(who(connection), who(of))
-        });
-        fitting.max_by_key(|entry| entry.id).map(|entry| entry.value().clone())
     }
 }
