@@ -95,6 +95,7 @@ def connected(info, channel, receive_buffer=None):
     """A TCP connection to a channel, on which nothing has been said."""
     plain = socket.socket()
     plain.settimeout(SECONDS)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if receive_buffer:
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     plain.connect((info["ip"], info[f"{channel}_port"]))

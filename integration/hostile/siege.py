@@ -15,7 +15,7 @@ from pathlib import Path
 import zmq
 
 from harness.deadline import Deadline, wait_until
-from harness.wire import Wire
+from harness.wire import Wire, execute_content
 
 MEBIBYTE = 1 << 20
 ATTACKER = Path(__file__).with_name("attacker.py")
@@ -114,6 +114,17 @@ class Honest:
             took.append(time.perf_counter() - start)
             time.sleep(0.001)
         return statistics.median(took)
+
+    def send(self, code):
+        """Runs `code` to its end; the frames of its message."""
+        frames = self._peer.message("execute_request", execute_content(code))
+        self._shell.send_multipart(frames)
+        assert self._peer.read(self._shell)[3]["status"] == "ok"
+        return frames
+
+    def run(self, code):
+        """Runs `code`; the status of its reply."""
+        return self._peer.execute(self._shell, code)["status"]
 
     def close(self):
         self._peer.close()

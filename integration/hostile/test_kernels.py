@@ -99,20 +99,23 @@ def test_garbage_is_counted_and_told_once(evil, deed, counter, reason):
     seen.is_borne(LITTLE).is_counted(**{counter: 3 * TIMES}).is_told_once(reason)
 
 
-@pytest.mark.parametrize("channel", ["shell", "control", "stdin", "iopub"])
-@pytest.mark.parametrize("deed", ["break_frames", "break_rules", "send_empty_parts", "reopen"])
+@pytest.mark.parametrize(
+    "deed, channel",
+    [
+        ("break_frames", "shell"), ("break_frames", "iopub"), ("break_rules", "control"), ("break_rules", "iopub"),
+        ("send_empty_parts", "stdin"), ("reopen", "shell"), ("reopen", "iopub"),
+    ],
+)
 def test_a_kernel_that_breaks_a_channel_is_restarted_and_its_clients_are_told(evil, deed, channel):
     siege, new_prey = evil
     prey = new_prey()
     assert prey.done("nothing")["status"] == "ok"
     siege.begin()
-    broke = prey.demand(deed, channel)
+    prey.demand(deed, channel)
     waiting = prey.demand("never_answer")
     seen = siege.while_going(f"{deed} {channel}", lambda: not siege.raised().get("kernels_broke"))
-    replies = [prey.reply_to(broke)] if deed == "break_frames" and channel != "shell" else []
     error = prey.reply_to(waiting)
     assert error["status"] == "error" and channel in error["evalue"], error
-    assert all(reply["status"] in ("ok", "error") for reply in replies)
     assert prey.done("nothing")["status"] == "ok", "the next process does not work"
     seen.is_borne(LITTLE).is_counted(kernels_broke=1)
     assert len([line for line in siege.log() if line["fields"]["message"] == "kernel is down"]) == 1

@@ -15,10 +15,10 @@ use super::{
     Proxy,
     broadcast::Broadcast,
     connection::{Connection, ReturnAddress},
+    debts::Due,
     fanout::Profiles,
     kernel::Kernel,
     profile::Profile,
-    returning::Due,
 };
 use crate::{
     channel::Channel,
@@ -126,7 +126,13 @@ impl Proxy {
     }
 
     /// Signs a message for a client and queues it at its return address, or where the client is now.
-    pub(super) fn send(&self, client: &ClientId, address: &ReturnAddress, body: Body, flushes: &mut Flushes) {
+    pub(super) fn send(
+        self: &Arc<Self>,
+        client: &ClientId,
+        address: &ReturnAddress,
+        body: Body,
+        flushes: &mut Flushes,
+    ) {
         let signed = address.connection.profile.signer.sign(body);
         let mut connection = address.connection.clone();
         let mut pushed = connection.outbox.push(&address.envelope, &signed);

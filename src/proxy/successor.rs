@@ -75,7 +75,7 @@ impl Proxy {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
         jupyter::{
@@ -89,7 +89,12 @@ mod tests {
 
     const ASKER: Origin = Origin::Process { uid: 1, pid: 1 };
 
-    fn connection(profile: ProfileId, origin: Origin, identity: &'static str) -> Arc<Connection> {
+    /// A connection to shell that came by this connection file, with this routing id.
+    pub(in crate::proxy) fn connection(
+        profile: ProfileId,
+        origin: Origin,
+        identity: &'static str,
+    ) -> Arc<Connection> {
         let port = std::num::NonZeroU16::MIN;
         let ports = Ports { shell: port, iopub: port, stdin: port, control: port, heartbeat: port };
         let address = Address::Tcp([127, 0, 0, 1].into());
