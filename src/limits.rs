@@ -83,6 +83,10 @@ pub struct Limits {
     /// Longest frame of a heartbeat: clients send a few bytes.
     #[serde(deserialize_with = "more_than_zero")]
     pub heartbeat_bytes: usize,
+    /// Longest content of a kernel's `kernel_info_reply`: it is kept, written to the registry, and told to every client. They are
+    /// some thousand bytes.
+    #[serde(deserialize_with = "more_than_zero")]
+    pub kernel_info_bytes: usize,
     /// How long a first request waits for the client's iopub connection.
     pub barrier_ms: u64,
     /// After which an iopub connection without a client of its process is matched by user (tunnels).
@@ -140,6 +144,7 @@ impl Default for Limits {
             ping_after_ms: 30_000,
             stranger_message_ms: 10_000,
             heartbeat_bytes: 4 << 10,
+            kernel_info_bytes: 1 << 20,
             barrier_ms: 500,
             widen_after_ms: 2_000,
             linger_ms: 30_000,

@@ -19,12 +19,16 @@ use super::{
 use crate::{
     frames::Frames,
     jupyter::message::{Envelope, Signed},
-    zmtp::{Command, Decoder, FrameLimits, Handshake, Item, Local, Remote, SocketType, Step},
+    zmtp::{CodecError, Command, Decoder, FrameLimits, Handshake, Item, Local, Remote, SocketType, Step},
 };
 
 /// Bytes asked of the socket at once: little while a connection is quiet, more while it is busy.
 const SMALL_READ: usize = 4 << 10;
 const LARGE_READ: usize = 256 << 10;
+
+/// Commands that we do not know after which a connection is ended: RFC 37 has them ignored, but nobody who speaks our
+/// version sends any.
+const UNKNOWN_COMMANDS: u32 = 16;
 
 /// What a peer sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,6 +52,8 @@ pub struct Peer {
     settings: PeerSettings,
     local: SocketType,
     read_size: usize,
+    /// How many of its commands meant nothing to us.
+    unknown: u32,
     heard: Instant,
     /// When the message that is being received began.
     began: Instant,
@@ -95,6 +101,7 @@ impl Peer {
             remote,
             local: socket,
             read_size: SMALL_READ,
+            unknown: 0,
             heard: Instant::now(),
             began: Instant::now(),
             alarm: Box::pin(sleep(settings.ping_after)),
@@ -212,35 +219,54 @@ impl Peer {
             let item = match self.decoder.decode(&mut self.buffer) {
                 Ok(Some(item)) => item,
                 Ok(None) => return Ok(()),
+                // It has been read, and would not be met again.
+                Err(error @ CodecError::Command(_)) => return Err(error.into()),
                 // What came before is served first: it may even be what makes the rest admissible.
                 Err(_) if !batch.is_empty() => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
             match item {
-                Item::Message(frames) => batch.extend(self.message(frames)),
-                Item::Command(Command::Subscribe(topic)) => batch.push(Event::Subscribe(topic)),
-                Item::Command(Command::Cancel(topic)) => batch.push(Event::Cancel(topic)),
-                Item::Command(Command::Pong(context)) => self.outbox.answered(context),
-                Item::Command(Command::Ping(_, context)) => {
-                    self.outbox.push_pong(context).map_err(|_| PeerError::Deaf)?;
-                    self.outbox.flush();
-                }
-                Item::Command(_) => {}
+                Item::Message(frames) => batch.push(self.message(frames)?),
+                Item::Command(command) => batch.extend(self.command(command)?),
             }
         }
     }
 
-    /// A message to an XPUB socket is a subscription in the form of ZMTP 3.0, or nothing to us.
-    fn message(&self, frames: Frames) -> Option<Event> {
+    /// A message to an XPUB socket is a subscription in the form of ZMTP 3.0.
+    fn message(&self, frames: Frames) -> Result<Event, PeerError> {
         if self.local != SocketType::XPub {
-            return Some(Event::Message(frames));
+            return Ok(Event::Message(frames));
         }
-        let first = frames.first()?;
-        match first.first()? {
-            1 => Some(Event::Subscribe(first.slice(1..))),
-            0 => Some(Event::Cancel(first.slice(1..))),
-            _ => None,
+        let misplaced = PeerError::Misplaced("a message to a socket that takes subscriptions");
+        let Some(first) = frames.first() else { return Err(misplaced) };
+        match first.first() {
+            Some(1) => Ok(Event::Subscribe(first.slice(1..))),
+            Some(0) => Ok(Event::Cancel(first.slice(1..))),
+            _ => Err(misplaced),
         }
+    }
+
+    fn command(&mut self, command: Command) -> Result<Option<Event>, PeerError> {
+        let is_xpub = self.local == SocketType::XPub;
+        match command {
+            Command::Subscribe(topic) if is_xpub => return Ok(Some(Event::Subscribe(topic))),
+            Command::Cancel(topic) if is_xpub => return Ok(Some(Event::Cancel(topic))),
+            Command::Subscribe(_) | Command::Cancel(_) => return Err(PeerError::Misplaced("a subscription")),
+            Command::Ready(_) => return Err(PeerError::Misplaced("another READY")),
+            Command::Error(_) => return Err(PeerError::Misplaced("an ERROR")),
+            Command::Ping(_, context) => {
+                self.outbox.push_pong(context).map_err(|_| PeerError::Deaf)?;
+                self.outbox.flush();
+            }
+            Command::Pong(context) => self.outbox.answered(context),
+            Command::Unknown(_) => {
+                self.unknown += 1;
+                if self.unknown > UNKNOWN_COMMANDS {
+                    return Err(PeerError::Misplaced("many commands that nobody knows"));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Reads what is there; `None` if it was nothing after all. Waiting is for [`Self::next`], which has more to wait for.

@@ -32,18 +32,28 @@ impl PeerSettings {
     /// The settings for connections that one of our listening sockets of this type accepts: subscriptions and
     /// heartbeats are small, and their senders never show that they hold a key.
     pub fn accepting(limits: &Limits, socket: SocketType) -> Self {
-        let mut settings = Self::new(limits);
-        settings.time_to_live = limits.ping_after() * SILENCES;
-        let small = |frame| FrameLimits { frame, message: frame * 2, parts: 4 };
+        let settings = Self { time_to_live: limits.ping_after() * SILENCES, ..Self::new(limits) };
         match socket {
-            SocketType::XPub => settings.frames = small(limits.topic_bytes + 64),
-            SocketType::Rep => {
-                settings.frames = small(limits.heartbeat_bytes);
-                settings.outbox_bytes = limits.heartbeat_bytes * 16;
-            }
-            _ => {}
+            SocketType::XPub => Self { frames: small(limits.topic_bytes + 64), ..settings },
+            SocketType::Rep => settings.beating(limits),
+            _ => settings,
+        }
+    }
+
+    /// The settings for connections that we make: what a kernel echoes is as small as what it was sent.
+    pub fn dialling(limits: &Limits, socket: SocketType) -> Self {
+        let mut settings = Self::new(limits);
+        if socket == SocketType::Req {
+            settings = settings.beating(limits);
+            // With the delimiter that some clients leave out.
+            settings.frames.parts += 1;
         }
         settings
+    }
+
+    fn beating(self, limits: &Limits) -> Self {
+        let outbox_bytes = limits.heartbeat_bytes * 16;
+        Self { frames: small(limits.heartbeat_bytes), outbox_bytes, ..self }
     }
 
     /// The settings that the configured limits give, for peers that hold a key.
@@ -61,4 +71,9 @@ impl PeerSettings {
             stranger_message: limits.stranger_message(),
         }
     }
+}
+
+/// Two frames of so many bytes, and their delimiters.
+fn small(frame: usize) -> FrameLimits {
+    FrameLimits { frame, message: frame * 2, parts: 4 }
 }

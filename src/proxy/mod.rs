@@ -7,7 +7,8 @@
 //! `comms` knows where its widgets are. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
 //! kernels, `running` is what they say they do, `tell` tells clients what they did not ask for, `liveness` looks whether
 //! kernels are well, `cull` ends those that nobody needs, `door` gives one a connection file of its own. `remember` writes
-//! down what the next `serve` must know, `resume` takes it up, `returning` pays clients that come back, `reunion` gives iopub connections the places of those that broke. Decisions are made
+//! down what the next `serve` must know, `resume` takes it up, `returning` pays clients that come back their `debts`,
+//! `successor` says which connections are theirs, `reunion` gives iopub connections the places of those that broke. `notice` tells once who makes what trouble. Decisions are made
 //! in `route`, processes are watched in `fleet`; neither happens here.
 
 mod accept;
@@ -19,6 +20,7 @@ mod cells;
 mod comms;
 mod connection;
 mod cull;
+mod debts;
 mod departed;
 mod door;
 mod explain;
@@ -47,6 +49,7 @@ mod speakers;
 mod stdin;
 mod stop;
 mod subscriber;
+mod successor;
 mod tell;
 mod topics;
 mod turns;
@@ -211,7 +214,7 @@ impl Proxy {
             registry_changed: Notify::new(),
             registry_turn: Mutex::default(),
             journal,
-            returning: Returning::new(Instant::now()),
+            returning: Returning::new(Instant::now(), limits.held_bytes),
             stopping: AtomicBool::new(false),
             voice: Voice::new("jupyter-fleet"),
             gatehouse: Gatehouse::new(&limits),

@@ -92,9 +92,9 @@ impl Decoder {
         self.missing
     }
 
-    /// Bytes of the frames that already arrived of the message that is being received.
+    /// Bytes that the frames which already arrived of the message that is being received take: an empty one takes some too.
     pub fn held(&self) -> usize {
-        self.size
+        self.size + self.parts.len() * size_of::<Bytes>()
     }
 
     /// Whether the peer is in the middle of a message or frame.
