@@ -1,7 +1,8 @@
 //! What has been queued for a peer and is not known to have arrived there: it outlives the connection.
 //!
-//! TCP tells what the other host has got. Behind a tunnel or relay that is the tunnel's end, so the peer is also asked
-//! now and then by a PING, whose PONG says that everything before it has been read.
+//! A peer is asked by a PING, whose PONG says that everything before it has been read. One behind a network is asked whenever
+//! something has been written; one on this machine now and then, for there is only a tunnel in between, if anything, and
+//! of all else TCP tells how much has been got.
 
 use std::{
     collections::VecDeque,
@@ -10,8 +11,12 @@ use std::{
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-/// How soon after something has been written its arrival is asked for.
+/// How soon after something has been written to a peer on this machine its arrival is asked for.
 pub(super) const ASK_AFTER: Duration = Duration::from_millis(500);
+
+/// TCP acknowledges nothing at once if nothing goes the other way (RFC 1122, 4.2.3.2: within half a second; Linux takes 40 ms,
+/// seldom 200): what was written so lately may have arrived.
+const UNDER_WAY: Duration = Duration::from_millis(200);
 
 /// Bytes after which it is asked for at once, so that no more than these and what is under way are kept.
 const ASK_BEYOND: usize = 1 << 20;
@@ -26,6 +31,8 @@ pub struct Keep {
     pub bytes: usize,
     /// The age of a message.
     pub time: Duration,
+    /// Whether there is a network between us and the peer, which may break in the middle of anything.
+    pub is_remote: bool,
 }
 
 /// What could not be kept.
@@ -57,6 +64,10 @@ pub(super) struct Kept {
     /// The peer's task knows that it has to ask.
     scheduled: bool,
     confirmed: u64,
+    /// When something was last written.
+    wrote_at: Instant,
+    /// What had been written at two times before, at least [`UNDER_WAY`] apart.
+    marks: [(u64, Instant); 2],
     /// What time it is to messages that are queued now.
     now: Instant,
     missed: Missed,
@@ -89,6 +100,8 @@ impl Kept {
             answers: false,
             scheduled: false,
             confirmed: 0,
+            wrote_at: now,
+            marks: [(0, now); 2],
             now,
             missed: Missed::default(),
         }
@@ -111,10 +124,26 @@ impl Kept {
             self.start = self.written;
         } else {
             self.sent.push_back(bytes);
+            self.mark(Instant::now());
             if self.sent_bytes() > self.keep.bytes.max(ASK_BEYOND) {
                 self.settle(self.written - self.keep.bytes as u64);
             }
         }
+    }
+
+    fn mark(&mut self, now: Instant) {
+        self.wrote_at = now;
+        let [_, later] = self.marks;
+        if now.duration_since(later.1) >= UNDER_WAY {
+            self.marks = [later, (self.written, now)];
+        }
+    }
+
+    /// What was written so long ago that TCP would have told if it had arrived.
+    fn is_due(&self, now: Instant) -> u64 {
+        let known = self.marks.iter().copied().chain([(self.written, self.wrote_at)]);
+        let due = known.rev().find(|(_, at)| now.duration_since(*at) >= UNDER_WAY);
+        due.map_or(0, |(position, _)| position)
     }
 
     fn sent_bytes(&self) -> usize {
@@ -153,14 +182,20 @@ impl Kept {
 
     /// Whether the peer's task is to be told that it has to ask soon; says so once.
     pub(super) fn is_to_schedule(&mut self) -> bool {
-        let asks = !self.scheduled && self.asked.is_none() && self.start < self.written;
+        let asks = !self.scheduled && self.is_unasked() && self.start < self.written;
         self.scheduled |= asks;
         asks
     }
 
-    /// Whether so much has been written that the peer is asked at once.
-    pub(super) fn is_to_ask_at_once(&self) -> bool {
-        self.asked.is_none() && self.sent_bytes() >= ASK_BEYOND
+    /// Whether the peer is to be asked at once, when so many bytes are about to be written: it is far, or has got a lot.
+    pub(super) fn is_to_ask_at_once(&self, queued: usize) -> bool {
+        let unconfirmed = self.sent_bytes() + queued;
+        let most = if self.keep.is_remote { 0 } else { ASK_BEYOND };
+        self.is_unasked() && !self.messages.is_empty() && unconfirmed > most
+    }
+
+    fn is_unasked(&self) -> bool {
+        self.asked.is_none()
     }
 
     /// The context of a PING that asks for all that has been queued up to here, which it follows.
@@ -205,6 +240,16 @@ impl Kept {
 
     // The connection's end.
 
+    /// Up to where the stream has arrived, as far as can be known.
+    fn arrived(&self, unacknowledged: u64, now: Instant) -> u64 {
+        if self.answers && (self.keep.is_remote || self.seems_gone(now)) {
+            return self.confirmed;
+        }
+        let acknowledged = self.written.saturating_sub(unacknowledged);
+        // Most that end a connection to this machine do so on purpose, and have got all that was under way.
+        if acknowledged >= self.is_due(now) { self.written } else { acknowledged }
+    }
+
     /// The connection has ended with so many bytes that the other host has not got. Returns the messages that are not
     /// known to have arrived, whole, `queued` being what had not been written; from now on, the queue begins with them.
     pub(super) fn part(
@@ -213,9 +258,7 @@ impl Kept {
         queued: VecDeque<Bytes>,
         now: Instant,
     ) -> VecDeque<Bytes> {
-        let arrived =
-            if self.seems_gone(now) { self.confirmed } else { self.written.saturating_sub(unacknowledged) };
-        self.settle(arrived);
+        self.settle(self.arrived(unacknowledged, now));
         let mut stream = std::mem::take(&mut self.sent);
         stream.extend(queued);
         let mut stream = Stream { chunks: stream, at: self.start };
@@ -228,6 +271,7 @@ impl Kept {
             place += length;
         }
         (self.start, self.written, self.confirmed) = (0, 0, 0);
+        self.marks = [(0, now); 2];
         (self.asked, self.answers, self.scheduled) = (None, false, false);
         self.life += 1;
         kept
@@ -300,7 +344,9 @@ mod tests {
 
     use super::*;
 
-    const KEEP: Keep = Keep { bytes: 1 << 20, time: Duration::from_secs(60) };
+    const KEEP: Keep = Keep { bytes: 1 << 20, time: Duration::from_secs(60), is_remote: false };
+    /// When everything that was written has been for long.
+    const LATER: Duration = Duration::from_secs(1);
 
     /// A stream of messages of these lengths, each of which is told from the others by its bytes, with a command after some.
     fn stream(lengths: &[(usize, usize)]) -> (Vec<Bytes>, Bytes, Kept) {
@@ -344,7 +390,7 @@ mod tests {
                 }
             }
             let unacknowledged = (written - arrived) as u64;
-            let chunks = kept.part(unacknowledged, VecDeque::from([queued]), now);
+            let chunks = kept.part(unacknowledged, VecDeque::from([queued]), now + LATER);
             let mut end = 0;
             let missing = messages.iter().zip(&lengths).filter(|(message, (_, command))| {
                 let is_missing = end + message.len() > arrived;
@@ -395,11 +441,41 @@ mod tests {
     }
 
     #[test]
+    fn what_was_under_way_to_a_process_of_this_machine_has_arrived_and_what_stood_in_the_way_has_not() {
+        let start = Instant::now();
+        let (_, stream, mut kept) = self::stream(&[(10, 0), (10, 0)]);
+        kept.wrote(stream.clone());
+        assert!(kept.part(20, VecDeque::new(), kept.wrote_at).is_empty());
+        let (_, stream, mut kept) = self::stream(&[(10, 0), (10, 0)]);
+        kept.wrote(stream.slice(..10));
+        kept.mark(start + LATER);
+        kept.wrote(stream.slice(10..));
+        kept.mark(start + 2 * LATER);
+        let kept = kept.part(20, VecDeque::new(), start + 2 * LATER);
+        assert_eq!(concat(&kept), stream);
+    }
+
+    #[test]
+    fn what_a_remote_peer_has_not_answered_for_has_not_arrived_and_it_is_asked_at_once() {
+        let (_, stream, mut kept) = stream(&[(10, 0), (10, 0)]);
+        kept.keep.is_remote = true;
+        assert!(kept.is_to_ask_at_once(10));
+        kept.wrote(stream.slice(..10));
+        let question = kept.ask(10, Instant::now());
+        assert!(!kept.is_to_ask_at_once(10), "it has been asked");
+        kept.answered(question);
+        kept.wrote(stream.slice(10..));
+        assert!(kept.is_to_ask_at_once(0));
+        let kept = kept.part(0, VecDeque::new(), Instant::now());
+        assert_eq!(concat(&kept), stream.slice(10..));
+    }
+
+    #[test]
     fn an_answer_to_another_connection_says_nothing() {
         let (_, stream, mut kept) = stream(&[(10, 0)]);
         kept.wrote(stream);
         let question = kept.ask(10, Instant::now());
-        kept.part(10, VecDeque::new(), Instant::now());
+        kept.part(10, VecDeque::new(), Instant::now() + LATER);
         kept.answered(question);
         assert_eq!(kept.messages.len(), 1);
     }

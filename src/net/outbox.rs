@@ -299,11 +299,9 @@ impl Outbox {
 
     /// Notes the answer to a PING.
     pub(super) fn answered(&self, context: Bytes) {
-        let mut queue = self.0.queue.lock();
-        queue.answered(context);
-        if queue.is_to_schedule() {
-            self.0.unconfirmed.notify_one();
-        }
+        self.0.queue.lock().answered(context);
+        // What has been written since is asked for.
+        self.flush();
     }
 
     pub(super) fn push_command(&self, command: &Command) {
@@ -316,11 +314,11 @@ impl Outbox {
 
     pub(super) fn flush(&self) {
         let mut queue = self.0.queue.lock();
-        let mut written = queue.write();
         if queue.is_to_ask_at_once() {
             queue.ask(Duration::ZERO);
-            written = written.and_then(|()| queue.write());
-        } else if queue.is_to_schedule() {
+        }
+        let written = queue.write();
+        if queue.is_to_schedule() {
             self.0.unconfirmed.notify_one();
         }
         match written {
@@ -396,7 +394,7 @@ mod tests {
     use super::*;
     use crate::{net::stream::Stream, zmtp::leading_frames};
 
-    const KEEP: Keep = Keep { bytes: 100_000, time: Duration::from_secs(60) };
+    const KEEP: Keep = Keep { bytes: 100_000, time: Duration::from_secs(60), is_remote: false };
 
     /// Our end of a connection, and the peer's socket.
     async fn connection() -> (Outbox, std::net::TcpStream) {
@@ -471,6 +469,8 @@ mod tests {
         let has_written = 200_u32;
         let waits = outbox.0.queue.lock().len();
         assert!(waits > 500_000, "the socket took everything");
+        // What was written a moment ago might be under way: how long ago it was is what this is about.
+        tokio::time::sleep(Duration::from_millis(250)).await;
         outbox.end();
         push(&outbox, has_written, 10);
         let (newer, mut other) = connection().await;

@@ -335,9 +335,9 @@ impl Queue {
         self.socket().is_some() && self.kept.as_mut().is_some_and(|kept| kept.is_to_schedule())
     }
 
-    /// Whether so much has been written that it is to be asked at once.
+    /// Whether it is to be asked at once what has arrived.
     pub(super) fn is_to_ask_at_once(&self) -> bool {
-        self.socket().is_some() && self.kept.as_ref().is_some_and(|kept| kept.is_to_ask_at_once())
+        self.socket().is_some() && self.kept.as_ref().is_some_and(|kept| kept.is_to_ask_at_once(self.bytes))
     }
 
     /// Asks what has arrived: the peer by a PING, else TCP.

@@ -56,7 +56,7 @@ impl Proxy {
     ) -> Result<(), PeerError> {
         let mut known = Speakers::new();
         if !connection.identity.is_empty() {
-            peer.keep(self.keep());
+            peer.keep(self.keep(connection));
         }
         self.welcome_back(connection, &mut known);
         let ended = self.read_requests(&mut peer, connection, &mut known).await;

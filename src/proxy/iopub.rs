@@ -29,7 +29,7 @@ impl Proxy {
     ) -> Result<(), PeerError> {
         let topics = Arc::new(Topics::default());
         self.topics.insert(connection.id, topics.clone());
-        peer.keep(self.keep());
+        peer.keep(self.keep(connection));
         self.end_silent_neighbours(connection);
         self.with_table(|table, now| {
             table.subscriber_arrived(connection.id, connection.profile.id, connection.origin, now);

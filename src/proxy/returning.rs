@@ -155,8 +155,12 @@ impl Proxy {
     }
 
     /// How much is kept for a client whose connection breaks.
-    pub(super) fn keep(&self) -> Keep {
-        Keep { bytes: self.limits.replay_bytes, time: self.limits.replay() }
+    pub(super) fn keep(&self, connection: &Connection) -> Keep {
+        Keep {
+            bytes: self.limits.replay_bytes,
+            time: self.limits.replay(),
+            is_remote: matches!(connection.origin, Origin::Address(_) | Origin::Unknown),
+        }
     }
 
     /// A client's connection has broken. It may come back with the same routing id, and is then sent what has not arrived.
