@@ -98,6 +98,9 @@ impl<'a> MagicLine<'a> {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(in crate::magic) mod law;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -73,6 +73,9 @@ impl Attachment {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(in crate::route) mod law;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

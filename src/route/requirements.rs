@@ -111,6 +111,9 @@ impl fmt::Display for Requirements {
     }
 }
 
+#[cfg(any(test, fuzzing))]
+pub(in crate::route) mod law;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
