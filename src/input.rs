@@ -31,6 +31,11 @@ impl<'a> Input<'a> {
         *byte
     }
 
+    /// Yes or no.
+    pub fn flag(&mut self) -> bool {
+        self.byte() & 1 == 1
+    }
+
     /// A number from two bytes, at most this one.
     pub fn up_to(&mut self, most: usize) -> usize {
         usize::from(u16::from_be_bytes([self.byte(), self.byte()])).min(most)
@@ -56,7 +61,7 @@ impl<'a> Input<'a> {
 
     /// A piece as text, or nothing.
     pub fn perhaps_text(&mut self) -> Option<String> {
-        (self.byte() % 2 == 1).then(|| self.text())
+        self.flag().then(|| self.text())
     }
 
     /// A few of what this makes.

@@ -15,7 +15,7 @@ use crate::runtimes::RuntimeSource;
 pub fn registry(bytes: &[u8]) {
     let Ok(mut registry) = parse(bytes) else { return };
     is_read_again(&registry);
-    let odd = PathBuf::from(OsStr::from_bytes(bytes));
+    let odd = PathBuf::from(OsStr::from_bytes(&[b"/\xff", bytes].concat()));
     for kernel in &mut registry.kernels {
         let config = Arc::make_mut(&mut kernel.config);
         config.source = RuntimeSource::Kernelspec(odd.clone());

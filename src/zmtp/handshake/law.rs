@@ -31,7 +31,7 @@ const SOCKETS: [SocketType; 8] = [
 pub fn handshake(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let ours = Local::new(input.one_of(&SOCKETS), Bytes::new(), input.up_to(2000));
-    let (begins_well, sizes) = (input.byte() % 2 == 0, input.piece());
+    let (begins_well, sizes) = (!input.flag(), input.piece());
     let mut stream = BytesMut::new();
     if begins_well {
         Greeting::write(Mechanism::Null, &mut stream);
