@@ -265,8 +265,6 @@ pub(in crate::state) mod law;
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::id::{ProfileId, SessionId};
 
@@ -360,32 +358,5 @@ mod tests {
         }
         assert!(fs::metadata(&path).unwrap().len() < EMPTY_FROM);
         assert!(owed(&path).is_empty());
-    }
-
-    proptest! {
-        #[test]
-        fn a_journal_cut_anywhere_owes_what_its_whole_lines_say(cut in 0..2_000_usize) {
-            let home = tempfile::TempDir::new().unwrap();
-            let path = home.path().join("requests.log");
-            let (journal, _) = Journal::open(&path, Entry::NONE).unwrap();
-            for number in 0..4 {
-                let entry = journal.asked(&asked(&number.to_string()));
-                if number % 2 == 0 {
-                    journal.answered(entry);
-                }
-            }
-            journal.write();
-            let mut bytes = fs::read(&path).unwrap();
-            bytes.truncate(cut);
-            fs::write(&path, &bytes).unwrap();
-            let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
-            let whole = ["0", "", "1", "2", "", "3"];
-            let asked: Vec<&str> = whole.iter().take(lines).filter(|text| !text.is_empty()).copied().collect();
-            let found = owed(&path);
-            prop_assert!(found.iter().all(|id| asked.contains(&id.as_str()) || asked.len() < 4));
-            for id in asked.iter().filter(|id| ["1", "3"].contains(*id)) {
-                prop_assert!(found.iter().any(|owed| owed == id), "{id} is owed: {found:?}");
-            }
-        }
     }
 }

@@ -44,7 +44,9 @@ fn lines_come_to_an_end(code: &str) {
     for _ in 0..most {
         match recognise(&code) {
             None => return,
-            Some(Magic::Line { rest: None, .. }) => return,
+            Some(Magic::Line { rest: None, .. }) => {
+                return assert_eq!(MagicLine::first(&code).unwrap().after.trim(), "");
+            }
             Some(Magic::Line { rest: Some(left), .. }) => {
                 check_place(&code, &left);
                 code = left;
