@@ -20,6 +20,14 @@ impl Frames {
         self.0.push(frame);
     }
 
+    /// Copies those from this one on that are no longer than so many bytes, so that they do not keep alive what was read with
+    /// them.
+    pub fn detach(&mut self, first: usize, longest: usize) {
+        for frame in self.0.iter_mut().skip(first).filter(|frame| frame.len() <= longest) {
+            *frame = Bytes::copy_from_slice(frame);
+        }
+    }
+
     /// The sum of the frames' lengths, in bytes.
     pub fn size(&self) -> usize {
         self.0.iter().map(Bytes::len).sum()

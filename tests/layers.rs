@@ -20,7 +20,18 @@ use rules::{Edge, faults};
 
 /// The rooms, from the ground up. Rooms of one layer know nothing of each other, but for [`SIDEWAYS`].
 const LAYERS: [&[&str]; 9] = [
-    &["byte_size", "channel", "frames", "id", "limits", "listing", "metrics", "runtime_name", "shutdown"],
+    &[
+        "byte_size",
+        "channel",
+        "frames",
+        "id",
+        "input",
+        "limits",
+        "listing",
+        "metrics",
+        "runtime_name",
+        "shutdown",
+    ],
     &["jupyter", "zmtp"],
     &["route"],
     &["magic", "net", "runtimes"],
@@ -28,7 +39,7 @@ const LAYERS: [&[&str]; 9] = [
     &["state"],
     &["proxy"],
     &["admin", "app", "cli", "config"],
-    &["main"],
+    &["laws", "main"],
 ];
 
 /// Edges within a layer, each with its reason.

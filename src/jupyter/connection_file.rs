@@ -178,5 +178,8 @@ fn check_ipc_paths(prefix: &str, ports: &Ports) -> Result<(), ConnectionFileErro
         .map_or(Ok(()), |path| Err(ConnectionFileError::IpcPathTooLong { path }))
 }
 
+#[cfg(any(test, fuzzing))]
+pub(in crate::jupyter) mod law;
+
 #[cfg(test)]
 mod tests;

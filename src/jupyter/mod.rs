@@ -13,3 +13,12 @@ pub mod replay;
 pub mod reply;
 pub mod scheme;
 pub mod signature;
+
+/// What holds for whatever a message or a file says.
+#[cfg(any(test, fuzzing))]
+pub mod laws {
+    pub use super::{
+        connection_file::law::connection_file, content::law::content, header::law::header,
+        kernelspec::law::kernelspec, message::law::message,
+    };
+}

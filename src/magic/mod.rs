@@ -18,3 +18,9 @@ pub use error::MagicError;
 pub use help::help;
 pub use page::{Page, Shown};
 pub use recognise::{Magic, recognise};
+
+/// What holds for whatever a cell says.
+#[cfg(any(test, fuzzing))]
+pub mod laws {
+    pub use super::recognise::law::magic;
+}

@@ -43,3 +43,9 @@ pub use settings::{Bounds, RestartRight, Settings};
 pub use table::{KernelState, Table};
 pub use visits::Moved;
 pub use why::{ConsideredKernel, ConsideredRuntime, Explanation, Reason, explain};
+
+/// What holds for whatever a connection or a message asks for.
+#[cfg(any(test, fuzzing))]
+pub mod laws {
+    pub use super::{attachment::law::attachment, requirements::law::requirements};
+}

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     byte_size::ByteSize,
@@ -98,11 +98,18 @@ pub enum ConnectionMode {
 #[serde(rename_all = "lowercase")]
 pub enum RuntimeSource {
     /// An installed kernelspec: its directory.
+    #[serde(serialize_with = "as_text")]
     Kernelspec(PathBuf),
     /// A table of a config file: that file.
+    #[serde(serialize_with = "as_text")]
     Config(PathBuf),
     /// Part of this program.
     BuiltIn,
+}
+
+/// A path for people to read: one that is no text must not keep all else from being written down.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// What the placeholders in a runtime's command stand for.

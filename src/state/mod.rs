@@ -11,3 +11,9 @@ mod registry;
 pub use directory::{SERVE_LOG, StateDirectory, StateError, door_file};
 pub use journal::{Asked, Entry, Journal, Noted};
 pub use registry::{BindingRecord, KernelRecord, Registry};
+
+/// What holds for whatever a file of ours holds.
+#[cfg(any(test, fuzzing))]
+pub mod laws {
+    pub use super::{journal::law::journal, registry::law::registry};
+}

@@ -144,9 +144,19 @@ impl Registry {
     /// # Errors
     /// It cannot be written; what was there before is still there.
     pub fn save(&self, path: &Path) -> Result<(), FileError> {
-        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        // A file with nothing in it would be worse than the one that is there.
+        let cannot = |error: serde_json::Error| FileError::Io {
+            action: "write",
+            path: path.to_owned(),
+            cause: error.into(),
+        };
+        write_private(path, &self.text().map_err(cannot)?)
+    }
+
+    fn text(&self) -> serde_json::Result<Vec<u8>> {
+        let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
-        write_private(path, &text)
+        Ok(text)
     }
 }
 
@@ -184,6 +194,9 @@ fn set_aside(path: &Path, reason: &dyn std::fmt::Display) {
         }
     }
 }
+
+#[cfg(any(test, fuzzing))]
+pub(in crate::state) mod law;
 
 #[cfg(test)]
 mod tests {

@@ -18,3 +18,11 @@ pub use greeting::{GREETING_BYTES, Greeting, GreetingError};
 pub use handshake::{Handshake, HandshakeError, Local, Property, Remote, Step};
 pub use mechanism::Mechanism;
 pub use socket_type::SocketType;
+
+/// What holds for whatever a peer sends.
+#[cfg(any(test, fuzzing))]
+pub mod laws {
+    pub use super::{
+        codec::law::codec, command::law::command, greeting::law::greeting, handshake::law::handshake,
+    };
+}

@@ -1,4 +1,3 @@
-use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -125,53 +124,4 @@ fn neither_debug_nor_errors_show_the_key() {
 fn what_is_no_object_is_refused() {
     assert!(message(&json!([1])).contains("not a JSON object"));
     assert!(matches!(ConnectionFile::parse(b"{\"ip\": "), Err(ConnectionFileError::NotJson(_))));
-}
-
-fn any_address() -> impl Strategy<Value = Address> {
-    prop_oneof![
-        any::<std::net::IpAddr>().prop_map(Address::Tcp),
-        "[^\0]{0,20}".prop_map(|prefix| Address::Ipc(format!("/run/{prefix}"))),
-    ]
-}
-
-fn any_ports() -> impl Strategy<Value = Ports> {
-    any::<[NonZeroU16; 5]>().prop_map(|[shell, iopub, stdin, control, heartbeat]| Ports {
-        shell,
-        iopub,
-        stdin,
-        control,
-        heartbeat,
-    })
-}
-
-fn any_file() -> impl Strategy<Value = ConnectionFile> {
-    let extra = proptest::collection::btree_map("x_[a-z]{1,8}", any::<String>(), 0..4);
-    (any_address(), any_ports(), any::<String>(), any::<bool>(), any::<Option<String>>(), extra).prop_map(
-        |(address, ports, key, sha512, kernel_name, extra)| ConnectionFile {
-            signature_scheme: if sha512 { SignatureScheme::HmacSha512 } else { SignatureScheme::HmacSha256 },
-            kernel_name,
-            extra: extra.into_iter().map(|(field, text)| (field, text.into())).collect(),
-            ..ConnectionFile::new(address, ports, SecretKey::new(key)).unwrap()
-        },
-    )
-}
-
-proptest! {
-    #[test]
-    fn what_is_written_is_read_again(file in any_file()) {
-        prop_assert_eq!(ConnectionFile::parse(file.to_json().as_bytes()).unwrap(), file);
-    }
-
-    #[test]
-    fn no_bytes_panic(bytes in any::<Vec<u8>>()) {
-        let _ = ConnectionFile::parse(&bytes);
-    }
-
-    #[test]
-    fn no_value_of_a_field_panics(
-        field in prop::sample::select(vec!["ip", "key", "transport", "shell_port", "hb_port", "kernel_name"]),
-        value in prop_oneof![any::<String>().prop_map(Value::from), any::<f64>().prop_map(Value::from), any::<i64>().prop_map(Value::from)],
-    ) {
-        let _ = parse(&sample_with(field, value));
-    }
 }

@@ -1,0 +1,76 @@
+//! The law of looks into the parts of a message.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a law that is broken has to be heard of; this is compiled for tests and fuzzing alone"
+)]
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::*;
+use crate::jupyter::message::Envelope;
+
+/// Wherever a quick look answers, it is what the JSON parser says; and what has been read of a part is in it.
+pub fn header(bytes: &[u8]) {
+    quick_looks_are_right(bytes);
+    let part = || Bytes::copy_from_slice(bytes);
+    let (header, parent_header, metadata, content) = (part(), part(), part(), part());
+    let body = Body { header, parent_header, metadata, content, buffers: vec![], countersignature: None };
+    let message = Verified { envelope: Envelope::default(), body, fingerprint: 0 };
+    match (Header::peek(&message), serde_json::from_slice::<Header<'_>>(bytes)) {
+        (Ok(quick), Ok(parsed)) => assert_eq!(quick, parsed),
+        (quick, parsed) => assert!(quick.is_err() && parsed.is_err(), "{quick:?} and {parsed:?}"),
+    }
+    match (Parent::peek(&message), serde_json::from_slice::<Parent<'_>>(bytes)) {
+        (Ok(quick), Ok(parsed)) => assert_eq!(quick, parsed),
+        (Ok(quick), Err(_)) => assert!(quick == Parent::default() && is_nothing(bytes)),
+        (quick, parsed) => assert!(quick.is_err() && parsed.is_err(), "{quick:?} and {parsed:?}"),
+    }
+    assert_eq!(username(bytes), Header::of_bytes(bytes).ok().and_then(said_username));
+    let value: Option<Value> = serde_json::from_slice(bytes).ok();
+    fleet_is_found(&message, value.as_ref());
+    if let (Some(state), Some(Value::Object(content))) = (peek_execution_state(&message), &value) {
+        assert_eq!(content["execution_state"].as_str(), Some(&*state));
+    }
+    if let (true, Some(Value::Object(content))) = (peek_restart(&message), &value) {
+        assert_eq!(content["restart"], true);
+    }
+    if was_made_before(bytes, UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000)) {
+        assert!(was_made_before(bytes, UNIX_EPOCH + std::time::Duration::from_secs(2_000_000_000)));
+    }
+}
+
+fn quick_looks_are_right(bytes: &[u8]) {
+    const KEYS: [&str; 4] = ["msg_id", "msg_type", "session", "username"];
+    let Some(found) = strings(bytes, KEYS) else { return };
+    let parsed: Value = serde_json::from_slice(bytes).unwrap();
+    for (key, text) in KEYS.into_iter().zip(found) {
+        assert_eq!(parsed.as_object().unwrap().get(key), text.map(Value::from).as_ref(), "{key}");
+    }
+}
+
+/// The routing metadata is what a parser finds under its key, unless the key is written with escapes, which nobody does.
+fn fleet_is_found(message: &Verified, parsed: Option<&Value>) {
+    let metadata = message.body().metadata();
+    let fleet = match peek_fleet(message) {
+        Ok(fleet) => fleet,
+        Err(HeaderError::Metadata(_)) => return,
+        Err(error) => panic!("{error}"),
+    };
+    let expected = parsed.and_then(Value::as_object).and_then(|metadata| metadata.get("fleet"));
+    if let (Some(fleet), Some(Value::Object(_))) = (fleet, parsed) {
+        assert_eq!(serde_json::from_str::<Value>(fleet).ok().as_ref(), expected);
+    }
+    let escaped = memmem::find(metadata, b"\\u").is_some();
+    assert!(escaped || fleet.is_some() || expected.is_none_or(Value::is_null));
+}
+
+fn is_nothing(bytes: &[u8]) -> bool {
+    matches!(bytes.trim_ascii(), b"" | b"null")
+}
+
+fn said_username(header: Header<'_>) -> Option<String> {
+    (!header.username.is_empty()).then(|| header.username.into_owned())
+}
