@@ -4,11 +4,13 @@ import json
 
 import pytest
 from prey import RUNTIMES, Prey
+from raw_peer import RawPeer, message, signed
 from siege import MEBIBYTE
 from test_kernels import LITTLE, commit, evil  # noqa: F401
 
 from harness.clients import execute, new_client
 from harness.deadline import Deadline
+from harness.wire import execute_content
 
 pytestmark = pytest.mark.proxy_only
 
@@ -22,9 +24,9 @@ def test_iopub_for_a_client_that_does_not_read(evil):  # noqa: F811
     prey = new_prey(rcvhwm=1, rcvbuf=4096)
     seen, reply = commit(siege, prey, "flood_iopub", 300)
     assert reply["status"] == "ok"
-    seen.is_borne(OUTBOX + LITTLE).is_counted(lost=1000)
-    last = prey.demand("nothing")
-    assert "more messages than this client could read" in str(prey.heard(last)) or siege.raised()["lost"], "lost in silence"
+    seen.is_borne(OUTBOX + LITTLE).is_counted(lost=1000, slow_listeners=1)
+    seen.is_told_once("a client reads more slowly than its kernel speaks")
+    assert told_of_a_loss(prey), "lost in silence"
 
 
 def test_questions_without_end(evil):  # noqa: F811
@@ -33,8 +35,22 @@ def test_questions_without_end(evil):  # noqa: F811
     prey = new_prey()
     seen, reply = commit(siege, prey, "flood_stdin", 60_000)
     assert reply["status"] == "ok"
-    seen.is_borne(OUTBOX + LITTLE)
+    seen.is_borne(OUTBOX + LITTLE).is_counted(unread_replies=1).is_told_once("the peer does not read what it is sent")
     assert prey.question().startswith("0? ")
+
+
+def test_replies_that_nobody_reads(evil):  # noqa: F811
+    """200 MiB of replies: 64 MiB wait on the connection, which then ends, and 64 MiB for the client to come back."""
+    siege, _ = evil
+    info, key = siege.fleet.info, siege.fleet.info["key"].encode()
+    deaf = RawPeer(info, "shell", receive_buffer=4096, identity=b"deaf")
+    siege.begin()
+    for _ in range(200):
+        cell = execute_content("answer_at_length 1")
+        deaf.send(message(signed(key, "execute_request", cell, "deaf", {"fleet": {"runtime": "raw", "group": "deaf"}})[0]))
+    seen = siege.while_going("unread replies", deaf.is_alive)
+    seen.is_borne(2 * OUTBOX + LITTLE).is_counted(unread_replies=1).is_told_once("the peer does not read what it is sent")
+    deaf.close()
 
 
 def test_comms_with_names_of_a_mebibyte(evil):  # noqa: F811
@@ -72,7 +88,8 @@ def test_a_gigabyte_is_printed_and_one_client_never_reads(besieged):
         msg_id = client.execute(f"for n in range({GIGABYTE_LINES}): print('x' * (1 << 20), flush=True)", allow_stdin=False)
         seen = siege.while_going("1 GB printed", lambda: not client.shell_channel.socket.poll(0))
         assert client.get_shell_msg(timeout=30)["parent_header"]["msg_id"] == msg_id
-        seen.is_borne(2 * OUTBOX + 2 * LITTLE).is_counted(lost=1)
+        seen.is_borne(2 * OUTBOX + 2 * LITTLE).is_counted(lost=1, slow_listeners=1)
+        seen.is_told_once("a client reads more slowly than its kernel speaks")
         assert told_of_a_loss(deaf), "lost in silence"
         drain(client)
         assert execute(client, "6 * 7").result == "42"

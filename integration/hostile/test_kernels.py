@@ -121,21 +121,28 @@ def test_a_kernel_that_breaks_a_channel_is_restarted_and_its_clients_are_told(ev
     assert len([line for line in siege.log() if line["fields"]["message"] == "kernel is down"]) == 1
 
 
-def test_a_kernel_without_heartbeat_is_shown_as_such_and_works(evil):
+@pytest.mark.parametrize("runtime, deed", [("never-echoes", "nothing"), ("raw", "break_frames")])
+def test_a_kernel_without_heartbeat_is_shown_as_such_and_works(evil, runtime, deed):
+    siege, new_prey = evil
+    prey = new_prey(runtime=runtime)
+    siege.begin()
+    assert prey.done(deed, "hb")["status"] == "ok"
+    seen = siege.while_going(f"no heartbeat: {deed}", lambda: not siege.raised().get("kernels_silent"))
+    assert prey.done("nothing")["status"] == "ok"
+    seen.is_borne(LITTLE).is_counted(kernels_silent=1)
+    assert len([line for line in siege.log() if "does not echo" in line["fields"]["message"]]) == 1
+    states = {kernel["runtime"]: kernel["status"] for kernel in siege.fleet.answer("list")}
+    assert states[runtime] == "unresponsive", states
+
+
+def test_serve_does_not_echo_in_the_place_of_a_kernel(evil):
     siege, new_prey = evil
     prey = new_prey(runtime="never-echoes")
-    siege.begin()
     assert prey.done("nothing")["status"] == "ok"
-    seen = siege.while_going("never echoes", lambda: not siege.raised().get("kernels_silent"))
     heartbeat = prey.wire.socket(zmq.REQ, "hb")
     heartbeat.send(b"ping")
     assert prey.done("nothing")["status"] == "ok"
-    assert not heartbeat.poll(200), "serve must not echo in its place"
-    seen.is_borne(LITTLE).is_counted(kernels_silent=1)
-    lines = [line for line in siege.log() if "does not echo" in line["fields"]["message"]]
-    assert len(lines) == 1
-    states = {kernel["runtime"]: kernel["status"] for kernel in siege.fleet.answer("list")}
-    assert states["never-echoes"] == "unresponsive", states
+    assert not heartbeat.poll(200)
 
 
 def test_echoes_that_nobody_asked_for(evil):
