@@ -52,6 +52,11 @@ pub struct Limits {
     /// Bytes queued towards one peer before it counts as too slow.
     #[serde(deserialize_with = "more_than_zero")]
     pub outbox_bytes: usize,
+    /// Bytes of a client's messages that are kept while its connection is broken, and for how long each is: a notebook's output
+    /// of a few minutes on a train.
+    pub replay_bytes: usize,
+    /// See [`Self::replay_bytes`].
+    pub replay_ms: u64,
     /// Bytes held for one client or one starting kernel.
     #[serde(deserialize_with = "more_than_zero")]
     pub held_bytes: usize,
@@ -128,6 +133,8 @@ impl Default for Limits {
             subscriptions: 64,
             topic_bytes: 1024,
             outbox_bytes: 64 << 20,
+            replay_bytes: 16 << 20,
+            replay_ms: 5 * 60 * 1000,
             held_bytes: 64 << 20,
             kernel_reads_ms: 10_000,
             requests_in_flight: 10_000,
@@ -163,6 +170,8 @@ macro_rules! durations {
 durations! {
     /// See [`Limits::handshake_ms`].
     handshake = handshake_ms;
+    /// See [`Limits::replay_bytes`].
+    replay = replay_ms;
     /// See [`Limits::ping_after_ms`].
     ping_after = ping_after_ms;
     /// See [`Limits::stranger_message_ms`].

@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{
     admission::{Ticket, Voucher},
+    kept::{ASK_AFTER, Keep, Missed},
     outbox::{EchoOutbox, Outbox, SignedOutbox},
     peer_error::PeerError,
     settings::PeerSettings,
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{
     frames::Frames,
+    jupyter::message::{Envelope, Signed},
     zmtp::{CodecError, Command, Decoder, FrameLimits, Handshake, Item, Local, Remote, SocketType, Step},
 };
 
@@ -56,6 +58,8 @@ pub struct Peer {
     /// When the message that is being received began.
     began: Instant,
     alarm: Pin<Box<Sleep>>,
+    /// When to ask what has arrived.
+    asks_at: Option<Instant>,
     ticket: Option<Ticket>,
     /// It has shown that it holds the key.
     voucher: Option<Voucher>,
@@ -101,6 +105,7 @@ impl Peer {
             heard: Instant::now(),
             began: Instant::now(),
             alarm: Box::pin(sleep(settings.ping_after)),
+            asks_at: None,
             settings,
             ticket: None,
             voucher: None,
@@ -122,6 +127,30 @@ impl Peer {
             self.decoder.set_limits(self.settings.frames);
             self.voucher = ticket.authenticate();
         }
+    }
+
+    /// From now on, what has not arrived when the connection ends is kept, and so is what is queued afterwards, for
+    /// [`Self::resume`] of another one.
+    pub fn keep(&self, keep: Keep) {
+        self.outbox.keep(keep, self.pings());
+    }
+
+    /// Goes on where an earlier connection has ended: what was kept for it leaves on this one, after a message in the place
+    /// of what could not be. `false` if this connection has ended itself, or that one was not kept.
+    pub fn resume(
+        &mut self,
+        earlier: &SignedOutbox,
+        notice: impl FnOnce(Missed) -> Option<(Envelope, Signed)>,
+    ) -> bool {
+        let frames = |missed| {
+            let (envelope, signed) = notice(missed)?;
+            Some(envelope.frames().iter().chain(signed.frames()).cloned().collect())
+        };
+        let resumed = earlier.0.resume(&self.outbox, frames);
+        if resumed {
+            self.outbox = earlier.0.clone();
+        }
+        resumed
     }
 
     /// What the handshake told of the peer.
@@ -173,6 +202,11 @@ impl Peer {
                     self.ring()?;
                     continue;
                 }
+                () = self.outbox.is_to_ask() => {
+                    self.asks_at.get_or_insert(Instant::now() + ASK_AFTER);
+                    self.set_alarm();
+                    continue;
+                }
             }
             if self.read().await? == Some(0) {
                 return if self.decoder.is_inside(&self.buffer) { Err(PeerError::Torn) } else { Ok(false) };
@@ -220,11 +254,11 @@ impl Peer {
             Command::Subscribe(_) | Command::Cancel(_) => return Err(PeerError::Misplaced("a subscription")),
             Command::Ready(_) => return Err(PeerError::Misplaced("another READY")),
             Command::Error(_) => return Err(PeerError::Misplaced("an ERROR")),
-            Command::Ping(context) => {
+            Command::Ping(_, context) => {
                 self.outbox.push_pong(context).map_err(|_| PeerError::Deaf)?;
                 self.outbox.flush();
             }
-            Command::Pong(_) => {}
+            Command::Pong(context) => self.outbox.answered(context),
             Command::Unknown(_) => {
                 self.unknown += 1;
                 if self.unknown > UNKNOWN_COMMANDS {
@@ -269,9 +303,11 @@ impl Peer {
         if self.ticket.is_some() && inside && self.began.elapsed() >= self.settings.stranger_message {
             return Err(PeerError::Slow(self.began.elapsed()));
         }
-        if self.remote.minor >= 1 && self.heard.elapsed() >= self.settings.ping_after {
-            self.outbox.push_command(&Command::Ping(Bytes::new()));
-            self.outbox.flush();
+        let now = Instant::now();
+        let is_silent = self.pings() && now - self.heard >= self.settings.ping_after;
+        if is_silent || self.asks_at.is_some_and(|at| at <= now) {
+            self.asks_at = None;
+            self.outbox.ask(self.settings.time_to_live);
         }
         self.set_alarm();
         Ok(())
@@ -280,12 +316,18 @@ impl Peer {
     fn set_alarm(&mut self) {
         let stranger = self.ticket.as_ref().map(|_| self.settings.stranger_message);
         let after = stranger.map_or(self.settings.ping_after, |limit| limit.min(self.settings.ping_after));
-        self.alarm.as_mut().reset(Instant::now() + after);
+        let at = Instant::now() + after;
+        self.alarm.as_mut().reset(self.asks_at.map_or(at, |asks_at| asks_at.min(at)));
+    }
+
+    /// Whether the peer knows PING.
+    fn pings(&self) -> bool {
+        self.remote.minor >= 1
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        self.outbox.close();
+        self.outbox.end();
     }
 }

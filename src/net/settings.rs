@@ -7,6 +7,10 @@ use crate::{
     zmtp::{FrameLimits, SocketType},
 };
 
+/// A client that has heard nothing for so many times the interval between PINGs may come back on another connection. Kernels
+/// may not: what they publish while there is none is lost.
+const SILENCES: u32 = 3;
+
 /// What a connection may cost and how long it may be silent.
 #[derive(Clone, Debug)]
 pub struct PeerSettings {
@@ -18,6 +22,8 @@ pub struct PeerSettings {
     pub handshake: Duration,
     /// Silence after which a PING is sent, to peers that know it.
     pub ping_after: Duration,
+    /// After a PING, silence in which the peer may give the connection up; zero for never.
+    pub time_to_live: Duration,
     /// Time that a stranger may take for one message.
     pub stranger_message: Duration,
 }
@@ -26,7 +32,7 @@ impl PeerSettings {
     /// The settings for connections that one of our listening sockets of this type accepts: subscriptions and
     /// heartbeats are small, and their senders never show that they hold a key.
     pub fn accepting(limits: &Limits, socket: SocketType) -> Self {
-        let settings = Self::new(limits);
+        let settings = Self { time_to_live: limits.ping_after() * SILENCES, ..Self::new(limits) };
         match socket {
             SocketType::XPub => Self { frames: small(limits.topic_bytes + 64), ..settings },
             SocketType::Rep => settings.beating(limits),
@@ -61,6 +67,7 @@ impl PeerSettings {
             outbox_bytes: limits.outbox_bytes,
             handshake: limits.handshake(),
             ping_after: limits.ping_after(),
+            time_to_live: Duration::ZERO,
             stranger_message: limits.stranger_message(),
         }
     }

@@ -8,7 +8,7 @@
 //! kernels, `running` is what they say they do, `tell` tells clients what they did not ask for, `liveness` looks whether
 //! kernels are well, `cull` ends those that nobody needs, `door` gives one a connection file of its own. `remember` writes
 //! down what the next `serve` must know, `resume` takes it up, `returning` pays clients that come back their `debts`,
-//! `successor` says which connections are theirs. `notice` tells once who makes what trouble. Decisions are made
+//! `successor` says which connections are theirs, `reunion` gives iopub connections the places of those that broke. `notice` tells once who makes what trouble. Decisions are made
 //! in `route`, processes are watched in `fleet`; neither happens here.
 
 mod accept;
@@ -42,6 +42,7 @@ mod remember;
 mod report;
 mod resume;
 mod returning;
+mod reunion;
 mod running;
 mod shared;
 mod speakers;
@@ -78,6 +79,7 @@ use self::{
     notice::Notices,
     profile::Profile,
     returning::Returning,
+    reunion::Reunions,
     topics::Topics,
     turns::Turns,
 };
@@ -147,6 +149,7 @@ pub struct Proxy {
     next_connection: AtomicU64,
     audience_changed: Notify,
     arrivals: Arrivals,
+    reunions: Reunions,
     kernels_changed: Notify,
     registry_changed: Notify,
     /// Held while the registry is written: the doors whose connection files are on disk.
@@ -206,6 +209,7 @@ impl Proxy {
             next_connection: AtomicU64::new(ConnectionId::BEFORE.0 + 1),
             audience_changed: Notify::new(),
             arrivals: Arrivals::default(),
+            reunions: Reunions::default(),
             kernels_changed: Notify::new(),
             registry_changed: Notify::new(),
             registry_turn: Mutex::default(),
