@@ -3,7 +3,7 @@
 import json
 import sys
 
-from raw_peer import RawPeer, message, signed
+from raw_peer import COMMAND, RawPeer, frame, message, signed
 
 
 class Peer:
@@ -18,6 +18,10 @@ class Peer:
         frames, msg_id = signed(self.key, msg_type, content, session, {"fleet": needs})
         self.lines[channel].send(message(frames))
         return msg_id
+
+    def do_subscribe(self):
+        """Subscribes to everything."""
+        self.lines["iopub"].send(frame(b"\x09SUBSCRIBE", COMMAND))
 
     def do_heard(self, channel, seconds):
         """Waits for a message, and returns its type and content; null if none comes."""

@@ -19,6 +19,9 @@ from harness.deadline import Deadline, wait_until
 from harness.wire import Wire, execute_content
 
 MEBIBYTE = 1 << 20
+# What attacks may cost that leave nothing behind. Nothing is reserved for what is only announced, and messages are thrown away as
+# they are read: what is left are buffers of some hundred short connections, and what the allocator keeps of them.
+LITTLE = 24 * MEBIBYTE
 ATTACKER = Path(__file__).with_name("attacker.py")
 ATTACK_SECONDS = 40
 SAMPLES = 100
@@ -50,7 +53,8 @@ class Siege:
     def run(self, attack, user=None, seconds=1.5, **arguments):
         """Runs an attack of `attacks_*.py` to its end and returns what was seen."""
         self.begin()
-        return self.end(attack, self.process(attack, user, seconds, **arguments))
+        title = " ".join([attack, *(value for value in arguments.values() if isinstance(value, str))])
+        return self.end(title, self.process(attack, user, seconds, **arguments))
 
     def process(self, attack, user=None, seconds=1.5, **arguments):
         """Starts an attacker. Its attack is made over and over for so many seconds, and at least once."""

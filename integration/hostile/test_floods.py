@@ -3,11 +3,9 @@
 import os
 
 import pytest
-from siege import MEBIBYTE
+from siege import LITTLE, MEBIBYTE
 
 pytestmark = pytest.mark.proxy_only
-
-LITTLE = 24 * MEBIBYTE
 
 
 def test_a_thousand_badly_signed_messages_are_one_line(siege):

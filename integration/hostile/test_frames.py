@@ -1,12 +1,9 @@
 """Strangers that announce, cut up and order what nobody may: each is cut, counted, and told of once."""
 
 import pytest
-from siege import MEBIBYTE
+from siege import LITTLE, MEBIBYTE
 
 pytestmark = pytest.mark.proxy_only
-
-# Nothing is reserved for what is only announced: what is left are the buffers of some hundred short connections.
-LITTLE = 24 * MEBIBYTE
 
 
 def test_announced_lengths_are_not_believed(siege):

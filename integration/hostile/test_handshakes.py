@@ -3,11 +3,9 @@
 import os
 
 import pytest
-from siege import MEBIBYTE
+from siege import LITTLE, MEBIBYTE
 
 pytestmark = pytest.mark.proxy_only
-
-LITTLE = 24 * MEBIBYTE
 
 
 def test_what_comes_in_place_of_ready(siege):

@@ -1,12 +1,9 @@
 """A kernel says more than anyone can read: what waits is bounded, what is lost is told, others do not notice."""
 
-import json
-
 import pytest
-from prey import RUNTIMES, Prey
+from prey import Prey, commit
 from raw_peer import RawPeer, message, signed
-from siege import MEBIBYTE
-from test_kernels import LITTLE, commit, evil  # noqa: F401
+from siege import LITTLE, MEBIBYTE
 
 from harness.clients import execute, new_client
 from harness.deadline import Deadline
@@ -19,7 +16,7 @@ OUTBOX = 64 * MEBIBYTE
 GIGABYTE_LINES = 1024
 
 
-def test_iopub_for_a_client_that_does_not_read(evil):  # noqa: F811
+def test_iopub_for_a_client_that_does_not_read(evil):
     siege, new_prey = evil
     prey = new_prey(rcvhwm=1, rcvbuf=4096)
     seen, reply = commit(siege, prey, "flood_iopub", 300)
@@ -29,7 +26,7 @@ def test_iopub_for_a_client_that_does_not_read(evil):  # noqa: F811
     assert told_of_a_loss(prey), "lost in silence"
 
 
-def test_questions_without_end(evil):  # noqa: F811
+def test_questions_without_end(evil):
     """Each question has 1 KB; a client that reads none of them is sent 64 MiB, and told of the rest on iopub."""
     siege, new_prey = evil
     prey = new_prey()
@@ -39,7 +36,7 @@ def test_questions_without_end(evil):  # noqa: F811
     assert prey.question().startswith("0? ")
 
 
-def test_replies_that_nobody_reads(evil):  # noqa: F811
+def test_replies_that_nobody_reads(evil):
     """200 MiB of replies: 64 MiB wait on the connection, which then ends, and 64 MiB for the client to come back."""
     siege, _ = evil
     info, key = siege.fleet.info, siege.fleet.info["key"].encode()
@@ -54,7 +51,7 @@ def test_replies_that_nobody_reads(evil):  # noqa: F811
     deaf.close()
 
 
-def test_comms_with_names_of_a_mebibyte(evil):  # noqa: F811
+def test_comms_with_names_of_a_mebibyte(evil):
     """Of 65,536 comms serve remembers where they are, but of none with such a name."""
     siege, new_prey = evil
     prey = new_prey()
@@ -63,7 +60,7 @@ def test_comms_with_names_of_a_mebibyte(evil):  # noqa: F811
     seen.is_borne(OUTBOX + LITTLE)
 
 
-def test_one_output_of_a_hundred_megabytes(evil):  # noqa: F811
+def test_one_output_of_a_hundred_megabytes(evil):
     """It is read whole, 100 MiB; its buffer grows by copying; the client reads what was signed for it meanwhile."""
     siege, new_prey = evil
     prey = new_prey()

@@ -2,40 +2,15 @@
 
 import pytest
 import zmq
-from prey import RUNTIMES, Prey
-from siege import MEBIBYTE
+from prey import commit
+from siege import LITTLE, MEBIBYTE
 
 from harness.deadline import wait_until
 from harness.remote_client import RemoteClient
 
 pytestmark = pytest.mark.proxy_only
 
-# Some thousand small messages, read and thrown away.
-LITTLE = 24 * MEBIBYTE
 TIMES = 1000
-
-
-@pytest.fixture
-def evil(besieged):
-    """A siege, and clients of a malicious kernel in it."""
-    siege, clients = besieged(RUNTIMES), []
-
-    def prey(**options):
-        clients.append(Prey(siege.fleet, **options))
-        return clients[-1]
-
-    yield siege, prey
-    for client in clients:
-        client.close()
-
-
-def commit(siege, prey, deed, argument=None):
-    """Has a kernel do something, while the honest client asks on; what was seen, and the reply to the cell."""
-    assert prey.done("nothing")["status"] == "ok"
-    siege.begin()
-    header = prey.demand(deed, argument)
-    seen = siege.while_going(deed, lambda: not prey.shell.poll(0))
-    return seen, prey.reply_to(header)
 
 
 @pytest.fixture
