@@ -26,9 +26,11 @@ class Peer:
     def do_heard(self, channel, seconds):
         """Waits for a message, and returns its type and content; null if none comes."""
         line = self.lines[channel]
-        if line.is_silent(seconds):
+        line.socket.settimeout(seconds)
+        try:
+            frames = line.receive_message()
+        except TimeoutError:
             return None
-        frames = line.receive_message()
         header, _, _, content = (json.loads(part) for part in frames[frames.index(b"<IDS|MSG>") + 2 :][:4])
         return [header["msg_type"], content]
 

@@ -11,8 +11,9 @@ from harness.wire import execute_content
 
 pytestmark = pytest.mark.proxy_only
 
-# What may wait for one client (`outbox_bytes`), beside it one message however long, and buffers on the way.
-OUTBOX = 64 * MEBIBYTE
+# What may wait for one client (`outbox_bytes`, 64 MiB), and what is kept for it should its connection break (16 MiB). Beside
+# that one message may wait, however long.
+OUTBOX = 80 * MEBIBYTE
 GIGABYTE_LINES = 1024
 
 
