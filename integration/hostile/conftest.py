@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from prey import RUNTIMES, Prey
 from siege import Siege
 
 CONFIG = """\
@@ -36,6 +37,20 @@ def besieged(launch, pytestconfig):
 def siege(besieged):
     """A fleet of the test's own under attack."""
     return besieged()
+
+
+@pytest.fixture
+def evil(besieged):
+    """A siege, and clients of a malicious kernel in it."""
+    siege, clients = besieged(RUNTIMES), []
+
+    def prey(**options):
+        clients.append(Prey(siege.fleet, **options))
+        return clients[-1]
+
+    yield siege, prey
+    for client in clients:
+        client.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -35,6 +35,12 @@ def answer_twice(kernel, line, parent, times):
     return False
 
 
+def answer_at_length(kernel, line, parent, mebibytes):
+    """A reply of so many mebibytes."""
+    kernel.reply(line, "execute_reply", {"status": "ok", "execution_count": 1, "long": "x" * (mebibytes * MEBIBYTE)}, parent)
+    return False
+
+
 def never_answer(kernel, line, parent, argument):
     return False
 
@@ -105,6 +111,17 @@ def flood_echoes(kernel, line, parent, times):
 def send_huge(kernel, line, parent, mebibytes):
     """One output of so many mebibytes."""
     kernel.publish("stream", {"name": "stdout", "text": "x" * (mebibytes * MEBIBYTE)}, parent)
+
+
+def ping(kernel, line, parent, argument):
+    """Sends a PING on each channel."""
+    for each in [each for lines in kernel.lines.values() for each in lines]:
+        each.send(frame(b"\x04PING\0\0kernel", COMMAND))
+
+
+def tell_commands(kernel, line, parent, argument):
+    """Tells which commands have come on which channels."""
+    kernel.publish("stream", {"name": "stdout", "text": json.dumps(sorted(kernel.commands))}, parent)
 
 
 def ask(kernel, line, parent, prompt):

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from raw_peer import RawPeer, message, signed
+from raw_peer import COMMAND, RawPeer, frame, message, signed
 
 
 class Peer:
@@ -19,12 +19,18 @@ class Peer:
         self.lines[channel].send(message(frames))
         return msg_id
 
+    def do_subscribe(self):
+        """Subscribes to everything."""
+        self.lines["iopub"].send(frame(b"\x09SUBSCRIBE", COMMAND))
+
     def do_heard(self, channel, seconds):
         """Waits for a message, and returns its type and content; null if none comes."""
         line = self.lines[channel]
-        if line.is_silent(seconds):
+        line.socket.settimeout(seconds)
+        try:
+            frames = line.receive_message()
+        except TimeoutError:
             return None
-        frames = line.receive_message()
         header, _, _, content = (json.loads(part) for part in frames[frames.index(b"<IDS|MSG>") + 2 :][:4])
         return [header["msg_type"], content]
 

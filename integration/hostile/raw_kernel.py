@@ -61,7 +61,9 @@ class Line:
 
     def _take(self, flags, body):
         if flags & COMMAND:
-            if body.startswith(b"\x04PING"):
+            name = body[1 : 1 + body[0]].decode()
+            self._kernel.commands.add(f"{name} on {self.channel}")
+            if name == "PING":
                 self.send(frame(b"\x04PONG" + body[7:], COMMAND))
             return
         self._parts.append(body)
@@ -81,13 +83,12 @@ class Kernel:
 
     def __init__(self, info, habit):
         self.info, self.habit, self.key = info, habit, info["key"].encode()
-        self.lines, self.listeners, self._selector = {}, {}, selectors.DefaultSelector()
+        self.lines, self.commands, self._selector = {}, set(), selectors.DefaultSelector()
         for channel in CHANNELS:
             self.listen(channel)
 
     def listen(self, channel):
         listener = socket.create_server((self.info["ip"], self.info[f"{channel}_port"]))
-        self.listeners[channel] = listener
         self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(channel, listener))
 
     def _accept(self, channel, listener):

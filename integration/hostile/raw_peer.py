@@ -69,16 +69,6 @@ class RawPeer:
         # Not by reading: what came and was never read would hide that the other end has closed.
         return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
 
-    def is_silent(self, seconds):
-        """Whether nothing comes for so long; what does come is not taken."""
-        self.socket.settimeout(seconds)
-        try:
-            return self.socket.recv(1, socket.MSG_PEEK) == b""
-        except TimeoutError:
-            return True
-        finally:
-            self.socket.settimeout(SECONDS)
-
     def wait_until_cut(self):
         """Reads until the other end closes the connection; fails if it does not."""
         wait_until_cut(self.socket)

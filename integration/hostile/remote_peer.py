@@ -25,6 +25,10 @@ class RemotePeer:
         """Sends a message with the right key; returns its msg_id."""
         return self._do("say", channel=channel, msg_type=msg_type, content=content or {}, session=self.session, needs=self.needs)
 
+    def subscribes(self):
+        """Subscribes to everything on iopub."""
+        self._do("subscribe")
+
     def shows_key(self, channel):
         """Shows that it holds the key, as a client of its own."""
         self.say(channel, "kernel_info_request")

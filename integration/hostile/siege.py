@@ -5,6 +5,7 @@ from the processor itself. Medians are compared, and with a floor, for tests sha
 """
 
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -18,11 +19,16 @@ from harness.deadline import Deadline, wait_until
 from harness.wire import Wire, execute_content
 
 MEBIBYTE = 1 << 20
+# What attacks may cost that leave nothing behind. Nothing is reserved for what is only announced, and messages are thrown away as
+# they are read: what is left are buffers of some hundred short connections, and what the allocator keeps of them.
+LITTLE = 24 * MEBIBYTE
 ATTACKER = Path(__file__).with_name("attacker.py")
-ATTACK_SECONDS = 60
-SAMPLES = 200
+ATTACK_SECONDS = 40
+SAMPLES = 100
 # What the scheduler may add to a round trip: it gives out some milliseconds at a time, and four processes take part.
 NOISE_SECONDS = 0.006
+# Where that many processes wait for each processor before the attack, round trips tell of them: they are only written down.
+CROWD = 2
 
 
 class Siege:
@@ -36,6 +42,7 @@ class Siege:
 
     def begin(self):
         """Measures how things are before the attack."""
+        self.is_crowded = os.getloadavg()[0] > CROWD * os.cpu_count()
         self._log_start = len(self.fleet.stderr)
         self._counters = self.counters()
         self._before = self.honest.sample(lambda: False)
@@ -46,7 +53,8 @@ class Siege:
     def run(self, attack, user=None, seconds=1.5, **arguments):
         """Runs an attack of `attacks_*.py` to its end and returns what was seen."""
         self.begin()
-        return self.end(attack, self.process(attack, user, seconds, **arguments))
+        title = " ".join([attack, *(value for value in arguments.values() if isinstance(value, str))])
+        return self.end(title, self.process(attack, user, seconds, **arguments))
 
     def process(self, attack, user=None, seconds=1.5, **arguments):
         """Starts an attacker. Its attack is made over and over for so many seconds, and at least once."""
@@ -61,9 +69,10 @@ class Siege:
 
     def end(self, title, attacker):
         """Asks on for the honest client until the attacker has ended."""
-        deadline = Deadline(ATTACK_SECONDS)
-        during = self.honest.sample(lambda: attacker.poll() is None and deadline.left > 0)
-        if attacker.poll() is None:
+        try:
+            during = self.honest.sample(lambda: attacker.poll() is None)
+        finally:
+            # If it has not ended by itself, it never will.
             attacker.kill()
         said = attacker.stdout.read()
         assert attacker.wait(10) == 0, f"the attacker failed: {said}"
@@ -107,8 +116,9 @@ class Honest:
 
     def sample(self, goes_on):
         """The median round trip in seconds, over some at least, and for as long as it `goes_on()`."""
-        took = []
+        took, deadline = [], Deadline(ATTACK_SECONDS)
         while len(took) < SAMPLES or goes_on():
+            assert deadline.left, "what was waited for never came"
             start = time.perf_counter()
             assert self._peer.ask(self._shell, "kernel_info_request")["status"] == "ok"
             took.append(time.perf_counter() - start)
@@ -141,7 +151,7 @@ class Seen:
         """serve has grown by less than `bound` bytes, and the honest client has waited at most twice as long as else."""
         assert self.growth < bound, f"{self._title}: serve grew by {self.growth / MEBIBYTE:.1f} MiB"
         most = 2 * self._before + NOISE_SECONDS
-        assert self._during <= most, f"{self._title}: {self._during * 1e3:.2f} ms where it was {self._before * 1e3:.2f} ms"
+        assert self._siege.is_crowded or self._during <= most, f"{self._title}: {self._during * 1e3:.2f} ms where it was {self._before * 1e3:.2f} ms"
         return self
 
     def is_counted(self, **least):

@@ -1,16 +1,13 @@
 """Strangers that announce, cut up and order what nobody may: each is cut, counted, and told of once."""
 
 import pytest
-from siege import MEBIBYTE
+from siege import LITTLE, MEBIBYTE
 
 pytestmark = pytest.mark.proxy_only
 
-# Nothing is reserved for what is only announced: what is left are the buffers of some hundred short connections.
-LITTLE = 24 * MEBIBYTE
-
 
 def test_announced_lengths_are_not_believed(siege):
-    seen = siege.run("lengths", seconds=1)
+    seen = siege.run("lengths", seconds=0.5)
     assert seen.events >= 5 * 3 * 8
     seen.is_borne(LITTLE).is_counted(bad_frames=seen.events, refused_connections=seen.events)
     seen.is_told_once("bytes was announced; the limit is")
@@ -24,7 +21,7 @@ def test_a_message_is_refused_at_the_frame_that_makes_it_too_long(siege):
 
 @pytest.mark.parametrize("channel", ["shell", "iopub", "hb"])
 def test_a_million_empty_parts(siege, channel):
-    seen = siege.run("empty_parts", seconds=1, channel=channel)
+    seen = siege.run("empty_parts", seconds=0.5, channel=channel)
     seen.is_borne(LITTLE).is_counted(bad_frames=seen.events).is_told_once("frames")
 
 
@@ -37,12 +34,12 @@ def test_empty_parts_that_stall_are_counted_as_memory(siege):
 
 
 def test_commands_that_do_not_parse(siege):
-    seen = siege.run("short_commands", seconds=1)
+    seen = siege.run("short_commands", seconds=0.5)
     seen.is_borne(LITTLE).is_counted(bad_frames=seen.events)
     # All are one kind of trouble, whose first reason is told.
     seen.is_told_once("a nameless command ends in the middle of a field")
 
 
 def test_commands_that_have_no_place(siege):
-    seen = siege.run("misplaced_commands", seconds=1)
+    seen = siege.run("misplaced_commands", seconds=0.5)
     seen.is_borne(LITTLE).is_counted(misplaced_commands=seen.events).is_told_once("where none belongs")

@@ -1,11 +1,12 @@
 """Connections whose other end is gone without a word are found: by TCP's keepalive, which PINGs keep company."""
 
+import json
 import time
 from pathlib import Path
 
 import pytest
 from prey import RUNTIMES, Prey
-from raw_peer import COMMAND, RawPeer, ping
+from raw_peer import COMMAND, KINDS, RawPeer, ping
 from siege import MEBIBYTE
 
 from harness.deadline import wait_until
@@ -29,16 +30,25 @@ def timers(pid):
         except FileNotFoundError:
             continue
     rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
-    ports = lambda row: (int(row[1].split(":")[1], 16), int(row[2].split(":")[1], 16))
-    return {ports(row): row[5].split(":")[0] for row in rows if row[3] == "01" and row[9] in inodes}
+    mine = [row for row in rows if row[3] == "01" and row[9] in inodes]
+    return {(port(row[1]), port(row[2])): row[5].split(":")[0] for row in mine}
 
 
-@pytest.mark.parametrize("channel", ["shell", "iopub", "hb", "stdin", "control"])
-def test_keepalive_is_set_towards_clients(siege, channel):
-    peer = RawPeer(siege.fleet.info, channel)
-    pair = (siege.fleet.info[f"{channel}_port"], peer.socket.getsockname()[1])
-    wait_until(lambda: timers(siege.fleet.process.pid).get(pair) == KEEPALIVE, 5, "the keepalive timer to run")
-    peer.close()
+def port(address):
+    return int(address.split(":")[1], 16)
+
+
+def test_keepalive_is_set_towards_clients(siege):
+    info = siege.fleet.info
+    peers = {channel: RawPeer(info, channel) for channel in KINDS}
+    pairs = {(info[f"{channel}_port"], peer.socket.getsockname()[1]) for channel, peer in peers.items()}
+
+    def running():
+        return {pair for pair, timer in timers(siege.fleet.process.pid).items() if timer == KEEPALIVE}
+
+    wait_until(lambda: pairs <= running(), 5, lambda: f"the keepalive timers of {pairs - running()} to run")
+    for peer in peers.values():
+        peer.close()
 
 
 def test_keepalive_is_set_towards_kernels(besieged):
@@ -59,10 +69,24 @@ def test_pings_are_answered_and_sent(besieged):
     for channel in ("shell", "iopub", "hb"):
         peer = RawPeer(siege.fleet.info, channel)
         peer.send(ping(b"are you there?"))
-        said = [peer.receive_frame() for _ in range(2)]
-        assert (COMMAND, b"\x04PONGare you there?") in said or peer.receive_frame()[1] == b"\x04PONGare you there?"
+        wait_until(lambda: peer.receive_frame() == (COMMAND, b"\x04PONGare you there?"), 5, "a PONG")
         wait_until(lambda: peer.receive_frame()[1].startswith(b"\x04PING"), 5, "a PING of serve's own")
         peer.close()
+
+
+def test_pings_of_kernels_are_answered_and_kernels_are_sent_some(besieged):
+    siege = besieged(RUNTIMES + QUICK)
+    prey = Prey(siege.fleet)
+    assert prey.done("ping")["status"] == "ok"
+    # The shell is busy answering this test, and so is iopub with it; the others are silent.
+    expected = {f"PONG on {channel}" for channel in KINDS} | {"PING on control", "PING on stdin"}
+
+    def commands():
+        heard = prey.heard(prey.demand("tell_commands"))
+        return set(json.loads(next(content["text"] for kind, content in heard if kind == "stream")))
+
+    wait_until(lambda: expected <= commands(), 10, lambda: f"{expected - commands()}")
+    prey.close()
 
 
 def test_a_thousand_silent_connections_cost_little_and_stay(besieged):

@@ -3,23 +3,21 @@
 import os
 
 import pytest
-from siege import MEBIBYTE
+from siege import LITTLE, MEBIBYTE
 
 pytestmark = pytest.mark.proxy_only
-
-LITTLE = 24 * MEBIBYTE
 
 
 def test_what_comes_in_place_of_ready(siege):
     """Messages, other commands, and READYs with thousands of properties, absurd lengths, or the same property twice."""
-    seen = siege.run("instead_of_ready", seconds=1)
+    seen = siege.run("instead_of_ready", seconds=0.5)
     seen.is_borne(LITTLE).is_counted(bad_handshakes=seen.events, refused_connections=seen.events)
     assert siege.raised()["bad_handshakes"] == seen.events
     seen.is_told_once("bytes was announced")
 
 
 def test_other_protocols(siege):
-    seen = siege.run("no_greeting", seconds=1)
+    seen = siege.run("no_greeting", seconds=0.5)
     seen.is_borne(LITTLE).is_counted(bad_handshakes=seen.events).is_told_once("does not speak ZeroMQ's protocol")
 
 

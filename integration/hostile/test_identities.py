@@ -4,8 +4,8 @@ back when it connects again, without a word. `src/proxy/successor.rs` has the ru
 import json
 
 import pytest
-from raw_peer import RawPeer, message, signed
-from remote_peer import RemotePeer
+from raw_peer import COMMAND, RawPeer, frame, message, signed
+from remote_peer import SILENCE_SECONDS, RemotePeer
 
 from harness.clients import execute, new_client
 from harness.deadline import wait_until
@@ -23,11 +23,20 @@ class Victim:
     def __init__(self, fleet, identity, needs=None):
         self.fleet, self.identity, self.key = fleet, identity, fleet.info["key"].encode()
         self.needs = needs or NEEDS
-        self.shell, self.stdin, self.iopub = self.connect("shell"), self.connect("stdin"), self.connect("iopub")
-        self.iopub.send(b"\x04\x0a\x09SUBSCRIBE")
+        self.shell, self.stdin, self.iopub = self.connect("shell"), self.connect("stdin"), self.listens()
 
     def connect(self, channel):
         return RawPeer(self.fleet.info, channel, identity=self.identity.encode())
+
+    def listens(self):
+        line = self.connect("iopub")
+        line.send(frame(b"\x09SUBSCRIBE", COMMAND))
+        return line
+
+    def runs(self, code):
+        """Runs a cell to its reply."""
+        self.say(self.shell, "execute_request", execute_content(code))
+        assert heard(self.shell)["msg_type"] == "execute_reply"
 
     def say(self, line, msg_type, content):
         line.send(message(signed(self.key, msg_type, content, self.identity, {"fleet": self.needs})[0]))
@@ -49,6 +58,12 @@ def heard(line):
     """The header of the next message."""
     frames = line.receive_message()
     return json.loads(frames[frames.index(b"<IDS|MSG>") + 2])
+
+
+def heard_text(line):
+    """The content of the next message, as it stands."""
+    frames = line.receive_message()
+    return frames[frames.index(b"<IDS|MSG>") + 5].decode()
 
 
 @pytest.fixture
@@ -139,6 +154,21 @@ def test_behind_a_tunnel_each_channel_is_a_process_and_stdin_is_asked_all_the_sa
     assert stdin.hears("stdin")[0] == "input_request"
     stdin.say("stdin", "input_reply", {"value": "far", "status": "ok"})
     assert shell.hears("shell")[0] == "execute_reply"
+
+
+def test_what_a_listener_missed_is_not_for_another_process(stage):
+    """Without a client in its own process, it hears its user's kernels after two seconds, as a tunnel's end does; no sooner, and
+    nothing of what was kept for the one whose connection broke."""
+    _, victim, new_thief = stage
+    victim.runs("print('before')")
+    while "before" not in heard_text(victim.iopub):
+        pass
+    victim.iopub.reset()
+    victim.runs("print('while it was away')")
+    thief = new_thief("iopub")
+    thief.subscribes()
+    while heard := thief.hears("iopub", 3):
+        assert "while it was away" not in str(heard)
 
 
 def test_what_is_owed_after_a_crash_goes_to_the_process_that_asked(launch):

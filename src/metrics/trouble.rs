@@ -63,6 +63,8 @@ troubles! {
     Misbehaved misbehaved,
     /// A client that does not read its replies.
     UnreadReplies unread_replies,
+    /// Iopub messages that came faster than a client reads.
+    SlowListener slow_listeners,
     /// A message of a kernel that nobody asked for.
     Stray stray,
     /// A message of a kernel without delimiter, parts or header.

@@ -36,6 +36,9 @@ use crate::{
 /// How long replies to an earlier `serve` may take to be read after the kernel has come past them.
 const LAST_REPLIES: Duration = Duration::from_millis(200);
 
+/// The longest state that is remembered as a kernel's, and told to those who come later: states are words.
+const LONGEST_STATE: usize = 64;
+
 /// Where messages of a kernel come from: one channel of one of its processes.
 #[derive(Clone)]
 pub(super) struct Source {
@@ -182,7 +185,7 @@ impl Proxy {
                 self.publish(&source, message, &profiles, visited);
             }
             let lost = kernel.fanout().flush();
-            self.metrics.lost.add(lost);
+            self.note_loss(kernel, lost);
         };
         self.channel_ended(&source, ended);
     }
@@ -193,7 +196,9 @@ impl Proxy {
             return self.trouble_with(kernel, Trouble::KernelMalformed, &"an iopub message without a header");
         };
         let state = match &*header.msg_type {
-            "status" => peek_execution_state(&message).map(|state| execution_state(&state)),
+            "status" => peek_execution_state(&message)
+                .filter(|state| state.len() <= LONGEST_STATE)
+                .map(|state| execution_state(&state)),
             // Other clients quit on it; the one who asked has been answered.
             "shutdown_reply" => return,
             _ => None,

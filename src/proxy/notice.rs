@@ -125,6 +125,17 @@ impl Proxy {
         }
     }
 
+    /// Counts iopub messages that a client was too slow for. It is told itself what it misses.
+    pub(super) fn note_loss(&self, kernel: &Kernel, lost: u64) {
+        self.metrics.lost.add(lost);
+        if lost > 0 {
+            self.metrics.troubles.of(Trouble::SlowListener).increment();
+            if self.notices.is_news(Culprit::Kernel(kernel.id.clone()), Trouble::SlowListener) {
+                info!(kernel = %kernel.id, lost, reason = "a client reads more slowly than its kernel speaks", "output is lost");
+            }
+        }
+    }
+
     /// Tells how much more trouble there was, once a minute.
     pub(super) fn tell_more_trouble(&self, now: Instant) {
         for More { of, count } in self.notices.more(now) {

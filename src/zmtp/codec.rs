@@ -253,6 +253,13 @@ mod tests {
     }
 
     #[test]
+    fn empty_frames_count_as_held() {
+        let (mut decoder, mut wire) = (Decoder::new(LIMITS), BytesMut::from(&[MORE, 0].repeat(4)[..]));
+        assert_eq!(decoder.decode(&mut wire), Ok(None));
+        assert_eq!(decoder.held(), 4 * size_of::<Bytes>());
+    }
+
+    #[test]
     fn a_message_over_the_limit_is_refused_at_the_frame_that_exceeds_it() {
         let mut wire = BytesMut::new();
         encode_message(&vec![Bytes::from(vec![0; 1000]); 4], &mut wire);
