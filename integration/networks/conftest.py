@@ -2,9 +2,10 @@
 
 import pytest
 
-from counting import Counting
+from counting import STEP_SECONDS, Counting
 from far_client import AsyncFarClient, FarClient, NearClient
 from harness.console import Console
+from harness.deadline import wait_until
 from harness.home import CONFIG
 from network import Network, RelayedNetwork, refusal
 
@@ -86,6 +87,10 @@ class Scene:
 
     def counting(self, name="counting"):
         return Counting(self.fleet.home, name)
+
+    @staticmethod
+    def until(condition, what):
+        wait_until(condition, STEP_SECONDS, what)
 
     def end(self):
         for client in self._clients:

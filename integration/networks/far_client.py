@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from harness.recorded_client import RecordedClient
+from harness.recorded_client import LISTEN_SECONDS, RecordedClient
+
+SHOWN_MESSAGES = 12
 
 
 class FarClient(RecordedClient):
@@ -10,6 +12,13 @@ class FarClient(RecordedClient):
 
     def __init__(self, name, fleet, network, needs):
         super().__init__(name, fleet, needs, network.far_file(fleet), inside=network.client_side)
+
+    def listen(self, *wanted):
+        """As that of other recorded clients, whose failures would be too long to read here."""
+        answer = self.command("listen", wanted=wanted, seconds=LISTEN_SECONDS)
+        heard = [(each["channel"], each["msg_type"], str(each["content"])[:60], each["parent"]) for each in answer["heard"]]
+        assert not answer["missing"], f"{self.name} never heard {answer['missing']}, but lastly {heard[-SHOWN_MESSAGES:]}"
+        return answer["heard"]
 
     def hear_out(self, msg_id):
         """Returns all heard since the last `take`, once this cell has ended on shell and on iopub."""

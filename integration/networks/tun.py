@@ -17,8 +17,9 @@ IFF_UP = 0x1
 NETMASK = "255.255.255.0"
 
 # TCP doubles its pauses, so that it may stay silent for as long again as a cut took. The tests wait for what comes then,
-# not for that: from Linux 6.5 and 6.15 on it can be told to try each second. Older ones only take longer.
-EACH_SECOND = {"tcp_syn_linear_timeouts": "127", "tcp_rto_max_ms": "1000"}
+# not for that: from Linux 6.5 and 6.15 on it can be told to try each second, and then must be told to try more often before
+# it gives up. Older ones only take longer.
+EACH_SECOND = {"tcp_syn_linear_timeouts": "127", "tcp_rto_max_ms": "1000", "tcp_retries2": "255"}
 
 
 def enter_new_namespace():
