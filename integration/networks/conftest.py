@@ -8,6 +8,7 @@ from harness.console import Console
 from harness.deadline import wait_until
 from harness.home import CONFIG
 from network import Network, RelayedNetwork, refusal
+from notebook import Notebook
 
 @pytest.fixture(scope="session")
 def refused():
@@ -81,9 +82,15 @@ class Scene:
         return client
 
     def console(self, **needs):
-        console = Console(self.fleet, {"group": self.group, **needs}, "--no-confirm-exit", inside=self.network.client_side)
+        console = Console(self.fleet, {"group": self.group, **needs}, "--simple-prompt", "--no-confirm-exit", inside=self.network.client_side)
         self._clients.append(console)
         return console
+
+    def notebook(self, *sources):
+        """Begins to run these cells."""
+        notebook = Notebook(self.fleet, self.network, self.group, *sources)
+        self._clients.append(notebook)
+        return notebook
 
     def counting(self, name="counting"):
         return Counting(self.fleet.home, name)
