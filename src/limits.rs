@@ -52,6 +52,11 @@ pub struct Limits {
     /// Bytes queued towards one peer before it counts as too slow.
     #[serde(deserialize_with = "more_than_zero")]
     pub outbox_bytes: usize,
+    /// Bytes of a client's messages that are kept while its connection is broken, and for how long each is: a notebook's output
+    /// of a few minutes on a train.
+    pub replay_bytes: usize,
+    /// See [`Self::replay_bytes`].
+    pub replay_ms: u64,
     /// Bytes held for one client or one starting kernel.
     #[serde(deserialize_with = "more_than_zero")]
     pub held_bytes: usize,
@@ -78,6 +83,10 @@ pub struct Limits {
     /// Longest frame of a heartbeat: clients send a few bytes.
     #[serde(deserialize_with = "more_than_zero")]
     pub heartbeat_bytes: usize,
+    /// Longest content of a kernel's `kernel_info_reply`: it is kept, written to the registry, and told to every client. They are
+    /// some thousand bytes.
+    #[serde(deserialize_with = "more_than_zero")]
+    pub kernel_info_bytes: usize,
     /// How long a first request waits for the client's iopub connection.
     pub barrier_ms: u64,
     /// After which an iopub connection without a client of its process is matched by user (tunnels).
@@ -124,6 +133,8 @@ impl Default for Limits {
             subscriptions: 64,
             topic_bytes: 1024,
             outbox_bytes: 64 << 20,
+            replay_bytes: 16 << 20,
+            replay_ms: 5 * 60 * 1000,
             held_bytes: 64 << 20,
             kernel_reads_ms: 10_000,
             requests_in_flight: 10_000,
@@ -133,6 +144,7 @@ impl Default for Limits {
             ping_after_ms: 30_000,
             stranger_message_ms: 10_000,
             heartbeat_bytes: 4 << 10,
+            kernel_info_bytes: 1 << 20,
             barrier_ms: 500,
             widen_after_ms: 2_000,
             linger_ms: 30_000,
@@ -158,6 +170,8 @@ macro_rules! durations {
 durations! {
     /// See [`Limits::handshake_ms`].
     handshake = handshake_ms;
+    /// See [`Limits::replay_bytes`].
+    replay = replay_ms;
     /// See [`Limits::ping_after_ms`].
     ping_after = ping_after_ms;
     /// See [`Limits::stranger_message_ms`].

@@ -1,9 +1,13 @@
 //! What happened how often: counters that any task may raise.
 
+mod trouble;
+
 use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
 };
+
+pub use self::trouble::{Trouble, Troubles};
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -33,12 +37,16 @@ macro_rules! counters {
         pub struct Metrics {$(
             $(#[$doc])*
             pub $name: Counter,
-        )+}
+        )+
+            /// What peers did wrong.
+            pub troubles: Troubles,
+        }
 
         impl Metrics {
             /// Each counter's name and how often it has been raised.
             pub fn counts(&self) -> Vec<(&'static str, u64)> {
-                vec![$((stringify!($name), self.$name.count())),+]
+                let own = [$((stringify!($name), self.$name.count())),+];
+                own.into_iter().chain(self.troubles.counts()).collect()
             }
         }
 
@@ -61,14 +69,6 @@ counters! {
     replies,
     /// Iopub messages of kernels.
     published,
-    /// Messages of clients without delimiter or parts.
-    malformed,
-    /// Messages of clients with a wrong signature.
-    badly_signed,
-    /// Messages of clients that had come before.
-    replayed,
-    /// Messages of kernels that nobody asked for, or that could not be read or verified.
-    stray,
     /// Iopub messages that a subscriber was too slow for.
     lost,
 }

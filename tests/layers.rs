@@ -58,10 +58,13 @@ fn no_sideways_edge_is_listed_in_vain() {
 }
 
 #[test]
-fn unsafe_code_stands_in_one_file() {
+fn unsafe_code_stands_in_two_files_of_a_few_lines() {
     let mut files = rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     files.retain(|file| fs::read_to_string(file).unwrap().contains("unsafe_code"));
-    assert!(matches!(&files[..], [one] if one.ends_with("jupyter/signature/two_states.rs")), "{files:?}");
+    files.sort();
+    let known = ["jupyter/signature/two_states.rs", "net/unacknowledged.rs"];
+    let are_known = files.iter().zip(known).all(|(file, known)| file.ends_with(known));
+    assert!(files.len() == known.len() && are_known, "{files:?}");
 }
 
 /// All that rooms name in `src`. Each room names itself, so that one that names no other is looked at too.

@@ -1,7 +1,8 @@
 """Wire peers that are closed at the end of their test."""
 
 import pytest
-from wire import Wire
+
+from harness.wire import Wire
 
 
 @pytest.fixture

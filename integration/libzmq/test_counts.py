@@ -6,7 +6,8 @@ import signal
 import pytest
 import zmq
 from test_strangers import three_parts, unsigned, without_delimiter
-from wire import Wire
+
+from harness.wire import Wire
 
 
 @pytest.mark.proxy_only

@@ -4,9 +4,9 @@ import json
 
 import pytest
 import zmq
-from wire import Wire, execute_content
 
 from harness.clients import execute
+from harness.wire import Wire, execute_content
 
 BUFFER_BYTES = 20 << 20
 COUNT_BYTES = """

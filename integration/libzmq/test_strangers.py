@@ -6,10 +6,10 @@ comes back is the honest one's.
 
 import pytest
 import zmq
-from wire import DELIMITER, execute_content
 from zmq.utils.monitor import recv_monitor_message
 
 from harness.clients import execute, finish
+from harness.wire import DELIMITER, execute_content
 
 
 @pytest.fixture

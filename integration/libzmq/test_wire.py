@@ -6,10 +6,10 @@ import uuid
 
 import pytest
 import zmq
-from wire import DELIMITER, execute_content
 from zmq.utils.monitor import recv_monitor_message
 
 from harness.deadline import Deadline, wait_until
+from harness.wire import DELIMITER, execute_content
 
 
 @pytest.mark.parametrize("identity", [None, b"me", b"\x01" * 255, uuid.uuid4().bytes.replace(b"\0", b"\1")])

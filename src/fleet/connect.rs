@@ -106,6 +106,11 @@ pub enum ConnectError {
     /// It signs with another key.
     #[error("it sent on {0} {1}. Its key must be that of its connection file")]
     Key(Channel, BadSignature),
+    /// It says too much of itself.
+    #[error(
+        "it answered with a kernel_info_reply of {0} bytes; {1} are allowed (kernel_info_bytes in [limits])"
+    )]
+    LongInfo(usize, usize),
     /// No answer.
     #[error("waiting for {0}")]
     Silent(&'static str),
@@ -158,7 +163,7 @@ pub async fn connect(
         is_known: known.is_some(),
     };
     match known {
-        None => channels.ask(deadline).await?,
+        None => channels.ask(limits.kernel_info_bytes, deadline).await?,
         Some(known) => channels.info = known.info.clone(),
     }
     Ok(channels)
@@ -171,7 +176,7 @@ async fn reach(
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Peer, ConnectError> {
-    let peer = dial(&endpoint, &local, &PeerSettings::new(limits), deadline).await;
+    let peer = dial(&endpoint, &local, &PeerSettings::dialling(limits, local.socket), deadline).await;
     peer.map_err(|error| ConnectError::Dial(channel, error))
 }
 
@@ -193,7 +198,7 @@ impl Channels {
     /// Asks for `kernel_info` until both a reply and something on iopub arrived: a subscription takes effect some time
     /// after it was sent, and what the kernel publishes before is lost. What it publishes of our own requests is heard
     /// here to the end, so that clients hear nothing of them.
-    async fn ask(&mut self, deadline: Instant) -> Result<(), ConnectError> {
+    async fn ask(&mut self, longest: usize, deadline: Instant) -> Result<(), ConnectError> {
         let Self { shell, iopub, signer, .. } = self;
         let voice = Voice::new("jupyter-fleet");
         let mut pause = ASK_AGAIN;
@@ -209,7 +214,11 @@ impl Channels {
             };
             let reply = timeout_at(deadline, first(Channel::Shell, shell, signer, is_reply)).await;
             let reply = reply.map_err(|_| ConnectError::Silent("its kernel_info_reply on shell"))??;
-            self.info = Bytes::copy_from_slice(reply.body().content());
+            let info = reply.body().content();
+            if info.len() > longest {
+                return Err(ConnectError::LongInfo(info.len(), longest));
+            }
+            self.info = Bytes::copy_from_slice(info);
             let answered = Parent::peek(&reply).map(|parent| parent.msg_id).unwrap_or_default();
             let heard_before = hears;
             let is_last = |message: &Verified| {

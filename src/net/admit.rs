@@ -29,7 +29,8 @@ impl Gatehouse {
         self.admit_telling(stream, local, |_| {}).await
     }
 
-    /// The same; says where the connection comes from as soon as that is known, which may be before hands are shaken.
+    /// The same; says where the connection comes from as soon as that is known, which may be before hands are shaken, and
+    /// is known of most that are not let in.
     pub async fn admit_telling(
         &self,
         stream: Stream,
@@ -43,13 +44,16 @@ impl Gatehouse {
             let origin = self.origins.of(ends).await;
             ticket.belongs_to(&origin)?;
             tell(origin);
-            Ok(origin)
+            Ok::<_, PeerError>(origin)
         };
         // The search has no end of its own, and a stranger is worth no longer wait than the handshake's.
         let deadline = self.limits.handshake();
-        let both = async { tokio::try_join!(Peer::establish(stream, local, settings), counted) };
-        let (mut peer, origin) =
+        // Who breaks the handshake off is looked for all the same, so that it can be named.
+        let shaken = async { Ok(Peer::establish(stream, local, settings).await) };
+        let both = async { tokio::try_join!(shaken, counted) };
+        let (peer, origin) =
             timeout(deadline, both).await.map_err(|_| PeerError::SlowHandshake(deadline))??;
+        let mut peer = peer?;
         peer.distrust(ticket, self.limits.unauthenticated_message_bytes);
         Ok((peer, origin))
     }

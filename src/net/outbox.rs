@@ -11,7 +11,12 @@ use smallvec::SmallVec;
 use thiserror::Error;
 use tokio::{sync::Notify, time::timeout};
 
-use super::{queue::Queue, run::WrittenRun, stream::WriteHalf};
+use super::{
+    kept::{Keep, Missed},
+    queue::Queue,
+    run::WrittenRun,
+    stream::WriteHalf,
+};
 use crate::{
     frames::Frames,
     jupyter::message::{Envelope, Signed},
@@ -63,8 +68,18 @@ impl SignedOutbox {
         if !queue.has_room(run.bytes.len(), self.0.0.limit) {
             return Err(PushError::Full);
         }
-        queue.append_run(run.largest, run.bytes.clone());
+        queue.append_run(run);
         Ok(())
+    }
+
+    /// Whether the peer has owed an answer for so long that it must be gone, though its connection has not ended.
+    pub fn seems_gone(&self) -> bool {
+        self.0.0.queue.lock().seems_gone()
+    }
+
+    /// Ends the connection, but for what is kept.
+    pub fn end(&self) {
+        self.0.end();
     }
 
     /// Queues a message that must not be lost although the peer is slow: for it, a reserve is kept.
@@ -155,6 +170,8 @@ struct Shared {
     changed: Notify,
     /// Nothing is left.
     emptied: Notify,
+    /// What has been written may not have arrived.
+    unconfirmed: Notify,
     limit: usize,
 }
 
@@ -168,7 +185,13 @@ enum Room {
 
 impl Shared {
     fn new(queue: Queue, limit: usize) -> Self {
-        Self { queue: Mutex::new(queue), changed: Notify::new(), emptied: Notify::new(), limit }
+        Self {
+            queue: Mutex::new(queue),
+            changed: Notify::new(),
+            emptied: Notify::new(),
+            unconfirmed: Notify::new(),
+            limit,
+        }
     }
 }
 
@@ -177,10 +200,14 @@ impl Outbox {
         Self(Arc::new(Shared::new(Queue::new(socket), limit)))
     }
 
+    pub(super) fn keep(&self, keep: Keep, pings: bool) {
+        self.0.queue.lock().keep(keep, pings);
+    }
+
     /// Whether so much waits that those who write should wait as well.
     fn is_filling(&self) -> bool {
         let queue = self.0.queue.lock();
-        !queue.is_closed() && queue.len() > self.0.limit / 4
+        queue.socket().is_some() && queue.len() > self.0.limit / 4
     }
 
     /// Returns when nothing waits any more, or nothing ever will.
@@ -190,7 +217,7 @@ impl Outbox {
             emptied.as_mut().enable();
             {
                 let queue = self.0.queue.lock();
-                if queue.is_closed() || queue.is_empty() {
+                if queue.socket().is_none() || queue.is_empty() {
                     return;
                 }
             }
@@ -227,6 +254,27 @@ impl Outbox {
             .ok_or(PushError::Full)
     }
 
+    /// Asks for a sign of life, and by it, which messages have arrived. A peer that hears nothing for so long afterwards
+    /// may give the connection up.
+    pub(super) fn ask(&self, time_to_live: Duration) {
+        self.0.queue.lock().ask(time_to_live);
+        self.flush();
+    }
+
+    /// Returns when something has been written whose arrival is to be asked for in a while.
+    pub(super) async fn is_to_ask(&self) {
+        self.0.unconfirmed.notified().await;
+    }
+
+    /// Notes the answer to a PING.
+    pub(super) fn answered(&self, context: Bytes) {
+        let mut queue = self.0.queue.lock();
+        queue.answered(context);
+        if queue.is_to_schedule() {
+            self.0.unconfirmed.notify_one();
+        }
+    }
+
     pub(super) fn push_command(&self, command: &Command) {
         self.0.queue.lock().append_raw(|out| encode_command(command, out));
     }
@@ -237,11 +285,18 @@ impl Outbox {
 
     pub(super) fn flush(&self) {
         let mut queue = self.0.queue.lock();
-        match queue.write() {
+        let mut written = queue.write();
+        if queue.is_to_ask_at_once() {
+            queue.ask(Duration::ZERO);
+            written = written.and_then(|()| queue.write());
+        } else if queue.is_to_schedule() {
+            self.0.unconfirmed.notify_one();
+        }
+        match written {
             Ok(()) if queue.is_empty() => self.0.emptied.notify_waiters(),
             Ok(()) => self.0.changed.notify_one(),
             Err(_) => {
-                queue.close();
+                queue.end();
                 self.0.changed.notify_one();
                 self.0.emptied.notify_waiters();
             }
@@ -268,14 +323,180 @@ impl Outbox {
             };
             match writable {
                 Ok(()) => self.flush(),
-                Err(_) => return self.close(),
+                Err(_) => return self.end(),
             }
         }
+    }
+
+    /// Goes on with the connection of `newer`, which ends with this. `false` if that has ended by itself.
+    pub(super) fn resume(
+        &self,
+        newer: &Self,
+        notice: impl FnOnce(Missed) -> Option<SmallVec<[Bytes; 8]>>,
+    ) -> bool {
+        let resumed = {
+            let mut newer = newer.0.queue.lock();
+            self.0.queue.lock().resume(&mut newer, notice)
+        };
+        self.flush();
+        resumed
+    }
+
+    /// The connection has ended.
+    pub(super) fn end(&self) {
+        self.0.queue.lock().end();
+        self.0.changed.notify_one();
+        self.0.emptied.notify_waiters();
     }
 
     pub(super) fn close(&self) {
         self.0.queue.lock().close();
         self.0.changed.notify_one();
         self.0.emptied.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::{net::stream::Stream, zmtp::leading_frames};
+
+    const KEEP: Keep = Keep { bytes: 100_000, time: Duration::from_secs(60) };
+
+    /// Our end of a connection, and the peer's socket.
+    async fn connection() -> (Outbox, std::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (ours, _) = listener.accept().await.unwrap();
+        let (_, write) = Stream::tcp(ours).unwrap().split();
+        (Outbox::new(write, 1 << 20), peer)
+    }
+
+    fn push(outbox: &Outbox, number: u32, length: usize) {
+        let frames = [Bytes::from(number.to_be_bytes().to_vec()), Bytes::from(vec![7; length])];
+        outbox.push(Room::Usual, frames.iter()).unwrap();
+        outbox.flush();
+    }
+
+    /// The numbers of the messages that arrive, up to the last, each of which must be whole.
+    fn numbers(peer: &mut std::net::TcpStream, last: u32) -> Vec<u32> {
+        peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let (mut bytes, mut numbers, mut chunk) = (Vec::new(), Vec::new(), [0; 4096]);
+        while numbers.last() != Some(&last) {
+            let read = peer.read(&mut chunk).unwrap();
+            assert!(read > 0, "the connection ended after {numbers:?}");
+            bytes.extend_from_slice(&chunk[..read]);
+            let frames: Vec<Bytes> = leading_frames(&Bytes::copy_from_slice(&bytes)).collect();
+            let whole = frames.chunks_exact(2).filter(|pair| pair[1].iter().all(|byte| *byte == 7));
+            numbers = whole.map(|pair| u32::from_be_bytes(pair[0][..].try_into().unwrap())).collect();
+        }
+        numbers
+    }
+
+    fn notice(missed: Missed) -> Option<SmallVec<[Bytes; 8]>> {
+        let number = 1_000_000 + u32::try_from(missed.messages).unwrap();
+        Some([Bytes::from(number.to_be_bytes().to_vec()), Bytes::from(vec![7; 1])].into_iter().collect())
+    }
+
+    #[tokio::test]
+    async fn what_a_broken_connection_did_not_deliver_leaves_on_the_next_once_and_in_order() {
+        let (outbox, mut peer) = connection().await;
+        outbox.keep(KEEP, true);
+        for number in 0..10 {
+            push(&outbox, number, 100);
+        }
+        assert_eq!(numbers(&mut peer, 9), (0..10).collect::<Vec<_>>());
+        drop(peer);
+        outbox.end();
+        for number in 10..20 {
+            push(&outbox, number, 20_000 / (number as usize));
+        }
+        let (newer, mut peer) = connection().await;
+        newer.push_bytes(b"");
+        assert!(outbox.resume(&newer, |_| panic!("nothing is missing")));
+        push(&outbox, 20, 3);
+        assert_eq!(numbers(&mut peer, 20), (10..=20).collect::<Vec<_>>());
+        assert!(newer.0.queue.lock().is_closed());
+    }
+
+    #[tokio::test]
+    async fn what_the_other_host_has_not_acknowledged_is_sent_again_from_its_first_byte() {
+        let (outbox, mut peer) = connection().await;
+        outbox.keep(Keep { bytes: 64 << 20, ..KEEP }, true);
+        // More than the two sockets hold, and nobody reads.
+        for number in 0..200 {
+            push(&outbox, number, 100_000);
+            if number == 10 {
+                assert_eq!(numbers(&mut peer, 10), (0..=10).collect::<Vec<_>>());
+            }
+            if outbox.0.queue.lock().len() > 500_000 {
+                break;
+            }
+        }
+        let has_written = 200_u32;
+        let waits = outbox.0.queue.lock().len();
+        assert!(waits > 500_000, "the socket took everything");
+        outbox.end();
+        push(&outbox, has_written, 10);
+        let (newer, mut other) = connection().await;
+        assert!(outbox.resume(&newer, |_| panic!("nothing is missing")));
+        let drain = {
+            let outbox = outbox.clone();
+            tokio::spawn(async move { outbox.drain().await })
+        };
+        let again = tokio::task::spawn_blocking(move || numbers(&mut other, has_written)).await.unwrap();
+        let first = again[0];
+        assert!(first > 10, "what was read comes again: {first}");
+        assert!(again[..again.len() - 1].windows(2).all(|pair| pair[1] == pair[0] + 1), "{again:?}");
+        drain.abort();
+        drop(peer);
+    }
+
+    #[tokio::test]
+    async fn the_beginning_of_what_could_not_be_kept_is_replaced_by_a_notice() {
+        let (outbox, peer) = connection().await;
+        outbox.keep(KEEP, true);
+        drop(peer);
+        outbox.end();
+        for number in 0..30 {
+            push(&outbox, number, 10_000);
+        }
+        assert!(outbox.0.queue.lock().len() <= KEEP.bytes, "memory is bounded");
+        let (newer, mut peer) = connection().await;
+        assert!(outbox.resume(&newer, notice));
+        let drain = {
+            let outbox = outbox.clone();
+            tokio::spawn(async move { outbox.drain().await })
+        };
+        let arrived = tokio::task::spawn_blocking(move || numbers(&mut peer, 29)).await.unwrap();
+        assert_eq!(arrived[0] as usize, 1_000_000 + 30 - (arrived.len() - 1));
+        assert_eq!(arrived[1..], (30 - (arrived.len() as u32 - 1)..30).collect::<Vec<_>>());
+        drain.abort();
+    }
+
+    #[tokio::test]
+    async fn half_a_message_that_was_being_written_on_the_next_connection_is_finished_first() {
+        let (outbox, peer) = connection().await;
+        outbox.keep(KEEP, true);
+        drop(peer);
+        outbox.end();
+        push(&outbox, 5, 10);
+        let (newer, mut peer) = connection().await;
+        newer.0.queue.lock().append_raw(|out| out.extend_from_slice(&[1, 4, 0, 0, 0, 4, 0, 1, 7]));
+        assert!(outbox.resume(&newer, |_| None));
+        assert_eq!(numbers(&mut peer, 5), [4, 5]);
+    }
+
+    #[tokio::test]
+    async fn without_keeping_the_end_is_the_end() {
+        let (outbox, mut peer) = connection().await;
+        peer.write_all(b"x").unwrap();
+        outbox.end();
+        let frames = [Bytes::from_static(b"x")];
+        assert_eq!(outbox.push(Room::Usual, frames.iter()), Err(PushError::Closed));
     }
 }

@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{
     admission::{Ticket, Voucher},
+    kept::{ASK_AFTER, Keep, Missed},
     outbox::{EchoOutbox, Outbox, SignedOutbox},
     peer_error::PeerError,
     settings::PeerSettings,
@@ -17,12 +18,17 @@ use super::{
 };
 use crate::{
     frames::Frames,
-    zmtp::{Command, Decoder, FrameLimits, Handshake, Item, Local, Remote, SocketType, Step},
+    jupyter::message::{Envelope, Signed},
+    zmtp::{CodecError, Command, Decoder, FrameLimits, Handshake, Item, Local, Remote, SocketType, Step},
 };
 
 /// Bytes asked of the socket at once: little while a connection is quiet, more while it is busy.
 const SMALL_READ: usize = 4 << 10;
 const LARGE_READ: usize = 256 << 10;
+
+/// Commands that we do not know after which a connection is ended: RFC 37 has them ignored, but nobody who speaks our
+/// version sends any.
+const UNKNOWN_COMMANDS: u32 = 16;
 
 /// What a peer sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,10 +52,14 @@ pub struct Peer {
     settings: PeerSettings,
     local: SocketType,
     read_size: usize,
+    /// How many of its commands meant nothing to us.
+    unknown: u32,
     heard: Instant,
     /// When the message that is being received began.
     began: Instant,
     alarm: Pin<Box<Sleep>>,
+    /// When to ask what has arrived.
+    asks_at: Option<Instant>,
     ticket: Option<Ticket>,
     /// It has shown that it holds the key.
     voucher: Option<Voucher>,
@@ -91,9 +101,11 @@ impl Peer {
             remote,
             local: socket,
             read_size: SMALL_READ,
+            unknown: 0,
             heard: Instant::now(),
             began: Instant::now(),
             alarm: Box::pin(sleep(settings.ping_after)),
+            asks_at: None,
             settings,
             ticket: None,
             voucher: None,
@@ -115,6 +127,30 @@ impl Peer {
             self.decoder.set_limits(self.settings.frames);
             self.voucher = ticket.authenticate();
         }
+    }
+
+    /// From now on, what has not arrived when the connection ends is kept, and so is what is queued afterwards, for
+    /// [`Self::resume`] of another one.
+    pub fn keep(&self, keep: Keep) {
+        self.outbox.keep(keep, self.pings());
+    }
+
+    /// Goes on where an earlier connection has ended: what was kept for it leaves on this one, after a message in the place
+    /// of what could not be. `false` if this connection has ended itself, or that one was not kept.
+    pub fn resume(
+        &mut self,
+        earlier: &SignedOutbox,
+        notice: impl FnOnce(Missed) -> Option<(Envelope, Signed)>,
+    ) -> bool {
+        let frames = |missed| {
+            let (envelope, signed) = notice(missed)?;
+            Some(envelope.frames().iter().chain(signed.frames()).cloned().collect())
+        };
+        let resumed = earlier.0.resume(&self.outbox, frames);
+        if resumed {
+            self.outbox = earlier.0.clone();
+        }
+        resumed
     }
 
     /// What the handshake told of the peer.
@@ -166,6 +202,11 @@ impl Peer {
                     self.ring()?;
                     continue;
                 }
+                () = self.outbox.is_to_ask() => {
+                    self.asks_at.get_or_insert(Instant::now() + ASK_AFTER);
+                    self.set_alarm();
+                    continue;
+                }
             }
             if self.read().await? == Some(0) {
                 return if self.decoder.is_inside(&self.buffer) { Err(PeerError::Torn) } else { Ok(false) };
@@ -178,34 +219,54 @@ impl Peer {
             let item = match self.decoder.decode(&mut self.buffer) {
                 Ok(Some(item)) => item,
                 Ok(None) => return Ok(()),
+                // It has been read, and would not be met again.
+                Err(error @ CodecError::Command(_)) => return Err(error.into()),
                 // What came before is served first: it may even be what makes the rest admissible.
                 Err(_) if !batch.is_empty() => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
             match item {
-                Item::Message(frames) => batch.extend(self.message(frames)),
-                Item::Command(Command::Subscribe(topic)) => batch.push(Event::Subscribe(topic)),
-                Item::Command(Command::Cancel(topic)) => batch.push(Event::Cancel(topic)),
-                Item::Command(Command::Ping(context)) => {
-                    self.outbox.push_pong(context).map_err(|_| PeerError::Deaf)?;
-                    self.outbox.flush();
-                }
-                Item::Command(_) => {}
+                Item::Message(frames) => batch.push(self.message(frames)?),
+                Item::Command(command) => batch.extend(self.command(command)?),
             }
         }
     }
 
-    /// A message to an XPUB socket is a subscription in the form of ZMTP 3.0, or nothing to us.
-    fn message(&self, frames: Frames) -> Option<Event> {
+    /// A message to an XPUB socket is a subscription in the form of ZMTP 3.0.
+    fn message(&self, frames: Frames) -> Result<Event, PeerError> {
         if self.local != SocketType::XPub {
-            return Some(Event::Message(frames));
+            return Ok(Event::Message(frames));
         }
-        let first = frames.first()?;
-        match first.first()? {
-            1 => Some(Event::Subscribe(first.slice(1..))),
-            0 => Some(Event::Cancel(first.slice(1..))),
-            _ => None,
+        let misplaced = PeerError::Misplaced("a message to a socket that takes subscriptions");
+        let Some(first) = frames.first() else { return Err(misplaced) };
+        match first.first() {
+            Some(1) => Ok(Event::Subscribe(first.slice(1..))),
+            Some(0) => Ok(Event::Cancel(first.slice(1..))),
+            _ => Err(misplaced),
         }
+    }
+
+    fn command(&mut self, command: Command) -> Result<Option<Event>, PeerError> {
+        let is_xpub = self.local == SocketType::XPub;
+        match command {
+            Command::Subscribe(topic) if is_xpub => return Ok(Some(Event::Subscribe(topic))),
+            Command::Cancel(topic) if is_xpub => return Ok(Some(Event::Cancel(topic))),
+            Command::Subscribe(_) | Command::Cancel(_) => return Err(PeerError::Misplaced("a subscription")),
+            Command::Ready(_) => return Err(PeerError::Misplaced("another READY")),
+            Command::Error(_) => return Err(PeerError::Misplaced("an ERROR")),
+            Command::Ping(_, context) => {
+                self.outbox.push_pong(context).map_err(|_| PeerError::Deaf)?;
+                self.outbox.flush();
+            }
+            Command::Pong(context) => self.outbox.answered(context),
+            Command::Unknown(_) => {
+                self.unknown += 1;
+                if self.unknown > UNKNOWN_COMMANDS {
+                    return Err(PeerError::Misplaced("many commands that nobody knows"));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Reads what is there; `None` if it was nothing after all. Waiting is for [`Self::next`], which has more to wait for.
@@ -242,9 +303,11 @@ impl Peer {
         if self.ticket.is_some() && inside && self.began.elapsed() >= self.settings.stranger_message {
             return Err(PeerError::Slow(self.began.elapsed()));
         }
-        if self.remote.minor >= 1 && self.heard.elapsed() >= self.settings.ping_after {
-            self.outbox.push_command(&Command::Ping(Bytes::new()));
-            self.outbox.flush();
+        let now = Instant::now();
+        let is_silent = self.pings() && now - self.heard >= self.settings.ping_after;
+        if is_silent || self.asks_at.is_some_and(|at| at <= now) {
+            self.asks_at = None;
+            self.outbox.ask(self.settings.time_to_live);
         }
         self.set_alarm();
         Ok(())
@@ -253,12 +316,18 @@ impl Peer {
     fn set_alarm(&mut self) {
         let stranger = self.ticket.as_ref().map(|_| self.settings.stranger_message);
         let after = stranger.map_or(self.settings.ping_after, |limit| limit.min(self.settings.ping_after));
-        self.alarm.as_mut().reset(Instant::now() + after);
+        let at = Instant::now() + after;
+        self.alarm.as_mut().reset(self.asks_at.map_or(at, |asks_at| asks_at.min(at)));
+    }
+
+    /// Whether the peer knows PING.
+    fn pings(&self) -> bool {
+        self.remote.minor >= 1
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        self.outbox.close();
+        self.outbox.end();
     }
 }

@@ -5,7 +5,10 @@ use std::{io, time::Duration};
 use thiserror::Error;
 
 use super::admission::Refused;
-use crate::zmtp::{CodecError, HandshakeError};
+use crate::{
+    metrics::Trouble,
+    zmtp::{CodecError, HandshakeError},
+};
 
 /// Why a connection ended other than by the peer closing it between two messages.
 #[derive(Debug, Error)]
@@ -25,6 +28,9 @@ pub enum PeerError {
     /// The peer's bytes make no sense or exceed a limit.
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// A command that has no place after the handshake, or not on this channel.
+    #[error("the peer sent {0} where none belongs")]
+    Misplaced(&'static str),
     /// It asks for signs of life and reads none.
     #[error("the peer sends PINGs and does not read the answers")]
     Deaf,
@@ -40,4 +46,22 @@ pub enum PeerError {
     /// Strangers use too much.
     #[error(transparent)]
     Refused(#[from] Refused),
+}
+
+impl PeerError {
+    /// Which kind of trouble it is.
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Io(_) | Self::Torn => Trouble::TornHandshake,
+            Self::Handshake(_) => Trouble::BadHandshake,
+            Self::SlowHandshake(_) => Trouble::SlowHandshake,
+            Self::Codec(_) => Trouble::BadFrame,
+            Self::Misplaced(_) => Trouble::MisplacedCommand,
+            Self::Deaf => Trouble::UnreadPongs,
+            Self::Slow(_) => Trouble::SlowMessage,
+            Self::Misbehaved(_) => Trouble::Misbehaved,
+            Self::TooManySubscriptions => Trouble::TooManySubscriptions,
+            Self::Refused(_) => Trouble::TooManyStrangers,
+        }
+    }
 }

@@ -4,13 +4,18 @@ use std::{
     collections::VecDeque,
     io::{self, IoSlice},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use bytes::{Buf, Bytes, BytesMut};
 use smallvec::SmallVec;
 
-use super::stream::WriteHalf;
-use crate::zmtp::encode_header;
+use super::{
+    kept::{Keep, Kept, Missed},
+    run::WrittenRun,
+    stream::WriteHalf,
+};
+use crate::zmtp::{Command, encode_command, encode_header};
 
 /// Frames from this size on are handed to the kernel where they lie; smaller ones are copied into one run of bytes.
 const COPY_BELOW: usize = 8 << 10;
@@ -18,11 +23,13 @@ const COPY_BELOW: usize = 8 << 10;
 /// Most slices of one vectored write.
 const SLICES: usize = 64;
 
+/// How much of a message that cannot be kept is: its envelope and headers.
+const BEGINNING: usize = 16 << 10;
+
 /// What waits, in order: whole chunks, then a tail that still grows.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// `None` once the connection has ended.
-    socket: Option<Arc<WriteHalf>>,
+    line: Line,
     chunks: VecDeque<Bytes>,
     tail: BytesMut,
     bytes: usize,
@@ -32,32 +39,57 @@ pub(super) struct Queue {
     reserve: usize,
     /// Bytes of PONGs since then.
     pongs: usize,
+    /// For those whose messages outlive their connection.
+    kept: Option<Box<Kept>>,
+}
+
+/// Where the bytes go.
+#[derive(Debug)]
+enum Line {
+    Open(Arc<WriteHalf>),
+    /// The connection has ended, and another one may take its place.
+    Away,
+    Closed,
 }
 
 impl Queue {
     pub(super) fn new(socket: WriteHalf) -> Self {
-        Self { socket: Some(Arc::new(socket)), ..Self::closed() }
+        Self { line: Line::Open(Arc::new(socket)), ..Self::closed() }
     }
 
     /// The queue of a connection that has ended.
     pub(super) fn closed() -> Self {
         Self {
-            socket: None,
+            line: Line::Closed,
             chunks: VecDeque::new(),
             tail: BytesMut::new(),
             bytes: 0,
             largest: 0,
             reserve: 0,
             pongs: 0,
+            kept: None,
         }
     }
 
+    /// From now on, messages outlive the connection. `pings`: the peer knows PING.
+    pub(super) fn keep(&mut self, keep: Keep, pings: bool) {
+        self.kept = Some(Box::new(Kept::new(keep, pings, Instant::now())));
+    }
+
     pub(super) fn socket(&self) -> Option<&Arc<WriteHalf>> {
-        self.socket.as_ref()
+        match &self.line {
+            Line::Open(socket) => Some(socket),
+            Line::Away | Line::Closed => None,
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.socket.is_none()
+        matches!(self.line, Line::Closed)
+    }
+
+    /// Whether what is queued waits for another connection.
+    pub(super) fn is_away(&self) -> bool {
+        matches!(self.line, Line::Away)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -66,7 +98,8 @@ impl Queue {
 
     /// One message may always wait, however long (the limit on messages bounds it), and beside it as much as the limit.
     pub(super) fn has_room(&self, size: usize, limit: usize) -> bool {
-        self.bytes == 0 || self.bytes + size <= limit + self.largest
+        // Without a connection, the oldest make room.
+        self.bytes == 0 || self.bytes + size <= limit + self.largest || self.is_away()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -74,7 +107,7 @@ impl Queue {
     }
 
     pub(super) fn take_reserve(&mut self, size: usize, reserve: usize) -> bool {
-        let fits = self.reserve + size <= reserve;
+        let fits = self.reserve + size <= reserve || self.is_away();
         self.reserve += if fits { size } else { 0 };
         fits
     }
@@ -82,6 +115,7 @@ impl Queue {
     /// Appends a message of `size` bytes.
     pub(super) fn append<'a>(&mut self, size: usize, frames: impl Iterator<Item = &'a Bytes>) {
         self.largest = self.largest.max(size);
+        let queued = self.bytes;
         let mut frames = frames.peekable();
         while let Some(frame) = frames.next() {
             let before = self.tail.len();
@@ -94,16 +128,36 @@ impl Queue {
                 self.chunks.push_back(frame.clone());
             }
         }
+        self.appended(queued, [self.bytes - queued]);
     }
 
-    /// Appends whole messages that others send too, the largest being of so many bytes.
-    pub(super) fn append_run(&mut self, largest: usize, run: Bytes) {
-        self.largest = self.largest.max(largest);
-        self.bytes += run.len();
+    /// Appends whole messages that others send too.
+    pub(super) fn append_run(&mut self, run: &WrittenRun) {
+        self.largest = self.largest.max(run.largest);
+        let queued = self.bytes;
+        self.bytes += run.bytes.len();
         if !self.tail.is_empty() {
             self.chunks.push_back(self.tail.split().freeze());
         }
-        self.chunks.push_back(run);
+        self.chunks.push_back(run.bytes.clone());
+        self.appended(queued, run.lengths());
+    }
+
+    /// Messages of these lengths have been appended to so many bytes.
+    fn appended(&mut self, queued: usize, lengths: impl IntoIterator<Item = usize>) {
+        let is_away = self.is_away();
+        let Some(kept) = &mut self.kept else { return };
+        if is_away {
+            kept.now_is(Instant::now());
+        }
+        let mut start = kept.written() + queued as u64;
+        for length in lengths {
+            kept.queued(start, length);
+            start += length as u64;
+        }
+        if is_away {
+            self.give_up();
+        }
     }
 
     /// Appends bytes of the protocol itself.
@@ -126,7 +180,7 @@ impl Queue {
 
     /// Writes until all is gone or the socket is full.
     pub(super) fn write(&mut self) -> io::Result<()> {
-        let Some(socket) = self.socket.clone() else { return Ok(()) };
+        let Some(socket) = self.socket().cloned() else { return Ok(()) };
         while self.bytes > 0 {
             let written = {
                 let chunks = self.chunks.iter().map(|chunk| IoSlice::new(chunk));
@@ -146,22 +200,140 @@ impl Queue {
         Ok(())
     }
 
+    /// So many bytes have been written.
     fn forget(&mut self, mut written: usize) {
         self.bytes -= written;
-        while let Some(chunk) = self.chunks.front_mut() {
-            if chunk.len() > written {
-                return chunk.advance(written);
+        while written > 0 {
+            let Some(chunk) = self.chunks.front_mut() else {
+                match &mut self.kept {
+                    Some(kept) => kept.wrote(self.tail.split_to(written).freeze()),
+                    None => self.tail.advance(written),
+                }
+                return;
+            };
+            let part = chunk.split_to(written.min(chunk.len()));
+            if chunk.is_empty() {
+                self.chunks.pop_front();
             }
-            written -= chunk.len();
+            written -= part.len();
+            if let Some(kept) = &mut self.kept {
+                kept.wrote(part);
+            }
+        }
+        while self.chunks.front().is_some_and(Bytes::is_empty) {
             self.chunks.pop_front();
         }
-        self.tail.advance(written);
     }
 
+    /// Ends for good.
     pub(super) fn close(&mut self) {
-        self.socket = None;
-        self.chunks = VecDeque::new();
-        self.tail = BytesMut::new();
-        self.bytes = 0;
+        *self = Self::closed();
+    }
+
+    // Messages that outlive their connection.
+
+    /// The connection has ended; what its peer has not got waits for another one, if it is to be kept.
+    pub(super) fn end(&mut self) {
+        let Some(kept) = &mut self.kept else { return self.close() };
+        let Line::Open(socket) = &self.line else { return };
+        let mut queued = std::mem::take(&mut self.chunks);
+        queued.push_back(self.tail.split().freeze());
+        self.chunks = kept.part(socket.unacknowledged(), queued, Instant::now());
+        self.bytes = self.chunks.iter().map(Bytes::len).sum();
+        self.line = Line::Away;
+        self.give_up();
+    }
+
+    /// Gives up what is too much, the oldest first.
+    fn give_up(&mut self) {
+        let Some(kept) = &mut self.kept else { return };
+        if !self.tail.is_empty() {
+            self.chunks.push_back(self.tail.split().freeze());
+        }
+        let beginning = |chunks: &VecDeque<Bytes>, length: usize| {
+            let mut beginning = BytesMut::new();
+            for chunk in chunks {
+                let room = length.min(BEGINNING) - beginning.len();
+                beginning.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
+            }
+            beginning.freeze()
+        };
+        while let Some(mut length) = kept.give_up(self.bytes, |length| beginning(&self.chunks, length)) {
+            self.bytes -= length;
+            while let Some(chunk) = self.chunks.front_mut() {
+                if chunk.len() > length {
+                    chunk.advance(length);
+                    break;
+                }
+                length -= chunk.len();
+                self.chunks.pop_front();
+            }
+        }
+    }
+
+    /// Whether the peer has owed an answer for so long that it must be gone.
+    pub(super) fn seems_gone(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.seems_gone(Instant::now()))
+    }
+
+    /// Goes on where `newer`, which ends with this, had come to: with what it still had to write, then a message in the
+    /// place of what could not be kept, then what was kept. `false` if there is no connection any more.
+    pub(super) fn resume(
+        &mut self,
+        newer: &mut Self,
+        notice: impl FnOnce(Missed) -> Option<SmallVec<[Bytes; 8]>>,
+    ) -> bool {
+        let Some(kept) = &mut self.kept else { return false };
+        if !matches!((&self.line, &newer.line), (Line::Away, Line::Open(_))) {
+            return false;
+        }
+        kept.now_is(Instant::now());
+        let (missed, lengths) = kept.resume();
+        let mut newer = std::mem::replace(newer, Self::closed());
+        let waiting = std::mem::replace(&mut self.chunks, std::mem::take(&mut newer.chunks));
+        self.chunks.push_back(newer.tail.split().freeze());
+        self.bytes = newer.bytes;
+        self.line = newer.line;
+        if missed.messages > 0
+            && let Some(frames) = notice(missed)
+        {
+            self.append(0, frames.iter());
+        }
+        self.chunks.push_back(self.tail.split().freeze());
+        self.chunks.extend(waiting);
+        let queued = self.bytes;
+        self.bytes += lengths.iter().sum::<usize>();
+        self.appended(queued, lengths);
+        true
+    }
+
+    /// Notes a PONG.
+    pub(super) fn answered(&mut self, context: Bytes) {
+        if let Some(kept) = &mut self.kept {
+            kept.answered(context);
+        }
+    }
+
+    /// Whether the connection's task has to ask soon what has arrived; says so once.
+    pub(super) fn is_to_schedule(&mut self) -> bool {
+        self.socket().is_some() && self.kept.as_mut().is_some_and(|kept| kept.is_to_schedule())
+    }
+
+    /// Whether so much has been written that it is to be asked at once.
+    pub(super) fn is_to_ask_at_once(&self) -> bool {
+        self.socket().is_some() && self.kept.as_ref().is_some_and(|kept| kept.is_to_ask_at_once())
+    }
+
+    /// Asks what has arrived: the peer by a PING, else TCP.
+    pub(super) fn ask(&mut self, time_to_live: Duration) {
+        let queued = self.bytes as u64;
+        let unacknowledged = self.socket().map_or(0, |socket| socket.unacknowledged());
+        let context = match &mut self.kept {
+            None => Bytes::new(),
+            Some(kept) if kept.can_ask() => kept.ask(kept.written() + queued, Instant::now()),
+            Some(kept) => return kept.rely_on(unacknowledged),
+        };
+        let tenths = u16::try_from(time_to_live.as_millis() / 100).unwrap_or(u16::MAX);
+        self.append_raw(|out| encode_command(&Command::Ping(tenths, context), out));
     }
 }

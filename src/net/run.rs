@@ -1,5 +1,7 @@
 //! Messages for several peers at once: written one behind the other a single time, and shared by all their queues.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::{
@@ -14,18 +16,30 @@ const WORTH_COPYING: usize = 8 << 10;
 #[derive(Debug, Default)]
 pub struct Run {
     bytes: BytesMut,
-    messages: u64,
-    largest: usize,
+    /// Where each message ends.
+    ends: Vec<u32>,
 }
 
 /// A run that is complete.
 #[derive(Clone, Debug)]
 pub struct WrittenRun {
     pub(super) bytes: Bytes,
-    /// How many messages it holds.
-    pub messages: u64,
-    /// The length of the longest, in bytes.
+    ends: Arc<[u32]>,
+    /// The length of the longest message, in bytes.
     pub(super) largest: usize,
+}
+
+impl WrittenRun {
+    /// How many messages it holds.
+    pub fn messages(&self) -> u64 {
+        self.ends.len() as u64
+    }
+
+    /// The length of each message, in bytes.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = usize> {
+        let starts = std::iter::once(&0).chain(self.ends.iter());
+        self.ends.iter().zip(starts).map(|(end, start)| (end - start) as usize)
+    }
 }
 
 impl Run {
@@ -36,15 +50,13 @@ impl Run {
 
     /// Whether nothing has been written since the last time.
     pub fn is_empty(&self) -> bool {
-        self.messages == 0
+        self.ends.is_empty()
     }
 
     /// Appends a message.
     pub fn add(&mut self, envelope: &Envelope, message: &Signed) {
-        let before = self.bytes.len();
         encode_message(envelope.frames().iter().chain(message.frames()), &mut self.bytes);
-        self.largest = self.largest.max(self.bytes.len() - before);
-        self.messages += 1;
+        self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
     }
 
     /// What has been written since the last time, if anything.
@@ -52,7 +64,9 @@ impl Run {
         if self.is_empty() {
             return None;
         }
-        let Self { bytes, messages, largest } = std::mem::take(self);
-        Some(WrittenRun { bytes: bytes.freeze(), messages, largest })
+        let Self { bytes, ends } = std::mem::take(self);
+        let mut run = WrittenRun { bytes: bytes.freeze(), ends: ends.into(), largest: 0 };
+        run.largest = run.lengths().max().unwrap_or(0);
+        Some(run)
     }
 }

@@ -7,6 +7,10 @@ use crate::{
     zmtp::{FrameLimits, SocketType},
 };
 
+/// A client that has heard nothing for so many times the interval between PINGs may come back on another connection. Kernels
+/// may not: what they publish while there is none is lost.
+const SILENCES: u32 = 3;
+
 /// What a connection may cost and how long it may be silent.
 #[derive(Clone, Debug)]
 pub struct PeerSettings {
@@ -18,6 +22,8 @@ pub struct PeerSettings {
     pub handshake: Duration,
     /// Silence after which a PING is sent, to peers that know it.
     pub ping_after: Duration,
+    /// After a PING, silence in which the peer may give the connection up; zero for never.
+    pub time_to_live: Duration,
     /// Time that a stranger may take for one message.
     pub stranger_message: Duration,
 }
@@ -26,17 +32,28 @@ impl PeerSettings {
     /// The settings for connections that one of our listening sockets of this type accepts: subscriptions and
     /// heartbeats are small, and their senders never show that they hold a key.
     pub fn accepting(limits: &Limits, socket: SocketType) -> Self {
-        let mut settings = Self::new(limits);
-        let small = |frame| FrameLimits { frame, message: frame * 2, parts: 4 };
+        let settings = Self { time_to_live: limits.ping_after() * SILENCES, ..Self::new(limits) };
         match socket {
-            SocketType::XPub => settings.frames = small(limits.topic_bytes + 64),
-            SocketType::Rep => {
-                settings.frames = small(limits.heartbeat_bytes);
-                settings.outbox_bytes = limits.heartbeat_bytes * 16;
-            }
-            _ => {}
+            SocketType::XPub => Self { frames: small(limits.topic_bytes + 64), ..settings },
+            SocketType::Rep => settings.beating(limits),
+            _ => settings,
+        }
+    }
+
+    /// The settings for connections that we make: what a kernel echoes is as small as what it was sent.
+    pub fn dialling(limits: &Limits, socket: SocketType) -> Self {
+        let mut settings = Self::new(limits);
+        if socket == SocketType::Req {
+            settings = settings.beating(limits);
+            // With the delimiter that some clients leave out.
+            settings.frames.parts += 1;
         }
         settings
+    }
+
+    fn beating(self, limits: &Limits) -> Self {
+        let outbox_bytes = limits.heartbeat_bytes * 16;
+        Self { frames: small(limits.heartbeat_bytes), outbox_bytes, ..self }
     }
 
     /// The settings that the configured limits give, for peers that hold a key.
@@ -50,7 +67,13 @@ impl PeerSettings {
             outbox_bytes: limits.outbox_bytes,
             handshake: limits.handshake(),
             ping_after: limits.ping_after(),
+            time_to_live: Duration::ZERO,
             stranger_message: limits.stranger_message(),
         }
     }
+}
+
+/// Two frames of so many bytes, and their delimiters.
+fn small(frame: usize) -> FrameLimits {
+    FrameLimits { frame, message: frame * 2, parts: 4 }
 }

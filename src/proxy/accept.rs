@@ -1,22 +1,26 @@
 //! Taking connections on the five channels of a connection file, each served by a task of its own.
 
 use std::{
+    fmt::Display,
     path::Path,
-    sync::{Arc, atomic::Ordering},
-    time::Instant,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
 use tracing::{
     Instrument, Span, debug,
     field::{self, Empty},
-    info, info_span,
+    info_span,
 };
 
 use super::{Proxy, arrivals::Arrival, connection::Connection, profile::Profile};
 use crate::{
     channel::Channel,
     id::{ConnectionId, Origin},
+    metrics::Trouble,
     net::{Listener, Peer, PeerError, Stream},
     route::{ATTACHMENT, Attachment, AttachmentError},
     zmtp::{Local, SocketType},
@@ -52,13 +56,14 @@ impl Proxy {
         };
         let local = Local::new(socket, Bytes::new(), self.limits.handshake_bytes);
         let arrival = (channel == Channel::IoPub).then(|| self.arrives(profile.id));
-        let tell = |origin| arrival.iter().for_each(|arrival| arrival.is_from(origin));
+        let mut from = Origin::Unknown;
+        let tell = |origin| {
+            from = origin;
+            arrival.iter().for_each(|arrival| arrival.is_from(origin));
+        };
         let (peer, origin) = match self.gatehouse.admit_telling(stream, local, tell).await {
             Ok(admitted) => admitted,
-            Err(reason) => {
-                self.metrics.refused_connections.increment();
-                return self.tell(channel, Origin::Unknown, "a connection was refused", &reason);
-            }
+            Err(reason) => return self.refuse_connection(channel, from, reason.trouble(), &reason),
         };
         self.metrics.connections.increment();
         Span::current().record("origin", field::display(origin));
@@ -68,8 +73,7 @@ impl Proxy {
             _ => match self.register(profile, channel, origin, &peer) {
                 Ok(connection) => self.clone().serve(peer, &connection, arrival).await,
                 Err(reason) => {
-                    self.metrics.refused_connections.increment();
-                    return self.tell(channel, origin, "a connection was refused", &reason);
+                    return self.refuse_connection(channel, origin, Trouble::BadAttachment, &reason);
                 }
             },
         };
@@ -113,6 +117,7 @@ impl Proxy {
             defaults: wishes.unwrap_or_default().over(&profile.defaults),
             directory: directory.filter(|directory| is_elsewhere(directory, &origin)),
             profile,
+            holds_key: AtomicBool::new(false),
             outbox: peer.signed_outbox(),
         });
         self.connections.insert(id, connection.clone());
@@ -128,18 +133,14 @@ impl Proxy {
             }
             Err(reason) => {
                 self.metrics.refused_connections.increment();
-                self.tell(channel, origin, "a connection was ended", &reason);
+                self.trouble_from(channel, origin, reason.trouble(), "a connection was ended", &reason);
             }
         }
     }
 
-    /// Logs trouble with a peer: the first of its kind for everyone to see, the others for those who look closely.
-    pub(super) fn tell(&self, channel: Channel, origin: Origin, what: &str, reason: &dyn std::fmt::Display) {
-        if self.notices.is_news(&origin, what, Instant::now()) {
-            info!(%channel, %origin, %reason, "{what}");
-        } else {
-            debug!(%channel, %origin, %reason, "{what}");
-        }
+    fn refuse_connection(&self, channel: Channel, origin: Origin, trouble: Trouble, reason: &dyn Display) {
+        self.metrics.refused_connections.increment();
+        self.trouble_from(channel, origin, trouble, "a connection was refused", reason);
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::sleep;
 use tracing::info;
 
-use super::{Proxy, connection::ReturnAddress, kernel::Kernel, lifecycle::RestartAsked, returning::Due};
+use super::{Proxy, connection::ReturnAddress, debts::Due, kernel::Kernel, lifecycle::RestartAsked};
 use crate::{
     id::{ClientId, KernelId},
     jupyter::{
@@ -16,6 +16,7 @@ use crate::{
         message::Body,
         reply::{Failure, connect_content},
     },
+    metrics::Trouble,
     net::Flushes,
     route::Decision,
 };
@@ -71,14 +72,14 @@ impl Proxy {
             Decision::RestartRefused(id, others) => {
                 self.fail(client, msg_type, &address, &restart_refused(&id, others));
             }
-            Decision::Unasked => self.metrics.malformed.increment(),
+            Decision::Unasked => self.metrics.troubles.of(Trouble::Malformed).increment(),
             Decision::Misunderstood(error) => self.refuse(client, msg_type, &address, &error.to_string()),
             Decision::Refused(refusal) => self.refuse(client, msg_type, &address, &refusal.to_string()),
         }
     }
 
     /// The client leaves: what waits for its turn is not run, and kernels that only it visited are stopped.
-    fn end_visits(&self, client: &ClientId) {
+    fn end_visits(self: &Arc<Self>, client: &ClientId) {
         self.abort_waiting(client);
         for kernel in self.with_table(|table, _| table.leave_visited(client)) {
             self.stop_kernel(&kernel, &format!("its last visitor ({}) left", client.session));
@@ -132,7 +133,8 @@ impl Proxy {
         address: &ReturnAddress,
         failure: &Failure,
     ) {
-        if self.is_owed(client, address, || Due::Failure(msg_type.to_owned(), failure.clone())) {
+        let due = || Due::Failure(msg_type.to_owned(), failure.clone());
+        if address.is_from_before() && self.is_owed(client, address, due) {
             return;
         }
         self.whisper(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
@@ -190,7 +192,7 @@ impl Proxy {
     /// Answers a `kernel_info_request` with known content, between a `busy` and an `idle`. Where the kernel's own
     /// state is another one, it is told last: frontends show whatever came last.
     pub(super) fn tell_info(
-        &self,
+        self: &Arc<Self>,
         kernel: Option<&Kernel>,
         client: &ClientId,
         address: &ReturnAddress,
@@ -214,7 +216,7 @@ impl Proxy {
     }
 
     /// Sends a reply of our own.
-    pub(super) fn reply(&self, client: &ClientId, address: &ReturnAddress, body: Body) {
+    pub(super) fn reply(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress, body: Body) {
         let mut flushes = Flushes::default();
         self.send(client, address, body, &mut flushes);
         flushes.flush();
@@ -233,7 +235,7 @@ impl Proxy {
 
     /// The reply to a `shutdown_request`, on its channel and, as kernels do, on iopub; there to the requester alone.
     /// They are two messages: clients refuse a signature that has come before.
-    fn tell_shutdown(&self, client: &ClientId, address: &ReturnAddress, restart: bool) {
+    fn tell_shutdown(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress, restart: bool) {
         let reply = || {
             let reply = ShutdownReply { restart, status: ReplyStatus::Ok, error: None };
             self.voice.say(reply, &address.header)

@@ -4,7 +4,7 @@
 //! 2. The parent header tells which request is answered: `route` knows who asked. What nobody asked for goes nowhere.
 //! 3. It is signed with the client's key and written to the connection that the request came on.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt::Display, sync::Arc, time::Duration};
 
 use jupyter_protocol::ExecutionState;
 use serde::Deserialize;
@@ -12,8 +12,13 @@ use tokio::{task::JoinSet, time::sleep};
 use tracing::{Instrument, debug};
 
 use super::{
-    Proxy, broadcast::Broadcast, connection::ReturnAddress, fanout::Profiles, kernel::Kernel,
-    profile::Profile, returning::Due,
+    Proxy,
+    broadcast::Broadcast,
+    connection::{Connection, ReturnAddress},
+    debts::Due,
+    fanout::Profiles,
+    kernel::Kernel,
+    profile::Profile,
 };
 use crate::{
     channel::Channel,
@@ -24,6 +29,7 @@ use crate::{
         message::{Body, Unverified, Verified},
         signature::Signer,
     },
+    metrics::Trouble,
     net::{Event, Flushes, Peer, PeerError, PushError},
 };
 
@@ -87,7 +93,7 @@ impl Proxy {
     /// Hands a reply to whoever asked.
     fn deliver(self: &Arc<Self>, kernel: &Arc<Kernel>, message: Verified, flushes: &mut Flushes) {
         let Ok(parent) = Parent::peek(&message) else {
-            return self.stray(kernel, "a reply without a parent");
+            return self.trouble_with(kernel, Trouble::KernelMalformed, &"a reply without a parent");
         };
         let asked = self.table.lock().answered(&kernel.id, &parent.msg_id, &parent.session);
         if parent.session == self.voice.session() {
@@ -120,7 +126,13 @@ impl Proxy {
     }
 
     /// Signs a message for a client and queues it at its return address, or where the client is now.
-    pub(super) fn send(&self, client: &ClientId, address: &ReturnAddress, body: Body, flushes: &mut Flushes) {
+    pub(super) fn send(
+        self: &Arc<Self>,
+        client: &ClientId,
+        address: &ReturnAddress,
+        body: Body,
+        flushes: &mut Flushes,
+    ) {
         let signed = address.connection.profile.signer.sign(body);
         let mut connection = address.connection.clone();
         let mut pushed = connection.outbox.push(&address.envelope, &signed);
@@ -143,7 +155,8 @@ impl Proxy {
             }
             Err(why @ PushError::Full) => {
                 // A reply that cannot be delivered must not be lost in silence: the client sees its connection end.
-                debug!(session = %client.session, %why, "a client's connection is ended");
+                let Connection { channel, origin, .. } = *connection;
+                self.trouble_from(channel, origin, Trouble::UnreadReplies, "a connection was ended", &why);
                 connection.outbox.close();
             }
         }
@@ -177,7 +190,7 @@ impl Proxy {
     fn publish(&self, source: &Source, message: Verified, profiles: &Profiles, visited: bool) {
         let kernel = &source.kernel;
         let Ok(header) = Header::peek(&message) else {
-            return self.stray(kernel, "an iopub message without a header");
+            return self.trouble_with(kernel, Trouble::KernelMalformed, &"an iopub message without a header");
         };
         let state = match &*header.msg_type {
             "status" => peek_execution_state(&message).map(|state| execution_state(&state)),
@@ -234,19 +247,22 @@ impl Proxy {
             Some(receiver) => source.signer.verify_for(&receiver.signer, message),
             None => source.signer.verify(message),
         };
-        let split = Unverified::split(frames).map_err(|error| error.to_string());
-        match split.and_then(|message| verify(message).map_err(|error| error.to_string())) {
-            Ok(message) => Some(message),
+        let message = match Unverified::split(frames) {
+            Ok(message) => message,
             Err(reason) => {
-                self.stray(&source.kernel, &format!("on {}, {reason}", source.channel));
-                None
+                self.refuse_of(source, Trouble::KernelMalformed, &reason);
+                return None;
             }
-        }
+        };
+        verify(message).map_err(|reason| self.refuse_of(source, Trouble::KernelBadlySigned, &reason)).ok()
+    }
+
+    fn refuse_of(&self, source: &Source, trouble: Trouble, reason: &dyn Display) {
+        self.trouble_with(&source.kernel, trouble, &format_args!("on {}, {reason}", source.channel));
     }
 
     pub(super) fn stray(&self, kernel: &Kernel, what: &str) {
-        self.metrics.stray.increment();
-        debug!(kernel = %kernel.id, "the kernel sent {what}");
+        self.trouble_with(kernel, Trouble::Stray, &format_args!("it sent {what}"));
     }
 
     /// A kernel that closes a channel is dying, or of no use any more: its supervisor finds out which.

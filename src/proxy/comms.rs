@@ -18,6 +18,9 @@ use crate::{
 /// know it.
 const REMEMBERED: usize = 65_536;
 
+/// The longest name of a comm that is remembered, in bytes: most are 32 hex digits.
+const LONGEST_NAME: usize = 256;
+
 /// Which kernel each client's comms are on.
 #[derive(Debug, Default)]
 pub(super) struct Comms {
@@ -64,6 +67,14 @@ impl Proxy {
         // Only clients of the published file can go elsewhere: the others lead to one kernel.
         let speaker = ClientId { profile: ProfileId::DEFAULT, session: SessionId::from(session) };
         let client = self.spoken_for.get(&speaker).map(|client| client.clone()).unwrap_or(speaker);
+        // A kernel may name any session as that of its parent: it must not get what others' clients say to their comms.
+        let is_its_client = {
+            let table = self.table.lock();
+            table.kernel_of(&client) == Some(kernel) || table.visited_by(&client).contains(kernel)
+        };
+        if !is_its_client {
+            return;
+        }
         if opens {
             self.comms.opened(client, kernel, message);
         } else {
@@ -85,5 +96,5 @@ fn comm_id(message: &Verified) -> Option<String> {
         comm_id: Cow<'a, str>,
     }
     let comm: Comm<'_> = serde_json::from_slice(message.body().content()).ok()?;
-    Some(comm.comm_id.into_owned())
+    (comm.comm_id.len() <= LONGEST_NAME).then(|| comm.comm_id.into_owned())
 }

@@ -1,6 +1,12 @@
 //! A client's connection, as the rest of the walk sees it: where it comes from and where messages to it go.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 
@@ -30,6 +36,8 @@ pub(super) struct Connection {
     pub(super) defaults: Requirements,
     /// Where kernels that are launched for its client begin, if not where `serve` runs.
     pub(super) directory: Option<PathBuf>,
+    /// Whether a message on it has shown that the peer holds the key.
+    pub(super) holds_key: AtomicBool,
     pub(super) outbox: SignedOutbox,
 }
 
@@ -43,6 +51,11 @@ impl Connection {
             door: self.profile.defaults.kernel.as_ref(),
             reserve: self.directory.is_none(),
         }
+    }
+
+    /// A message on it was signed with the key; `true` if it is the first one.
+    pub(super) fn shows_key(&self) -> bool {
+        !self.holds_key.load(Ordering::Relaxed) && !self.holds_key.swap(true, Ordering::Relaxed)
     }
 
     /// Queues and writes a message.

@@ -28,6 +28,7 @@ use crate::{
         message::{MessageError, Unverified, Verified},
         signature::BadSignature,
     },
+    metrics::Trouble,
     net::{Event, Flushes, Peer, PeerError},
     route::{Decision, Outstanding, RequestKind, Requirements, RequirementsError},
 };
@@ -53,10 +54,7 @@ impl Proxy {
         connection: &Arc<Connection>,
     ) -> Result<(), PeerError> {
         let mut known = Speakers::new();
-        for client in self.returning.recognise(connection) {
-            self.recognise(connection, &mut known, client.session.as_str());
-            tokio::spawn(self.clone().pay(client));
-        }
+        self.welcome_back(connection, &mut known);
         let ended = self.read_requests(&mut peer, connection, &mut known).await;
         for (client, _) in known {
             self.client_left(connection, &client);
@@ -77,18 +75,21 @@ impl Proxy {
             for event in batch.drain(..) {
                 let Event::Message(frames) = event else { continue };
                 match self.receive(connection, known, frames, &mut flushes) {
-                    Ok(()) => peer.trust(),
+                    Ok(()) if connection.shows_key() => {
+                        peer.trust();
+                        self.welcome_back(connection, known);
+                    }
+                    Ok(()) => {}
                     Err(reason) => {
-                        self.count(&reason);
+                        let Connection { channel, origin, .. } = **connection;
+                        self.trouble_from(
+                            channel,
+                            origin,
+                            reason.trouble(),
+                            "a message was refused",
+                            &reason,
+                        );
                         bad += 1;
-                        if bad == 1 {
-                            self.tell(
-                                connection.channel,
-                                connection.origin,
-                                "a message was refused",
-                                &reason,
-                            );
-                        }
                         if bad >= self.limits.bad_messages {
                             return Err(PeerError::Misbehaved(bad));
                         }
@@ -232,12 +233,14 @@ impl Proxy {
             Pushed::Full => self.take_back(kernel, client, address),
         }
     }
+}
 
-    fn count(&self, reason: &Refused) {
-        match reason {
-            Refused::Malformed(_) | Refused::Unreadable(_) => self.metrics.malformed.increment(),
-            Refused::BadlySigned(_) => self.metrics.badly_signed.increment(),
-            Refused::Replayed => self.metrics.replayed.increment(),
+impl Refused {
+    fn trouble(&self) -> Trouble {
+        match self {
+            Self::Malformed(_) | Self::Unreadable(_) => Trouble::Malformed,
+            Self::BadlySigned(_) => Trouble::BadlySigned,
+            Self::Replayed => Trouble::Replayed,
         }
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Proxy, arrivals::Arrival, connection::Connection, topics::Topics};
+use super::{Proxy, arrivals::Arrival, connection::Connection, reunion::Newcomer, topics::Topics};
 use crate::{
     id::{ClientId, ConnectionId},
     jupyter::message::{Body, Envelope},
-    net::{Event, Peer, PeerError},
+    net::{Event, Keep, Peer, PeerError},
     route::Change,
 };
 
@@ -16,24 +16,80 @@ use crate::{
 pub(super) type Listeners = Vec<(Arc<Connection>, Arc<Topics>)>;
 
 impl Proxy {
-    /// Serves an iopub connection until it ends. It never authenticates itself: what it hears is decided by where it
-    /// comes from, and a stranger hears nothing.
+    /// Serves an iopub connection until it ends, and those that come in its place. It never authenticates itself: what it
+    /// hears is decided by where it comes from, and a stranger hears nothing.
     pub(super) async fn serve_subscriber(
         self: Arc<Self>,
-        mut peer: Peer,
+        peer: Peer,
         connection: &Arc<Connection>,
         arrival: Option<Arrival>,
     ) -> Result<(), PeerError> {
         let topics = Arc::new(Topics::default());
         self.topics.insert(connection.id, topics.clone());
-        self.with_table(|table, _| {
-            table.subscriber_arrived(connection.id, connection.profile.id, connection.origin)
+        peer.keep(Keep { bytes: self.limits.replay_bytes, time: self.limits.replay() });
+        self.end_silent_neighbours(connection);
+        self.with_table(|table, now| {
+            table.subscriber_arrived(connection.id, connection.profile.id, connection.origin, now);
         });
-        let ended = self.read_subscriptions(&mut peer, connection, &topics, arrival).await;
+        let ended = self.listen(peer, connection, &topics, arrival).await;
+        connection.outbox.close();
+        self.reunions.forget(connection.id);
         self.with_table(|table, now| table.subscriber_left(connection.id, now));
         self.topics.remove(&connection.id);
         self.audience_changed.notify_waiters();
         ended
+    }
+
+    async fn listen(
+        &self,
+        mut peer: Peer,
+        connection: &Connection,
+        topics: &Topics,
+        mut arrival: Option<Arrival>,
+    ) -> Result<(), PeerError> {
+        loop {
+            let mut handed_over = self.reunions.is_present(connection.id);
+            let ended = tokio::select! {
+                ended = self.read_subscriptions(&mut peer, connection, topics, arrival.take()) => ended,
+                Ok(place) = &mut handed_over => {
+                    // Whoever waits there may have given up: then this connection ends, and its client comes again.
+                    let topics = topics.taken();
+                    let _ = place.send(Newcomer { peer, topics });
+                    return Ok(());
+                }
+            };
+            // What has not arrived is kept from now on.
+            drop(peer);
+            if !matches!(ended, Ok(()) | Err(PeerError::Io(_) | PeerError::Torn)) {
+                return ended;
+            }
+            let Some(newcomer) = self.await_newcomer(connection).await else { return ended };
+            peer = newcomer.peer;
+            topics.replace(newcomer.topics);
+            if self.go_on(connection, &mut peer) {
+                self.greet(connection);
+            }
+        }
+    }
+
+    /// Connections of the same place whose host does not answer any more have broken, though nothing has told so: the one
+    /// that comes now may be in place of one of them.
+    fn end_silent_neighbours(&self, connection: &Connection) {
+        let neighbours = self.table.lock().neighbours(connection.profile.id, connection.origin);
+        for (neighbour, _) in neighbours.into_iter().filter_map(|id| self.subscriber(id)) {
+            if neighbour.outbox.seems_gone() {
+                neighbour.outbox.end();
+            }
+        }
+    }
+
+    /// Welcomes a subscriber whose subscription is its connection's first.
+    fn greet(&self, connection: &Connection) {
+        let heard = self.table.lock().heard_by(connection.id);
+        for kernel in heard.iter().filter_map(|id| self.kernel(id)) {
+            kernel.fanout().subscribed(connection.id, &self.voice);
+        }
+        self.audience_changed.notify_waiters();
     }
 
     async fn read_subscriptions(
@@ -65,9 +121,9 @@ impl Proxy {
 
     fn subscription(&self, connection: &Connection, topics: &Topics, event: Event) -> Result<(), PeerError> {
         // With the table locked, no kernel can welcome the subscriber at the same time.
-        let (is_first, heard) = self.with_table(|table, _| {
+        let is_first = self.with_table(|table, now| {
             let (count, is_first) = match event {
-                Event::Message(_) => return Ok((false, Vec::new())),
+                Event::Message(_) => return Ok(false),
                 Event::Cancel(topic) => (topics.remove(&topic), false),
                 Event::Subscribe(topic) => {
                     let most =
@@ -76,13 +132,11 @@ impl Proxy {
                     (count, count == 1)
                 }
             };
-            table.topics_changed(connection.id, count);
-            Ok::<_, PeerError>((is_first, table.heard_by(connection.id)))
+            table.topics_changed(connection.id, count, now);
+            Ok::<_, PeerError>(is_first)
         })?;
         if is_first {
-            for kernel in heard.iter().filter_map(|id| self.kernel(id)) {
-                kernel.fanout().subscribed(connection.id, &self.voice);
-            }
+            self.greet(connection);
         }
         self.audience_changed.notify_waiters();
         Ok(())
@@ -101,6 +155,7 @@ impl Proxy {
                 let Some((connection, topics)) = self.subscriber(subscriber) else { return };
                 kernel.fanout().join(connection, topics, hearing, &self.voice);
             }
+            Change::Resumed { subscriber, by } => self.reunions.reunite(subscriber, by),
         }
     }
 

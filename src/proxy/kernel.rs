@@ -5,7 +5,6 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use bytes::Bytes;
 use jupyter_protocol::ExecutionState;
 use parking_lot::{Mutex, MutexGuard};
 
@@ -19,7 +18,7 @@ use crate::{
     byte_size::ByteSize,
     channel::Channel,
     fleet::{KernelHandle, ProcessRecord},
-    id::{ClientId, KernelId, Origin},
+    id::{ClientId, KernelId},
     jupyter::{content::execution_count, header::Parent, kernelspec::InterruptMode, message::Body},
     runtimes::Runtime,
 };
@@ -201,9 +200,4 @@ impl Kernel {
     pub(super) fn name(&self) -> String {
         format!("kernel {} ({})", self.id, self.runtime.name)
     }
-}
-
-/// Whether two connections may be one client's: same owner, same identity.
-pub(super) fn same_peer(one: (&Origin, &Bytes), two: (&Origin, &Bytes)) -> bool {
-    one.0.same_owner(two.0) && one.1 == two.1
 }

@@ -16,6 +16,7 @@ use crate::{
     fleet::{Channels, Downfall, KernelEvent, LaunchOrder, supervise},
     id::{ClientId, KernelId},
     jupyter::{message::Body, reply::Failure},
+    metrics::Trouble,
     route::{Launch, Outstanding},
     runtimes::Runtime,
 };
@@ -174,6 +175,7 @@ impl Proxy {
     /// The process is gone and comes back: everyone who waited is told why in vain.
     fn kernel_is_down(self: &Arc<Self>, kernel: &Kernel, downfall: &Downfall) {
         let failure = explain(kernel, downfall, true);
+        self.count_downfall(downfall);
         warn!(reason = failure.evalue, "kernel is down");
         let lost = self.lose_process(kernel);
         self.fail_all(lost, &failure);
@@ -202,6 +204,7 @@ impl Proxy {
 
     fn kernel_is_gone(self: &Arc<Self>, kernel: &Kernel, downfall: &Downfall) {
         let failure = explain(kernel, downfall, false);
+        self.count_downfall(downfall);
         info!(reason = failure.evalue, "kernel is gone");
         if !matches!(downfall, Downfall::Stopped) {
             self.announce(kernel, [self.voice.error(&failure, &Bytes::new())]);
@@ -225,6 +228,15 @@ impl Proxy {
             // There may be room again. (What gave way to others, or never came up, would only do so again.)
             self.fill_pools();
         }
+    }
+
+    fn count_downfall(&self, downfall: &Downfall) {
+        let trouble = match downfall {
+            Downfall::Broken(_) => Trouble::KernelBroke,
+            Downfall::NeverUp(_) => Trouble::KernelNeverUp,
+            _ => return,
+        };
+        self.metrics.troubles.of(trouble).increment();
     }
 
     fn fail_all(self: &Arc<Self>, lost: Vec<Outstanding<ReturnAddress>>, failure: &Failure) {

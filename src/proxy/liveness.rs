@@ -15,6 +15,7 @@ use crate::{
     fleet::{Belonging, belongings, kill_all, rotate, sweep},
     frames::Frames,
     id::KernelId,
+    metrics::Trouble,
     state::SERVE_LOG,
 };
 
@@ -59,6 +60,7 @@ impl Proxy {
         let most = self.limits.log_bytes;
         tokio::task::spawn_blocking(move || logs.iter().for_each(|log| shorten(log, most)));
         self.forget_late();
+        self.tell_more_trouble(now);
     }
 
     /// A kernel that does not echo is marked and shown. It may be stopped by a debugger, or swapped out: it is nobody's
@@ -69,6 +71,7 @@ impl Proxy {
         if kernel.set_unresponsive(unresponsive) {
             self.registry_changed.notify_one();
             if unresponsive {
+                self.metrics.troubles.of(Trouble::KernelSilent).increment();
                 warn!(kernel = %kernel.id, ?silence, "the kernel does not echo its heartbeat");
             } else {
                 info!(kernel = %kernel.id, "the kernel echoes again");

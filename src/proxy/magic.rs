@@ -57,7 +57,7 @@ impl Proxy {
     }
 
     /// Shows a page under a cell, and ends the cell if there is nothing more in it.
-    fn show(&self, client: &ClientId, held: &Held, page: &Page, has_rest: bool) {
+    fn show(self: &Arc<Self>, client: &ClientId, held: &Held, page: &Page, has_rest: bool) {
         let address = held.address();
         let parent = &address.header;
         let status = |state| self.voice.status(state, parent);

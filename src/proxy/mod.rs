@@ -7,7 +7,8 @@
 //! `comms` knows where its widgets are. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
 //! kernels, `running` is what they say they do, `tell` tells clients what they did not ask for, `liveness` looks whether
 //! kernels are well, `cull` ends those that nobody needs, `door` gives one a connection file of its own. `remember` writes
-//! down what the next `serve` must know, `resume` takes it up, `returning` pays clients that come back. Decisions are made
+//! down what the next `serve` must know, `resume` takes it up, `returning` pays clients that come back their `debts`,
+//! `successor` says which connections are theirs, `reunion` gives iopub connections the places of those that broke. `notice` tells once who makes what trouble. Decisions are made
 //! in `route`, processes are watched in `fleet`; neither happens here.
 
 mod accept;
@@ -19,6 +20,7 @@ mod cells;
 mod comms;
 mod connection;
 mod cull;
+mod debts;
 mod departed;
 mod door;
 mod explain;
@@ -40,12 +42,14 @@ mod remember;
 mod report;
 mod resume;
 mod returning;
+mod reunion;
 mod running;
 mod shared;
 mod speakers;
 mod stdin;
 mod stop;
 mod subscriber;
+mod successor;
 mod tell;
 mod topics;
 mod turns;
@@ -75,6 +79,7 @@ use self::{
     notice::Notices,
     profile::Profile,
     returning::Returning,
+    reunion::Reunions,
     topics::Topics,
     turns::Turns,
 };
@@ -144,6 +149,7 @@ pub struct Proxy {
     next_connection: AtomicU64,
     audience_changed: Notify,
     arrivals: Arrivals,
+    reunions: Reunions,
     kernels_changed: Notify,
     registry_changed: Notify,
     /// Held while the registry is written: the doors whose connection files are on disk.
@@ -203,11 +209,12 @@ impl Proxy {
             next_connection: AtomicU64::new(ConnectionId::BEFORE.0 + 1),
             audience_changed: Notify::new(),
             arrivals: Arrivals::default(),
+            reunions: Reunions::default(),
             kernels_changed: Notify::new(),
             registry_changed: Notify::new(),
             registry_turn: Mutex::default(),
             journal,
-            returning: Returning::new(Instant::now()),
+            returning: Returning::new(Instant::now(), limits.held_bytes),
             stopping: AtomicBool::new(false),
             voice: Voice::new("jupyter-fleet"),
             gatehouse: Gatehouse::new(&limits),

@@ -1,11 +1,12 @@
-//! Clients of an earlier `serve`, and what they are still owed.
+//! Clients that are away, and what they are still owed.
 //!
-//! A client that waits for a reply says nothing: its sockets connect again by themselves, and it would wait for ever.
-//! It is known again by its routing id and owner, and paid what it is owed as soon as it is there and listens.
+//! A client that waits for a reply says nothing: its sockets connect again by themselves, after a broken connection as after
+//! a restart of the fleet, and it would wait for ever. It is known again by its routing id and process, or once it has
+//! shown its key ([`super::successor`]), and paid what it is owed as soon as it is there and listens.
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -18,18 +19,25 @@ use tracing::debug;
 use super::{
     Proxy,
     connection::{Connection, ReturnAddress},
-    kernel::same_peer,
+    debts::{Debt, Debts, Due},
     profile::Profile,
+    speakers::Speakers,
 };
 use crate::{
     id::{ClientId, ConnectionId, Origin},
-    jupyter::{message::Body, reply::Failure},
+    jupyter::message::Body,
     net::Flushes,
     state::Entry,
 };
 
-/// How long a client is expected back. Sockets try again within a second; a laptop may sleep longer.
+/// How long a client of an earlier `serve` is expected back. Sockets try again within a second; a laptop may sleep longer.
 const EXPECTED_FOR: Duration = Duration::from_secs(3600);
+
+/// How long a client whose connection ended is: most that end one are gone for good.
+const MISSED_FOR: Duration = Duration::from_secs(300);
+
+/// Routing ids with which clients are expected.
+const EXPECTED: usize = 65_536;
 
 /// Who is expected back, and what is owed.
 #[derive(Debug)]
@@ -37,7 +45,7 @@ pub(super) struct Returning {
     since: Instant,
     /// Several sessions may share one socket, as gateways do.
     expected: DashMap<Bytes, Vec<Expected>>,
-    debts: Mutex<HashMap<ClientId, Vec<Debt>>>,
+    debts: Debts,
     /// What clients that owe and are owed nothing have missed all the same.
     missed: Mutex<HashMap<ClientId, Body>>,
 }
@@ -46,53 +54,44 @@ pub(super) struct Returning {
 struct Expected {
     client: ClientId,
     origin: Origin,
-}
-
-/// What a client is owed, and where it asked for it.
-#[derive(Debug)]
-pub(super) struct Debt {
-    address: ReturnAddress,
-    due: Due,
-}
-
-/// What is due.
-#[derive(Debug)]
-pub(super) enum Due {
-    /// A kernel's reply, which came before the client.
-    Reply(Body),
-    /// An error, on iopub too.
-    Failure(String, Failure),
+    until: Instant,
 }
 
 impl Returning {
-    pub(super) fn new(since: Instant) -> Self {
-        Self { since, expected: DashMap::new(), debts: Mutex::default(), missed: Mutex::default() }
+    /// Nobody is expected. `most` bounds the bytes that are owed to all clients together.
+    pub(super) fn new(since: Instant, most: usize) -> Self {
+        Self { since, expected: DashMap::new(), debts: Debts::new(most), missed: Mutex::default() }
     }
 
-    /// A client is expected to come back with this routing id.
+    /// A client of an earlier `serve` is expected to come back with this routing id.
     pub(super) fn expect(&self, identity: Bytes, client: ClientId, origin: Origin) {
-        if !identity.is_empty() {
-            let mut expected = self.expected.entry(identity).or_default();
-            if !expected.iter().any(|known| known.client == client) {
-                expected.push(Expected { client, origin });
-            }
+        self.expect_until(self.since + EXPECTED_FOR, identity, client, origin);
+    }
+
+    fn expect_until(&self, until: Instant, identity: Bytes, client: ClientId, origin: Origin) {
+        if identity.is_empty() || self.expected.len() >= EXPECTED {
+            return;
+        }
+        let mut expected = self.expected.entry(identity).or_default();
+        match expected.iter_mut().find(|known| known.client == client && known.origin == origin) {
+            Some(known) => known.until = known.until.max(until),
+            None => expected.push(Expected { client, origin, until }),
         }
     }
 
     /// The clients that have come back on this connection.
-    pub(super) fn recognise(&self, connection: &Connection) -> Vec<ClientId> {
+    fn recognise(&self, connection: &Connection) -> Vec<ClientId> {
         let Some(expected) = self.expected.get(&connection.identity) else { return Vec::new() };
         let is_here = |expected: &&Expected| {
-            let identity = &connection.identity;
-            expected.client.profile == connection.profile.id
-                && same_peer((&expected.origin, identity), (&connection.origin, identity))
+            connection.takes_over(expected.client.profile, &expected.origin, &connection.identity)
         };
-        expected.iter().filter(is_here).map(|expected| expected.client.clone()).collect()
-    }
-
-    fn owe(&self, client: &ClientId, debt: Debt) {
-        debug!(session = %client.session, "an answer waits for its client to come back");
-        self.debts.lock().entry(client.clone()).or_default().push(debt);
+        let mut clients: Vec<ClientId> = Vec::new();
+        for client in expected.iter().filter(is_here).map(|expected| &expected.client) {
+            if !clients.contains(client) {
+                clients.push(client.clone());
+            }
+        }
+        clients
     }
 
     /// To be said to a client on iopub when it comes back.
@@ -100,19 +99,16 @@ impl Returning {
         self.missed.lock().insert(client, body);
     }
 
-    fn take(&self, client: &ClientId) -> Vec<Debt> {
-        self.debts.lock().remove(client).unwrap_or_default()
-    }
-
     /// Gives up those who have not come back; returns what the journal need not keep any longer.
     pub(super) fn forget_late(&self, now: Instant) -> Vec<Entry> {
-        if now.duration_since(self.since) <= EXPECTED_FOR {
-            return Vec::new();
+        self.expected.retain(|_, expected| {
+            expected.retain(|known| known.until > now);
+            !expected.is_empty()
+        });
+        if now.duration_since(self.since) > EXPECTED_FOR {
+            self.missed.lock().clear();
         }
-        self.expected.clear();
-        self.missed.lock().clear();
-        let debts = std::mem::take(&mut *self.debts.lock());
-        debts.into_values().flatten().map(|debt| debt.address.entry).collect()
+        self.debts.forget_late(now)
     }
 }
 
@@ -124,37 +120,74 @@ impl ReturnAddress {
 }
 
 impl Proxy {
-    /// Whether the client has to come back before it can be told anything; what is due is then remembered.
+    /// Whether the client has to come back before it can be told anything, for its connection has ended; what is due is
+    /// then remembered.
     pub(super) fn is_owed(
-        &self,
+        self: &Arc<Self>,
         client: &ClientId,
         address: &ReturnAddress,
         due: impl FnOnce() -> Due,
     ) -> bool {
-        let away = address.is_from_before() && self.successor(&address.connection).is_none();
-        if away {
-            self.returning.owe(client, Debt { address: address.clone(), due: due() });
+        let ended = &address.connection;
+        let is_known = !ended.identity.is_empty() || address.is_from_before();
+        if !is_known || self.successor(ended).is_some() {
+            return false;
         }
-        away
+        debug!(session = %client.session, "an answer waits for its client to come back");
+        self.owe(client, address, due());
+        // It may have come just before it was expected.
+        if self.successor(ended).is_some() {
+            self.settle(client);
+        }
+        true
+    }
+
+    /// Remembers what a client is to be given when it comes back.
+    pub(super) fn owe(&self, client: &ClientId, address: &ReturnAddress, due: Due) {
+        let Connection { identity, origin, .. } = &*address.connection;
+        let until = match address.is_from_before() {
+            true => self.returning.since + EXPECTED_FOR,
+            false => Instant::now() + MISSED_FOR,
+        };
+        self.returning.expect_until(until, identity.clone(), client.clone(), *origin);
+        let debt = Debt { client: client.clone(), address: address.clone(), due, until };
+        for given_up in self.returning.debts.add(debt) {
+            self.journal.answered(given_up);
+        }
+    }
+
+    /// Recognises clients that have come back on this connection, and pays them. They are looked for when it comes, and
+    /// again when it has shown the key.
+    pub(super) fn welcome_back(self: &Arc<Self>, connection: &Arc<Connection>, known: &mut Speakers) {
+        for client in self.returning.recognise(connection) {
+            self.recognise(connection, known, client.session.as_str());
+            tokio::spawn(self.clone().pay(client));
+        }
     }
 
     /// Pays a client that has come back, once its iopub connection must be there too.
-    pub(super) async fn pay(self: Arc<Self>, client: ClientId) {
+    async fn pay(self: Arc<Self>, client: ClientId) {
         tokio::select! {
             () = self.all_listen(&client) => {}
             () = sleep(self.limits.barrier()) => {}
         }
         let missed = self.returning.missed.lock().remove(&client);
         self.whisper(&client, missed);
+        self.settle(&client);
+        self.journal.write();
+    }
+
+    /// Sends what is owed to where the client is now; what cannot be sent yet stays owed.
+    pub(super) fn settle(self: &Arc<Self>, client: &ClientId) {
         let mut flushes = Flushes::default();
-        for Debt { address, due } in self.returning.take(&client) {
+        for Debt { address, due, .. } in self.returning.debts.take(client) {
             match due {
-                Due::Reply(body) => self.send(&client, &address, body, &mut flushes),
-                Due::Failure(msg_type, failure) => self.fail(&client, &msg_type, &address, &failure),
+                Due::Reply(body) => self.send(client, &address, body, &mut flushes),
+                Due::Question(kernel, body) => self.ask_again(&kernel, client, &address, body),
+                Due::Failure(msg_type, failure) => self.fail(client, &msg_type, &address, &failure),
             }
         }
         flushes.flush();
-        self.journal.write();
     }
 }
 
@@ -170,5 +203,17 @@ pub(super) fn connection_before(
     let (client, defaults) = (None, profile.defaults.clone());
     let id = ConnectionId::BEFORE;
     let directory = None;
-    Arc::new(Connection { id, channel, origin, identity, profile, client, defaults, directory, outbox })
+    let holds_key = AtomicBool::new(false);
+    Arc::new(Connection {
+        id,
+        channel,
+        origin,
+        identity,
+        profile,
+        client,
+        defaults,
+        directory,
+        holds_key,
+        outbox,
+    })
 }

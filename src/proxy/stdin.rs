@@ -1,28 +1,27 @@
-//! A kernel asks for input: the question goes to the client whose request it runs, and to nobody else.
+//! A kernel asks for input: the question goes to the client whose request it runs, and to nobody else. Its stdin
+//! connection may not have said anything yet: [`super::successor`] tells which one it is. Where there is none, the question
+//! waits for it, and the client is told that it does.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tracing::debug;
 
-use super::{
-    Proxy,
-    connection::Connection,
-    kernel::{Kernel, same_peer},
-};
+use super::{Proxy, connection::ReturnAddress, debts::Due, kernel::Kernel};
 use crate::{
-    channel::Channel,
+    id::{ClientId, KernelId},
     jupyter::{
-        header::Parent,
-        message::{Envelope, Verified},
+        header::{Header, Parent},
+        message::{Body, Envelope, Verified},
     },
+    metrics::Trouble,
+    net::PushError,
 };
 
 impl Proxy {
     /// Hands an `input_request` to the stdin connection of whoever asked for what the kernel runs.
-    pub(super) fn ask_for_input(&self, kernel: &Kernel, message: Verified) {
+    pub(super) fn ask_for_input(self: &Arc<Self>, kernel: &Kernel, message: Verified) {
         let Ok(parent) = Parent::peek(&message) else {
-            return self.stray(kernel, "a question without a parent");
+            return self.trouble_with(kernel, Trouble::KernelMalformed, &"a question without a parent");
         };
         let asked = {
             let mut table = self.table.lock();
@@ -30,10 +29,7 @@ impl Proxy {
             asked.map(|request| (request.client.clone(), request.address.clone()))
         };
         let Some((client, address)) = asked else { return self.stray(kernel, "a question to nobody") };
-        let signed = address.connection.profile.signer.sign(message.into_body());
-        let connection = self.stdin_of(&address.connection);
-        let sent = connection.map(|connection| connection.send(&Envelope::default(), &signed));
-        if !matches!(sent, Some(Ok(()))) {
+        if !self.ask(&kernel.id, &client, &address, message.into_body()) {
             debug!(session = %client.session, "a kernel asks for input, but the client has no stdin connection");
             let text = format!(
                 "{} asks for input, but this client has no stdin channel: interrupt it",
@@ -43,29 +39,47 @@ impl Proxy {
         }
     }
 
-    /// The stdin connection of the client that a shell connection is of: it has not spoken yet, so it is told by the
-    /// identity, which a client uses on both, and by its owner.
-    fn stdin_of(&self, shell: &Connection) -> Option<Arc<Connection>> {
-        self.newest(Channel::Stdin, shell)
-    }
-
-    /// The connection that has taken an ended one's place: the client came back.
-    pub(super) fn successor(&self, ended: &Connection) -> Option<Arc<Connection>> {
-        let newer = self.newest(ended.channel, ended)?;
-        (newer.id > ended.id).then_some(newer)
-    }
-
-    fn newest(&self, channel: Channel, of: &Connection) -> Option<Arc<Connection>> {
-        fn who(connection: &Connection) -> (&crate::id::Origin, &Bytes) {
-            (&connection.origin, &connection.identity)
+    /// The same for a question that has waited for its client, if the kernel still wants to know.
+    pub(super) fn ask_again(
+        self: &Arc<Self>,
+        kernel: &KernelId,
+        client: &ClientId,
+        address: &ReturnAddress,
+        question: Body,
+    ) {
+        let Ok(asked) = Header::of_bytes(&address.header) else { return };
+        let still = self.table.lock().input_asked(kernel, &asked.msg_id, &asked.session).is_some();
+        if still {
+            self.ask(kernel, client, address, question);
         }
-        let fitting = self.connections.iter().filter(|entry| {
-            let connection = entry.value();
-            connection.channel == channel
-                && connection.profile.id == of.profile.id
-                && !connection.identity.is_empty()
-                && same_peer(who(connection), who(of))
-        });
-        fitting.max_by_key(|entry| entry.id).map(|entry| entry.value().clone())
+    }
+
+    /// Whether the question could be handed over. Else it waits for the client's stdin connection.
+    fn ask(
+        self: &Arc<Self>,
+        kernel: &KernelId,
+        client: &ClientId,
+        address: &ReturnAddress,
+        question: Body,
+    ) -> bool {
+        let signed = address.connection.profile.signer.sign(question);
+        let stdin = self.stdin_of(&address.connection);
+        let sent = stdin.as_ref().map(|stdin| stdin.send(&Envelope::default(), &signed));
+        match (stdin, sent) {
+            (Some(_), Some(Ok(()))) => true,
+            (Some(stdin), Some(Err(why @ PushError::Full))) => {
+                let (channel, origin) = (stdin.channel, stdin.origin);
+                self.trouble_from(channel, origin, Trouble::UnreadReplies, "a question was lost", &why);
+                true
+            }
+            (stdin, _) => {
+                self.owe(client, address, Due::Question(kernel.clone(), signed.body().clone()));
+                // It may have come just before it was expected.
+                if stdin.is_none() && self.stdin_of(&address.connection).is_some() {
+                    self.settle(client);
+                }
+                false
+            }
+        }
     }
 }

@@ -110,7 +110,7 @@ impl Subscriber {
                 Err(PushError::Full) => self.lost_parent = Bytes::copy_from_slice(parent),
             }
         }
-        self.lost += run.messages;
-        run.messages
+        self.lost += run.messages();
+        run.messages()
     }
 }

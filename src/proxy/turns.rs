@@ -140,7 +140,7 @@ impl Proxy {
     }
 
     /// A cell has failed, or the client's kernel is restarted: what waits behind it is not run, as a kernel would do it.
-    pub(super) fn abort_waiting(&self, client: &ClientId) {
+    pub(super) fn abort_waiting(self: &Arc<Self>, client: &ClientId) {
         for cell in self.turns.take_all(client) {
             let address = cell.address();
             self.abort(client, &address);
@@ -149,13 +149,13 @@ impl Proxy {
     }
 
     /// A cell of the client's was failed without its kernel, at that time.
-    pub(super) fn cell_failed(&self, client: &ClientId, time: SystemTime) {
+    pub(super) fn cell_failed(self: &Arc<Self>, client: &ClientId, time: SystemTime) {
         self.turns.note_failure(client, time);
         self.abort_waiting(client);
     }
 
     /// Tells a cell that it is not run.
-    pub(super) fn abort(&self, client: &ClientId, address: &ReturnAddress) {
+    pub(super) fn abort(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress) {
         let parent = &address.header;
         self.whisper(client, [self.voice.status(ExecutionState::Busy, parent)]);
         self.reply(

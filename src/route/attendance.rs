@@ -28,6 +28,8 @@ struct Presence {
     /// Kernels that it only visits, in the order in which it came to them.
     visits: Vec<KernelId>,
     connections: usize,
+    /// When its last connection ended, if it ever did.
+    left: Option<Instant>,
     /// A client without connections still counts until then, for its listener may outlive its shell.
     until: Option<Instant>,
     /// It has left, and no listener can be its: it counts no more, whatever the time.
@@ -55,11 +57,11 @@ impl Attendance {
     }
 
     /// One connection less. `true`: it was the last, and the client lingers until then.
-    pub(super) fn disconnect(&mut self, client: &ClientId, until: Instant) -> bool {
+    pub(super) fn disconnect(&mut self, client: &ClientId, now: Instant, until: Instant) -> bool {
         let Some(presence) = self.clients.get_mut(client) else { return false };
         presence.connections = presence.connections.saturating_sub(1);
         if presence.connections == 0 {
-            presence.until = Some(until);
+            (presence.left, presence.until) = (Some(now), Some(until));
         }
         presence.connections == 0
     }
@@ -135,6 +137,20 @@ impl Attendance {
         let exact = matches!(place.origin, Origin::Process { .. } | Origin::Address(_));
         let here = |presence: &Presence| !presence.gone && presence.origins.contains(&place.origin);
         exact && client.profile == place.profile && self.clients.get(client).is_some_and(here)
+    }
+
+    /// The clients that have left this process or address since then and not come back.
+    pub(super) fn left_since(&self, place: &Place, since: Instant) -> impl Iterator<Item = &ClientId> {
+        let at = self.at.get(place).into_iter().flatten();
+        at.filter(move |client| {
+            let left = |presence: &Presence| presence.connections == 0 && presence.left >= Some(since);
+            self.clients.get(client).is_some_and(left)
+        })
+    }
+
+    /// Whether the client is connected from this process or address.
+    pub(super) fn is_connected_at(&self, client: &ClientId, place: &Place) -> bool {
+        self.is_connected(client) && self.is_here(client, place)
     }
 
     /// All clients of the place's user or address.

@@ -13,6 +13,7 @@ use std::{
 use super::{
     RememberedClient,
     attendance::{Attendance, Place, remove_at},
+    away::Away,
 };
 use crate::id::{ClientId, ConnectionId, KernelId, Origin, ProfileId};
 
@@ -44,50 +45,61 @@ pub enum Change {
         /// What it no longer hears.
         kernel: KernelId,
     },
+    /// The subscriber, whose connection had ended, goes on with another one, which is nobody by itself any more.
+    Resumed {
+        /// The one that has been there before.
+        subscriber: ConnectionId,
+        /// The one that came.
+        by: ConnectionId,
+    },
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Audience {
-    clients: Attendance,
-    subscribers: BTreeMap<ConnectionId, Subscriber>,
-    subscribers_at: HashMap<Place, BTreeSet<ConnectionId>>,
+    pub(super) clients: Attendance,
+    pub(super) subscribers: BTreeMap<ConnectionId, Subscriber>,
+    pub(super) subscribers_at: HashMap<Place, BTreeSet<ConnectionId>>,
     /// Subscribers that are matched by user, under their profile and user.
-    wide: BTreeSet<((ProfileId, u32), ConnectionId)>,
-    changes: Vec<Change>,
+    pub(super) wide: BTreeSet<((ProfileId, u32), ConnectionId)>,
+    /// Subscribers whose connections have ended, and whose places are kept.
+    pub(super) away: BTreeMap<ConnectionId, Away>,
+    pub(super) changes: Vec<Change>,
 }
 
 #[derive(Clone, Debug)]
-struct Subscriber {
-    place: Place,
-    topics: usize,
+pub(super) struct Subscriber {
+    pub(super) place: Place,
+    pub(super) arrived: Instant,
+    pub(super) topics: usize,
     /// A client of its process has shown up: it stands behind no tunnel, and is never matched by user.
-    met: bool,
-    hears: Heard,
+    pub(super) met: bool,
+    pub(super) hears: Heard,
 }
 
 /// Which kernels are heard, and how much of each.
-type Heard = BTreeMap<KernelId, Hearing>;
+pub(super) type Heard = BTreeMap<KernelId, Hearing>;
 
 impl Audience {
     /// A shell or control connection has authenticated itself as this client's.
-    pub(super) fn client_connected(&mut self, client: &ClientId, origin: Origin) {
+    pub(super) fn client_connected(&mut self, client: &ClientId, origin: Origin, now: Instant) {
         let mut near = self.around(client);
-        if !self.clients.connect(client, origin) {
-            return;
+        let place = Place { profile: client.profile, origin };
+        if self.clients.connect(client, origin) {
+            self.narrow(place);
+            near.extend(self.around(client));
+            self.refresh(&near);
         }
-        self.narrow(Place { profile: client.profile, origin });
-        near.extend(self.around(client));
-        self.refresh(&near);
+        self.reunite(&place, now);
     }
 
     /// A client of an earlier `serve` is expected back until then.
-    pub(super) fn recall_client(&mut self, remembered: &RememberedClient, until: Instant) {
+    pub(super) fn recall_client(&mut self, remembered: &RememberedClient, now: Instant, until: Instant) {
         let RememberedClient { client, kernel, origins, .. } = remembered;
         for origin in origins {
             self.clients.connect(client, *origin);
         }
         for _ in origins {
-            self.clients.disconnect(client, until);
+            self.clients.disconnect(client, now, until);
         }
         self.clients.bind(client, Some(kernel.clone()));
         self.refresh(&self.around(client));
@@ -95,7 +107,8 @@ impl Audience {
 
     /// One of the client's connections has ended.
     pub(super) fn client_disconnected(&mut self, client: &ClientId, now: Instant, linger: Duration) {
-        if self.clients.disconnect(client, now + linger) {
+        if self.clients.disconnect(client, now, now + linger) {
+            self.left_as_well(client, now);
             let places: Vec<Place> = self.clients.places_of(client).collect();
             places.into_iter().for_each(|place| self.end_lingering(place, now));
         }
@@ -119,9 +132,9 @@ impl Audience {
         self.refresh(&near);
     }
 
-    pub(super) fn subscriber_arrived(&mut self, subscriber: ConnectionId, place: Place) {
+    pub(super) fn subscriber_arrived(&mut self, subscriber: ConnectionId, place: Place, now: Instant) {
         let met = self.clients.here(&place).next().is_some();
-        let entry = Subscriber { place, topics: 0, met, hears: Heard::new() };
+        let entry = Subscriber { place, arrived: now, topics: 0, met, hears: Heard::new() };
         self.subscribers.insert(subscriber, entry);
         self.subscribers_at.entry(place).or_default().insert(subscriber);
         if matches!(place.origin, Origin::User { .. }) {
@@ -130,9 +143,12 @@ impl Audience {
         self.refresh(&BTreeSet::from([subscriber]));
     }
 
-    pub(super) fn topics_changed(&mut self, subscriber: ConnectionId, topics: usize) {
-        if let Some(entry) = self.subscribers.get_mut(&subscriber) {
-            entry.topics = topics;
+    pub(super) fn topics_changed(&mut self, subscriber: ConnectionId, topics: usize, now: Instant) {
+        let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
+        let is_first = std::mem::replace(&mut entry.topics, topics) == 0;
+        let place = entry.place;
+        if is_first {
+            self.reunite(&place, now);
         }
     }
 
@@ -148,6 +164,7 @@ impl Audience {
     }
 
     pub(super) fn subscriber_left(&mut self, subscriber: ConnectionId, now: Instant) {
+        self.away.remove(&subscriber);
         let Some(entry) = self.subscribers.remove(&subscriber) else { return };
         remove_at(&mut self.subscribers_at, &entry.place, &subscriber);
         self.not_wide(&entry.place, subscriber);
@@ -198,6 +215,11 @@ impl Audience {
         all_of.map(|(kernel, _)| kernel.clone()).collect()
     }
 
+    /// The subscribers at a place.
+    pub(super) fn at(&self, place: &Place) -> Vec<ConnectionId> {
+        self.subscribers_at.get(place).into_iter().flatten().copied().collect()
+    }
+
     /// The kernels that connections at this place belong to: those of its clients, else of its user's.
     pub(super) fn kernels_at(&self, place: &Place) -> BTreeSet<KernelId> {
         let kernels = |wide| {
@@ -231,11 +253,11 @@ impl Audience {
         heard
     }
 
-    fn is_wide(&self, place: &Place, subscriber: ConnectionId) -> bool {
+    pub(super) fn is_wide(&self, place: &Place, subscriber: ConnectionId) -> bool {
         place.user().is_some_and(|user| self.wide.contains(&(user, subscriber)))
     }
 
-    fn not_wide(&mut self, place: &Place, subscriber: ConnectionId) {
+    pub(super) fn not_wide(&mut self, place: &Place, subscriber: ConnectionId) {
         if let Some(user) = place.user() {
             self.wide.remove(&(user, subscriber));
         }
@@ -243,7 +265,11 @@ impl Audience {
 
     fn listening(&self, place: &Place) -> usize {
         let at = self.subscribers_at.get(place).into_iter().flatten();
-        at.filter(|subscriber| self.subscribers.get(subscriber).is_some_and(|entry| entry.topics > 0)).count()
+        let listens = |subscriber: &&ConnectionId| {
+            let has_topics = self.subscribers.get(subscriber).is_some_and(|entry| entry.topics > 0);
+            has_topics && !self.away.contains_key(subscriber)
+        };
+        at.filter(listens).count()
     }
 
     /// All subscribers that may have to do with a client.
@@ -256,10 +282,11 @@ impl Audience {
         near.chain(wide.map(|(_, subscriber)| subscriber)).copied().collect()
     }
 
-    fn refresh(&mut self, subscribers: &BTreeSet<ConnectionId>) {
+    pub(super) fn refresh(&mut self, subscribers: &BTreeSet<ConnectionId>) {
         // Those at one place hear the same, and one process may have hundreds of them.
         let mut known: HashMap<(Place, bool), Heard> = HashMap::new();
-        for subscriber in subscribers {
+        // Whoever is away hears what it has heard.
+        for subscriber in subscribers.iter().filter(|subscriber| !self.away.contains_key(subscriber)) {
             let Some(place) = self.subscribers.get(subscriber).map(|entry| entry.place) else { continue };
             let wide = self.is_wide(&place, *subscriber);
             let hears = known.entry((place, wide)).or_insert_with(|| self.heard_at(&place, wide));
@@ -283,7 +310,7 @@ impl Audience {
 
     /// A client lingers for its time and while a listener may be its: those beyond the number of spare listeners are
     /// gone, the first to have left first.
-    fn end_lingering(&mut self, place: Place, now: Instant) {
+    pub(super) fn end_lingering(&mut self, place: Place, now: Instant) {
         let (connected, mut lingering): (Vec<ClientId>, Vec<ClientId>) =
             self.clients.here(&place).cloned().partition(|client| self.clients.is_connected(client));
         let spare = self.listening(&place).saturating_sub(connected.len());

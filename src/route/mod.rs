@@ -7,6 +7,7 @@ mod admission;
 mod attachment;
 mod attendance;
 mod audience;
+mod away;
 mod bindings;
 mod cull;
 mod decide;

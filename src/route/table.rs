@@ -187,13 +187,19 @@ impl<A> Table<A> {
     // Subscribers.
 
     /// An iopub connection has been accepted.
-    pub fn subscriber_arrived(&mut self, subscriber: ConnectionId, profile: ProfileId, origin: Origin) {
-        self.audience.subscriber_arrived(subscriber, Place { profile, origin });
+    pub fn subscriber_arrived(
+        &mut self,
+        subscriber: ConnectionId,
+        profile: ProfileId,
+        origin: Origin,
+        now: Instant,
+    ) {
+        self.audience.subscriber_arrived(subscriber, Place { profile, origin }, now);
     }
 
     /// How many subscriptions it has now.
-    pub fn topics_changed(&mut self, subscriber: ConnectionId, topics: usize) {
-        self.audience.topics_changed(subscriber, topics);
+    pub fn topics_changed(&mut self, subscriber: ConnectionId, topics: usize, now: Instant) {
+        self.audience.topics_changed(subscriber, topics, now);
     }
 
     /// It has waited so long for a client of its process that it is matched by user from now on.
@@ -209,6 +215,26 @@ impl<A> Table<A> {
     /// It has ended.
     pub fn subscriber_left(&mut self, subscriber: ConnectionId, now: Instant) {
         self.audience.subscriber_left(subscriber, now);
+    }
+
+    /// Its connection has broken. `true`: its place is kept, and it goes on hearing what it has heard.
+    pub fn subscriber_broke_off(&mut self, subscriber: ConnectionId, now: Instant) -> bool {
+        self.audience.subscriber_broke_off(subscriber, now)
+    }
+
+    /// Whether its place is kept.
+    pub fn keeps_place(&self, subscriber: ConnectionId) -> bool {
+        self.audience.away.contains_key(&subscriber)
+    }
+
+    /// Its place need not be kept any longer. `false` if it is taken again.
+    pub fn give_up_place(&mut self, subscriber: ConnectionId, now: Instant) -> bool {
+        self.audience.give_up_place(subscriber, now)
+    }
+
+    /// The iopub connections from the same place by the same connection file.
+    pub fn neighbours(&self, profile: ProfileId, origin: Origin) -> Vec<ConnectionId> {
+        self.audience.at(&Place { profile, origin })
     }
 
     /// Whether the client's own iopub connection must be there, so that its first request can go out.

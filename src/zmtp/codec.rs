@@ -92,9 +92,9 @@ impl Decoder {
         self.missing
     }
 
-    /// Bytes of the frames that already arrived of the message that is being received.
+    /// Bytes that the frames which already arrived of the message that is being received take: an empty one takes some too.
     pub fn held(&self) -> usize {
-        self.size
+        self.size + self.parts.len() * size_of::<Bytes>()
     }
 
     /// Whether the peer is in the middle of a message or frame.
@@ -156,6 +156,20 @@ fn read_length(flags: u8, buffer: &BytesMut) -> Option<(usize, u64)> {
     }
     let mut long = buffer.get(1..LONGEST_HEADER)?;
     Some((LONGEST_HEADER, long.get_u64()))
+}
+
+/// The frames at the beginning of an encoded message or of a part of one, up to the first that is not whole.
+pub fn leading_frames(encoded: &Bytes) -> impl Iterator<Item = Bytes> {
+    let mut rest = encoded.clone();
+    std::iter::from_fn(move || {
+        let is_long = rest.first()? & LONG != 0;
+        let (start, length) = match is_long {
+            true => (9, u64::from_be_bytes(rest.get(1..9)?.try_into().ok()?)),
+            false => (2, u64::from(*rest.get(1)?)),
+        };
+        let end = usize::try_from(length).ok()?.checked_add(start)?;
+        (end <= rest.len()).then(|| rest.split_to(end).slice(start..))
+    })
 }
 
 /// Writes the header of a message's frame with a body of `length` bytes.
@@ -220,7 +234,7 @@ mod tests {
             let mut wire = BytesMut::new();
             for message in &messages {
                 encode_message(message.iter(), &mut wire);
-                encode_command(&Command::Ping(Bytes::from_static(b"x")), &mut wire);
+                encode_command(&Command::Ping(0, Bytes::from_static(b"x")), &mut wire);
             }
             let (mut decoder, mut buffer, mut items) = (Decoder::new(LIMITS), BytesMut::new(), Vec::new());
             for cut in cuts.into_iter().cycle() {
@@ -230,7 +244,7 @@ mod tests {
                 prop_assert!(decoder.missing() <= LIMITS.frame + LONGEST_HEADER);
             }
             let expected: Vec<Item> = messages.into_iter()
-                .flat_map(|m| [Item::Message(m), Item::Command(Command::Ping(Bytes::from_static(b"x")))])
+                .flat_map(|m| [Item::Message(m), Item::Command(Command::Ping(0, Bytes::from_static(b"x")))])
                 .collect();
             prop_assert_eq!(items, expected);
             prop_assert!(!decoder.is_inside(&buffer));
@@ -268,7 +282,7 @@ mod tests {
     #[test]
     fn a_command_inside_a_message_is_refused() {
         let mut wire = BytesMut::from(&[MORE, 0][..]);
-        encode_command(&Command::Ping(Bytes::new()), &mut wire);
+        encode_command(&Command::Ping(0, Bytes::new()), &mut wire);
         assert_eq!(decode_all(&mut Decoder::new(LIMITS), &mut wire), Err(CodecError::CommandInsideMessage));
     }
 

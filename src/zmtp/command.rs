@@ -14,8 +14,9 @@ pub enum Command {
     Subscribe(Bytes),
     /// The end of a subscription (3.1).
     Cancel(Bytes),
-    /// "Are you there?" with a context to echo (3.1). The peer's time to live, in tenths of a second, is not used.
-    Ping(Bytes),
+    /// "Are you there?" (3.1): in how many tenths of a second without another word from the sender the receiver may give the
+    /// connection up, 0 being never, and a context to echo.
+    Ping(u16, Bytes),
     /// "Here I am", with the context of the ping (3.1).
     Pong(Bytes),
     /// A command that we do not know: RFC 37 has it ignored.
@@ -46,7 +47,7 @@ impl Command {
             b"CANCEL" => Ok(Self::Cancel(body)),
             b"PING" if body.len() < 2 => Err(CommandError::Truncated("PING")),
             b"PING" if body.len() > 2 + LONGEST_CONTEXT => Err(CommandError::LongContext(body.len() - 2)),
-            b"PING" => Ok(Self::Ping(body.slice(2..))),
+            b"PING" => Ok(Self::Ping(body.get_u16(), body)),
             b"PONG" => Ok(Self::Pong(body)),
             _ => Ok(Self::Unknown(name)),
         }
@@ -59,7 +60,7 @@ impl Command {
             Self::Error(reason) => (b"ERROR", &[&[reason.len().min(255) as u8], reason]),
             Self::Subscribe(topic) => (b"SUBSCRIBE", &[topic]),
             Self::Cancel(topic) => (b"CANCEL", &[topic]),
-            Self::Ping(context) => (b"PING", &[&[0, 0], context]),
+            Self::Ping(time_to_live, context) => (b"PING", &[&time_to_live.to_be_bytes(), context]),
             Self::Pong(context) => (b"PONG", &[context]),
             Self::Unknown(name) => (name, &[]),
         };
@@ -124,7 +125,8 @@ mod tests {
             bytes(255).prop_map(Command::Error),
             bytes(500).prop_map(Command::Subscribe),
             bytes(500).prop_map(Command::Cancel),
-            bytes(LONGEST_CONTEXT).prop_map(Command::Ping),
+            (any::<u16>(), bytes(LONGEST_CONTEXT))
+                .prop_map(|(time_to_live, context)| Command::Ping(time_to_live, context)),
             bytes(LONGEST_CONTEXT).prop_map(Command::Pong),
         ]
     }

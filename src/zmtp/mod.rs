@@ -10,7 +10,9 @@ mod handshake;
 mod mechanism;
 mod socket_type;
 
-pub use codec::{CodecError, Decoder, FrameLimits, Item, encode_command, encode_header, encode_message};
+pub use codec::{
+    CodecError, Decoder, FrameLimits, Item, encode_command, encode_header, encode_message, leading_frames,
+};
 pub use command::{Command, CommandError};
 pub use greeting::{GREETING_BYTES, Greeting, GreetingError};
 pub use handshake::{Handshake, HandshakeError, Local, Property, Remote, Step};

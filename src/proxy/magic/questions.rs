@@ -88,7 +88,7 @@ impl Proxy {
     }
 
     /// Nothing can be said of it.
-    fn answer_nothing(&self, client: &ClientId, held: &Held) {
+    fn answer_nothing(self: &Arc<Self>, client: &ClientId, held: &Held) {
         let address = held.address();
         let Ok(header) = Header::peek(&held.message) else { return };
         let cursor = Code::peek(held.message.body().content()).and_then(|code| code.cursor_pos);

@@ -18,6 +18,7 @@ impl Heard {
                 Change::Left { subscriber, kernel } => {
                     assert!(self.0.remove(&(subscriber.0, kernel)), "left what it did not hear");
                 }
+                Change::Resumed { .. } => panic!("nobody was away"),
             }
         }
         self.0.iter().filter(|(who, _)| *who == subscriber).map(|(_, kernel)| kernel.clone()).collect()

@@ -2,6 +2,7 @@
 
 mod admission;
 mod audience;
+mod away;
 mod barrier;
 mod culling;
 mod deciding;
@@ -108,7 +109,7 @@ impl Fleet {
     }
 
     fn connect(&mut self, session: &str, origin: Origin) {
-        self.table.client_connected(&client(session), origin);
+        self.table.client_connected(&client(session), origin, self.now);
     }
 
     fn disconnect(&mut self, session: &str) {
@@ -120,8 +121,12 @@ impl Fleet {
     }
 
     fn subscribe_by(&mut self, profile: ProfileId, subscriber: u64, origin: Origin) {
-        self.table.subscriber_arrived(ConnectionId(subscriber), profile, origin);
-        self.table.topics_changed(ConnectionId(subscriber), 1);
+        self.table.subscriber_arrived(ConnectionId(subscriber), profile, origin, self.now);
+        self.table.topics_changed(ConnectionId(subscriber), 1, self.now);
+    }
+
+    fn break_off(&mut self, subscriber: u64) -> bool {
+        self.table.subscriber_broke_off(ConnectionId(subscriber), self.now)
     }
 
     fn unsubscribe(&mut self, subscriber: u64) {

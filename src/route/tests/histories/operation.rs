@@ -13,24 +13,81 @@ const MSG_IDS: usize = 3;
 /// One step of a history.
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
-    Connect { client: usize, origin: usize },
-    Disconnect { client: usize },
-    Subscribe { origin: usize, by_door: bool },
-    Topics { subscriber: usize, topics: usize },
-    Widen { subscriber: usize },
-    Unsubscribe { subscriber: usize },
-    Decide { client: usize, kind: RequestKind, wish: usize },
-    Visit { client: usize, wish: usize },
-    Move { client: usize, wish: usize, to_a_new_one: bool },
-    LeaveVisited { client: usize },
-    Track { kernel: usize, client: usize, msg_id: usize, msg_type: &'static str },
-    Reply { kernel: usize, session: usize, msg_id: usize },
-    Finished { kernel: usize, session: usize, msg_id: usize },
-    InputAsked { kernel: usize, session: usize, msg_id: usize },
-    Ready { kernel: usize },
-    Down { kernel: usize },
-    Remove { kernel: usize },
-    Wait { seconds: u64 },
+    Connect {
+        client: usize,
+        origin: usize,
+    },
+    Disconnect {
+        client: usize,
+    },
+    Subscribe {
+        origin: usize,
+        by_door: bool,
+    },
+    Topics {
+        subscriber: usize,
+        topics: usize,
+    },
+    Widen {
+        subscriber: usize,
+    },
+    Unsubscribe {
+        subscriber: usize,
+    },
+    /// Its connection breaks, and its place may be kept.
+    Break {
+        subscriber: usize,
+    },
+    Decide {
+        client: usize,
+        kind: RequestKind,
+        wish: usize,
+    },
+    Visit {
+        client: usize,
+        wish: usize,
+    },
+    Move {
+        client: usize,
+        wish: usize,
+        to_a_new_one: bool,
+    },
+    LeaveVisited {
+        client: usize,
+    },
+    Track {
+        kernel: usize,
+        client: usize,
+        msg_id: usize,
+        msg_type: &'static str,
+    },
+    Reply {
+        kernel: usize,
+        session: usize,
+        msg_id: usize,
+    },
+    Finished {
+        kernel: usize,
+        session: usize,
+        msg_id: usize,
+    },
+    InputAsked {
+        kernel: usize,
+        session: usize,
+        msg_id: usize,
+    },
+    Ready {
+        kernel: usize,
+    },
+    Down {
+        kernel: usize,
+    },
+    Remove {
+        kernel: usize,
+    },
+    Wait {
+        seconds: u64,
+    },
 }
 
 pub(super) const WISHES: [&str; 13] = [
@@ -113,6 +170,7 @@ fn of_subscribers() -> impl Strategy<Value = Operation> {
             .prop_map(|(subscriber, topics)| Operation::Topics { subscriber, topics }),
         2 => (0..6_usize).prop_map(|subscriber| Operation::Widen { subscriber }),
         1 => (0..6_usize).prop_map(|subscriber| Operation::Unsubscribe { subscriber }),
+        2 => (0..6_usize).prop_map(|subscriber| Operation::Break { subscriber }),
         1 => (0..40_u64).prop_map(|seconds| Operation::Wait { seconds }),
     ]
 }

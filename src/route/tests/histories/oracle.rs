@@ -107,7 +107,8 @@ impl World {
             assert!(must.is_subset(&heard), "{subscriber} must hear {must:?} but hears {heard:?}");
             assert!(heard.is_subset(&may), "{subscriber} may hear {may:?} but hears {heard:?}");
         }
-        let gone = self.heard.keys().find(|(who, _)| !self.listeners.contains_key(who));
+        let is_known = |who| self.listeners.contains_key(who) || self.away.contains(who);
+        let gone = self.heard.keys().find(|(who, _)| !is_known(who));
         assert_eq!(gone, None, "one that has ended still hears");
     }
 

@@ -11,6 +11,8 @@ pub(super) struct World {
     pub(super) fleet: Fleet,
     pub(super) clients: BTreeMap<usize, Whereabouts>,
     pub(super) listeners: BTreeMap<u64, Listener>,
+    /// Listeners whose connections have broken: they hear what they have heard.
+    pub(super) away: BTreeSet<u64>,
     pub(super) heard: BTreeMap<(u64, KernelId), Hearing>,
     pub(super) replies: Replies,
     /// Kernels that were given to one client alone.
@@ -24,6 +26,7 @@ impl World {
             fleet: Fleet::new(settings()),
             clients: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            away: BTreeSet::new(),
             heard: BTreeMap::new(),
             replies: Replies::default(),
             alone: BTreeSet::new(),
@@ -37,6 +40,9 @@ impl World {
         let changes = self.fleet.table.take_changes();
         for change in &changes {
             match change.clone() {
+                Change::Joined { subscriber, .. } if self.away.contains(&subscriber.0) => {
+                    panic!("{subscriber:?} is away and hears more")
+                }
                 Change::Joined { subscriber, kernel, hearing } => {
                     let before = self.heard.insert((subscriber.0, kernel), hearing.clone());
                     assert_ne!(before, Some(hearing), "joined twice");
@@ -44,6 +50,11 @@ impl World {
                 Change::Left { subscriber, kernel } => {
                     let before = self.heard.remove(&(subscriber.0, kernel));
                     assert_ne!(before, None, "left what it did not hear");
+                }
+                Change::Resumed { subscriber, by } => {
+                    assert!(self.away.remove(&subscriber.0), "resumed without having been away");
+                    let newer = self.listeners.remove(&by.0).expect("a connection that has come");
+                    self.listeners.insert(subscriber.0, newer);
                 }
             }
         }
@@ -59,8 +70,9 @@ impl World {
                 self.subscribe(if by_door { DOOR } else { ProfileId::DEFAULT }, origin(at));
             }
             Operation::Unsubscribe { subscriber } => self.unsubscribe(subscriber as u64),
+            Operation::Break { subscriber } => self.break_off(subscriber as u64),
             Operation::Topics { subscriber, topics } => {
-                table.topics_changed(ConnectionId(subscriber as u64), topics);
+                table.topics_changed(ConnectionId(subscriber as u64), topics, self.fleet.now);
             }
             Operation::Widen { subscriber } => self.widen(subscriber as u64),
             Operation::Decide { client, kind, wish } => return self.decide(client, kind, WISHES[wish]),
@@ -210,7 +222,14 @@ impl World {
 
     fn unsubscribe(&mut self, subscriber: u64) {
         self.listeners.remove(&subscriber);
+        self.away.remove(&subscriber);
         self.fleet.unsubscribe(subscriber);
+    }
+
+    fn break_off(&mut self, subscriber: u64) {
+        if self.listeners.remove(&subscriber).is_some() && self.fleet.break_off(subscriber) {
+            self.away.insert(subscriber);
+        }
     }
 
     fn widen(&mut self, subscriber: u64) {

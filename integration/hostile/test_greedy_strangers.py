@@ -14,7 +14,7 @@ from harness.deadline import wait_until
 
 pytestmark = pytest.mark.proxy_only
 
-RAW_PEER = Path(__file__).with_name("raw_peer.py")
+FILLER = Path(__file__).with_name("filler.py")
 MEBIBYTE = 1 << 20
 # What one such stranger may cost at most, buffers of the allocator included.
 GROWTH_BYTES = 40 * MEBIBYTE
@@ -61,7 +61,7 @@ def pour(peer, data, memory):
 
 def test_pings_without_reading_the_answers_end_the_connection(own_fleet):
     memory = Memory(own_fleet)
-    peer = RawPeer(own_fleet.info, "shell", b"DEALER", receive_buffer=LITTLE)
+    peer = RawPeer(own_fleet.info, "shell", receive_buffer=LITTLE)
     assert pour(peer, ping() * 40_000, memory), "the connection was not ended"
     assert memory.growth < GROWTH_BYTES
     peer.close()
@@ -74,7 +74,7 @@ def test_heartbeats_whose_echoes_nobody_reads_cost_little(own_fleet, connect_own
         assert execute(connect_own(group=group), "1").status == "ok"
     memory = Memory(own_fleet)
     beats = (frame(b"", 1) + frame(b"z" * 4000)) * 256
-    peers = [RawPeer(own_fleet.info, "hb", b"REQ", receive_buffer=LITTLE) for _ in range(4)]
+    peers = [RawPeer(own_fleet.info, "hb", receive_buffer=LITTLE) for _ in range(4)]
     for peer in peers:
         for _ in range(32):
             peer.send(beats)
@@ -95,7 +95,7 @@ def filler(own_fleet):
 
     def start(*arguments):
         process = subprocess.Popen(
-            [sys.executable, str(RAW_PEER), str(own_fleet.published_file), *arguments],
+            [sys.executable, str(FILLER), str(own_fleet.published_file), *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         processes.append(process)

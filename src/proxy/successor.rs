@@ -1,0 +1,147 @@
+//! Which connection gets what is owed to a routing id: who may take whose place.
+//!
+//! Anyone may announce any routing id, and a client's own is no secret: jupyter_client makes it of the session, which each
+//! message bears. But a client that connects again says nothing at first, neither on shell, where it waits for a reply, nor
+//! on stdin, where it waits for questions. So a connection gets what is owed to its routing id
+//!
+//! - if it is of the process that asked, or, where the process cannot be told, of that user or remote address, or
+//! - if it belongs to that user or address at all, and a message on it has shown that it holds the key.
+//!
+//! It must have come by the same connection file. While the connection lives on which something was asked, the reply goes
+//! there and to no other. Among several, those of the process that asked go first, and the newest of them.
+//!
+//! A tunnel may have a process for each channel, so a stdin connection that says nothing stands in another process than
+//! its shell. Who asked over a shell connection that lives, and has nothing else from its process, gets questions on a
+//! stdin connection of its user. A client that is no tunnel's has its iopub and heartbeat there too.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use bytes::Bytes;
+
+use super::{Proxy, connection::Connection};
+use crate::{
+    channel::Channel,
+    id::{Origin, ProfileId},
+};
+
+impl Connection {
+    /// Whether it gets what is owed to this routing id, which something was asked with from there.
+    pub(super) fn takes_over(&self, profile: ProfileId, origin: &Origin, identity: &Bytes) -> bool {
+        self.may_be(profile, origin, identity)
+            && (self.origin == *origin || self.holds_key.load(Ordering::Relaxed))
+    }
+
+    /// Whether it claims this routing id, and belongs to the same user or remote address.
+    fn may_be(&self, profile: ProfileId, origin: &Origin, identity: &Bytes) -> bool {
+        self.profile.id == profile
+            && !identity.is_empty()
+            && self.identity == *identity
+            && self.origin.same_owner(origin)
+    }
+}
+
+impl Proxy {
+    /// The connection that has taken an ended one's place: the client came back.
+    pub(super) fn successor(&self, ended: &Connection) -> Option<Arc<Connection>> {
+        let Connection { profile, origin, identity, .. } = ended;
+        self.best(ended, |one| {
+            one.channel == ended.channel && one.id > ended.id && one.takes_over(profile.id, origin, identity)
+        })
+    }
+
+    /// The stdin connection of the client that a shell connection is of.
+    pub(super) fn stdin_of(&self, shell: &Connection) -> Option<Arc<Connection>> {
+        let Connection { profile, origin, identity, .. } = shell;
+        let is_stdin = |one: &Connection| one.channel == Channel::Stdin;
+        let own = self.best(shell, |one| is_stdin(one) && one.takes_over(profile.id, origin, identity));
+        own.or_else(|| {
+            let tunnelled = self.stands_alone(shell);
+            self.best(shell, |one| tunnelled && is_stdin(one) && one.may_be(profile.id, origin, identity))
+        })
+    }
+
+    /// Whether a connection lives, and is the only one of its process, as a tunnel's end is.
+    fn stands_alone(&self, shell: &Connection) -> bool {
+        let of_its_process = self.connections.iter().filter(|one| one.origin == shell.origin);
+        let ids: Vec<_> = of_its_process.map(|one| one.id).take(2).collect();
+        ids == [shell.id]
+    }
+
+    fn best(&self, asker: &Connection, fits: impl Fn(&Connection) -> bool) -> Option<Arc<Connection>> {
+        let fitting = self.connections.iter().filter(|one| fits(one.value()));
+        let best = fitting.max_by_key(|one| (one.origin == asker.origin, one.id));
+        best.map(|one| one.value().clone())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::{
+        jupyter::{
+            connection_file::{Address, ConnectionFile, Ports},
+            scheme::SecretKey,
+            signature::Signer,
+        },
+        proxy::{profile::Profile, returning::connection_before},
+        route::Requirements,
+    };
+
+    const ASKER: Origin = Origin::Process { uid: 1, pid: 1 };
+
+    /// A connection to shell that came by this connection file, with this routing id.
+    pub(in crate::proxy) fn connection(
+        profile: ProfileId,
+        origin: Origin,
+        identity: &'static str,
+    ) -> Arc<Connection> {
+        let port = std::num::NonZeroU16::MIN;
+        let ports = Ports { shell: port, iopub: port, stdin: port, control: port, heartbeat: port };
+        let address = Address::Tcp([127, 0, 0, 1].into());
+        let file = ConnectionFile::new(address, ports, SecretKey::new("key")).unwrap();
+        let signer = Signer::new(file.signature_scheme, file.key.as_ref());
+        let profile = Profile { id: profile, signer, file, defaults: Requirements::default() };
+        connection_before(Channel::Shell, Arc::new(profile), origin, Bytes::from_static(identity.as_bytes()))
+    }
+
+    fn takes_over(origin: Origin, identity: &'static str, holds_key: bool) -> bool {
+        let connection = connection(ProfileId::DEFAULT, origin, identity);
+        assert!(!holds_key || connection.shows_key());
+        connection.takes_over(ProfileId::DEFAULT, &ASKER, &Bytes::from_static(b"me"))
+    }
+
+    #[test]
+    fn the_process_that_asked_need_not_say_anything() {
+        assert!(takes_over(ASKER, "me", false));
+        assert!(!takes_over(ASKER, "you", true));
+    }
+
+    #[test]
+    fn another_process_of_the_user_must_have_shown_the_key() {
+        let other = Origin::Process { uid: 1, pid: 2 };
+        assert!(!takes_over(other, "me", false));
+        assert!(takes_over(other, "me", true));
+        assert!(!takes_over(Origin::User { uid: 1 }, "me", false), "its process is hidden");
+    }
+
+    #[test]
+    fn another_user_gets_nothing_with_any_key() {
+        assert!(!takes_over(Origin::Process { uid: 2, pid: 1 }, "me", true));
+        assert!(!takes_over(Origin::Unknown, "me", true));
+    }
+
+    #[test]
+    fn without_a_routing_id_or_by_another_file_nothing_is_taken_over() {
+        let anonymous = connection(ProfileId::DEFAULT, ASKER, "");
+        assert!(!anonymous.takes_over(ProfileId::DEFAULT, &ASKER, &Bytes::new()));
+        let by_a_door = connection(ProfileId(7), ASKER, "me");
+        assert!(!by_a_door.takes_over(ProfileId::DEFAULT, &ASKER, &Bytes::from_static(b"me")));
+    }
+
+    #[test]
+    fn the_key_is_shown_once() {
+        let connection = connection(ProfileId::DEFAULT, ASKER, "me");
+        assert!(connection.shows_key());
+        assert!(!connection.shows_key());
+    }
+}

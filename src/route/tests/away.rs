@@ -1,0 +1,171 @@
+//! Listeners whose connections broke, and who takes their places.
+
+use std::time::Duration;
+
+use super::*;
+
+const LUA_WISH: &str = r#"{"runtime": "lua"}"#;
+
+fn address(last: u8) -> Origin {
+    Origin::Address([10, 0, 0, last].into())
+}
+
+/// Who has taken whose place since the last time.
+fn resumed(fleet: &mut Fleet) -> Vec<(u64, u64)> {
+    let changes = fleet.table.take_changes().into_iter();
+    let taken = changes.filter_map(|change| match change {
+        Change::Resumed { subscriber, by } => Some((subscriber.0, by.0)),
+        _ => None,
+    });
+    taken.collect()
+}
+
+fn left(fleet: &mut Fleet) -> Vec<u64> {
+    let changes = fleet.table.take_changes().into_iter();
+    let left = changes.filter_map(|change| match change {
+        Change::Left { subscriber, .. } => Some(subscriber.0),
+        _ => None,
+    });
+    left.collect()
+}
+
+/// A client at a place, with a listener.
+fn join(fleet: &mut Fleet, session: &str, subscriber: u64, origin: Origin, wish: &str) {
+    fleet.subscribe(subscriber, origin);
+    fleet.connect(session, origin);
+    fleet.bind(session, wish);
+    fleet.table.take_changes();
+}
+
+#[test]
+fn a_client_whose_network_broke_gets_its_listeners_place_back_in_whatever_order_it_comes() {
+    for (shell_leaves_first, shell_comes_first) in
+        [(true, true), (true, false), (false, true), (false, false)]
+    {
+        let mut fleet = Fleet::new(settings());
+        join(&mut fleet, "a", 1, address(1), "");
+        if shell_leaves_first {
+            fleet.disconnect("a");
+        }
+        assert!(fleet.break_off(1));
+        if !shell_leaves_first {
+            fleet.disconnect("a");
+        }
+        fleet.now += Duration::from_secs(40);
+        assert_eq!(
+            left(&mut fleet),
+            Vec::<u64>::new(),
+            "it goes on hearing though its client counts no more"
+        );
+        if shell_comes_first {
+            fleet.connect("a", address(1));
+            assert_eq!(resumed(&mut fleet), []);
+            fleet.subscribe(2, address(1));
+        } else {
+            fleet.subscribe(2, address(1));
+            assert_eq!(resumed(&mut fleet), []);
+            fleet.connect("a", address(1));
+        }
+        assert_eq!(resumed(&mut fleet), [(1, 2)]);
+        assert_eq!(fleet.table.listeners(&client("a")), [ConnectionId(1)]);
+    }
+}
+
+#[test]
+fn a_listener_that_broke_alone_is_followed_by_the_next_of_its_place() {
+    let mut fleet = Fleet::new(settings());
+    join(&mut fleet, "a", 1, process(1), "");
+    assert!(fleet.break_off(1));
+    fleet.subscribe(2, process(2));
+    assert_eq!(resumed(&mut fleet), [], "another process");
+    fleet.subscribe(3, process(1));
+    assert_eq!(resumed(&mut fleet), [(1, 3)]);
+}
+
+#[test]
+fn a_new_client_at_the_same_address_does_not_get_what_one_missed_that_left() {
+    let mut fleet = Fleet::new(settings());
+    join(&mut fleet, "stays", 1, address(1), "");
+    join(&mut fleet, "leaves", 2, address(1), LUA_WISH);
+    fleet.disconnect("leaves");
+    assert!(fleet.break_off(2));
+    join(&mut fleet, "new", 3, address(1), "");
+    assert_eq!(resumed(&mut fleet), []);
+    fleet.connect("leaves", address(1));
+    fleet.subscribe(4, address(1));
+    let taken = resumed(&mut fleet);
+    assert_eq!(taken.len(), 1, "{taken:?}");
+}
+
+#[test]
+fn several_that_broke_together_are_followed_by_as_many() {
+    let mut fleet = Fleet::new(settings());
+    join(&mut fleet, "a", 1, address(1), "");
+    join(&mut fleet, "b", 2, address(1), LUA_WISH);
+    for (session, subscriber) in [("a", 1), ("b", 2)] {
+        assert!(fleet.break_off(subscriber));
+        fleet.disconnect(session);
+        fleet.now += Duration::from_secs(15);
+    }
+    fleet.subscribe(3, address(1));
+    fleet.subscribe(4, address(1));
+    fleet.connect("a", address(1));
+    fleet.connect("b", address(1));
+    assert_eq!(
+        resumed(&mut fleet).into_iter().map(|(taken, _)| taken).collect::<BTreeSet<_>>(),
+        [1, 2].into()
+    );
+}
+
+#[test]
+fn behind_a_tunnel_a_client_comes_back_from_another_process_of_its_user() {
+    let mut fleet = Fleet::new(settings());
+    join(&mut fleet, "a", 1, process(70), "");
+    fleet.disconnect("a");
+    assert!(fleet.break_off(1));
+    fleet.subscribe(2, process(71));
+    fleet.subscribe(3, Origin::Process { uid: 2000, pid: 72 });
+    fleet.connect("a", process(71));
+    assert_eq!(resumed(&mut fleet), [(1, 2)]);
+}
+
+#[test]
+fn a_place_is_not_kept_for_one_that_heard_nothing_nor_once_it_is_given_up() {
+    let mut fleet = Fleet::new(settings());
+    fleet.subscribe(1, address(9));
+    assert!(!fleet.break_off(1), "a stranger's");
+    join(&mut fleet, "a", 2, address(1), "");
+    assert!(fleet.break_off(2));
+    assert!(fleet.table.keeps_place(ConnectionId(2)));
+    assert!(fleet.table.give_up_place(ConnectionId(2), fleet.now));
+    assert!(!fleet.table.keeps_place(ConnectionId(2)));
+    fleet.subscribe(3, address(1));
+    assert_eq!(resumed(&mut fleet), []);
+}
+
+#[test]
+fn a_place_that_is_taken_again_is_not_given_up() {
+    let mut fleet = Fleet::new(settings());
+    join(&mut fleet, "a", 1, address(1), "");
+    assert!(fleet.break_off(1));
+    fleet.subscribe(2, address(1));
+    assert_eq!(resumed(&mut fleet), [(1, 2)]);
+    assert!(!fleet.table.give_up_place(ConnectionId(1), fleet.now));
+    assert_eq!(left(&mut fleet), Vec::<u64>::new());
+}
+
+#[test]
+fn places_that_are_kept_are_bounded_and_the_oldest_goes_first() {
+    let mut fleet = Fleet::new(settings());
+    fleet.connect("a", address(1));
+    fleet.bind("a", "");
+    for subscriber in 1..=65 {
+        fleet.subscribe(subscriber, address(1));
+    }
+    for subscriber in 1..=65 {
+        assert!(fleet.break_off(subscriber));
+        fleet.now += Duration::from_secs(1);
+    }
+    let kept = (1..=65).filter(|subscriber| fleet.table.keeps_place(ConnectionId(*subscriber)));
+    assert_eq!(kept.collect::<Vec<_>>(), (2..=65).collect::<Vec<_>>());
+}
