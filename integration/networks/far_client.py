@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from harness.recorded_client import LISTEN_SECONDS, RecordedClient
+from harness.recorded_client import RecordedClient
 
+LISTEN_SECONDS = 30
 SHOWN_MESSAGES = 12
 
 

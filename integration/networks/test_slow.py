@@ -9,8 +9,8 @@ from counting import of_cell, text
 pytestmark = pytest.mark.proxy_only
 SLOW = {"delay": 0.1}
 BAD = {**SLOW, "loss": 0.05}
-LINES = 2000
-CELLS = ("print(*range(1000), sep='\\n')", "import sys; print('x' * 1_000_000)", "1/0", "print('end')")
+LINES = 500
+CELLS = ("print(*range(1000), sep='\\n')", "import sys; print('x' * 200_000)", "1/0", "print('end')")
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_output_is_whole_and_in_order(slow, scene):
         assert replies == list(zip(cells, ["ok", "ok", "ok", "error", "aborted"], strict=True))
         assert text(heard, counted).splitlines() == [f"number {number}" for number in range(LINES)]
         assert text(heard, lines).splitlines() == [str(number) for number in range(1000)]
-        assert text(heard, line) == "x" * 1_000_000 + "\n"
+        assert text(heard, line) == "x" * 200_000 + "\n"
 
 
 def test_interrupts_and_questions_get_through(slow, scene):
@@ -66,10 +66,9 @@ def test_a_console(slow, scene):
     console = scene(slow).console()
     console.prompt()
     loses_packets(slow)
-    for number in range(10):
-        assert str(number * 1001) in console.run(f"{number} * 1001")
-    shown = console.run("print(*range(1000), sep=' number\\n')")
-    assert re.findall(r"^(\d+) number\r?$", shown, re.MULTILINE) == [str(number) for number in range(999)]
+    # A console may show its next prompt before the output of a cell, as it does on any network.
+    shown = "".join(console.run(f"print('number {number}')") for number in range(20)) + console.run("")
+    assert re.findall(r"^number (\d+)", shown, re.MULTILINE) == [str(number) for number in range(20)]
     console.leave()
 
 
@@ -79,3 +78,9 @@ def test_a_notebook_on_a_kernelspec_that_leads_to_the_fleet(slow, scene):
     loses_packets(slow)
     notebook = stage.notebook("import time", "print('a')\ntime.sleep(1)\nprint('b')", "6 * 7")
     assert notebook.printed() == ["", "a\nb\n", "42"]
+
+
+def test_attach_over_a_network_on_which_an_answer_takes_most_of_a_second(packets, scene):
+    stage = scene(packets)
+    packets.set(to_fleet={"delay": 0.4}, to_clients={"delay": 0.4})
+    assert stage.notebook("6 * 7").printed() == ["42"]
