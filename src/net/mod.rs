@@ -26,7 +26,7 @@ pub use dial::{DialError, dial, dial_for};
 pub use kept::{Keep, Missed};
 pub use listener::{BindError, Listener};
 pub use origin::Origins;
-pub use outbox::{EchoOutbox, Flushes, PushError, SignedOutbox};
+pub use outbox::{EchoOutbox, Flushes, PushError, SignedOutbox, Undelivered};
 pub use peer::{Event, Peer};
 pub use peer_error::PeerError;
 pub use run::{Run, WrittenRun};

@@ -13,7 +13,7 @@ use tokio::{sync::Notify, time::timeout};
 
 use super::{
     kept::{Keep, Missed},
-    queue::Queue,
+    queue::{KeptMessages, Queue},
     run::WrittenRun,
     stream::WriteHalf,
 };
@@ -36,6 +36,17 @@ pub struct SignedOutbox(pub(super) Outbox);
 /// The outbox of a heartbeat, which echoes frames as they come.
 #[derive(Clone, Debug)]
 pub struct EchoOutbox(pub(super) Outbox);
+
+/// Messages that have been signed for a peer and sent, and are not known to have arrived.
+#[derive(Clone, Debug)]
+pub struct Undelivered(KeptMessages);
+
+impl Undelivered {
+    /// Bytes of all messages.
+    pub fn size(&self) -> usize {
+        self.0.1.iter().sum()
+    }
+}
 
 /// Why a message was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -75,6 +86,26 @@ impl SignedOutbox {
     /// Whether the peer has owed an answer for so long that it must be gone, though its connection has not ended.
     pub fn seems_gone(&self) -> bool {
         self.0.0.queue.lock().seems_gone()
+    }
+
+    /// Ends the connection for good; returns what is not known to have arrived, if that was to be kept.
+    pub fn take_undelivered(&self) -> Undelivered {
+        let undelivered = Undelivered(self.0.0.queue.lock().take_kept());
+        self.0.close();
+        undelivered
+    }
+
+    /// Queues and writes what an earlier connection of the same peer has not delivered.
+    pub fn redeliver(&self, undelivered: Undelivered) -> Result<(), PushError> {
+        {
+            let mut queue = self.0.0.queue.lock();
+            if queue.is_closed() {
+                return Err(PushError::Closed);
+            }
+            queue.append_kept(undelivered.0);
+        }
+        self.flush();
+        Ok(())
     }
 
     /// Ends the connection, but for what is kept.

@@ -43,6 +43,9 @@ pub(super) struct Queue {
     kept: Option<Box<Kept>>,
 }
 
+/// Whole messages as they are sent, and the length of each.
+pub(super) type KeptMessages = (VecDeque<Bytes>, Vec<usize>);
+
 /// Where the bytes go.
 #[derive(Debug)]
 enum Line {
@@ -299,12 +302,25 @@ impl Queue {
         {
             self.append(0, frames.iter());
         }
+        self.append_kept((waiting, lengths));
+        true
+    }
+
+    /// Ends for good; returns what has not arrived.
+    pub(super) fn take_kept(&mut self) -> KeptMessages {
+        self.end();
+        let mut ended = std::mem::replace(self, Self::closed());
+        let lengths = ended.kept.as_mut().map(|kept| kept.resume().1).unwrap_or_default();
+        (ended.chunks, lengths)
+    }
+
+    /// Appends what another queue has kept.
+    pub(super) fn append_kept(&mut self, (chunks, lengths): KeptMessages) {
         self.chunks.push_back(self.tail.split().freeze());
-        self.chunks.extend(waiting);
+        self.chunks.extend(chunks);
         let queued = self.bytes;
         self.bytes += lengths.iter().sum::<usize>();
         self.appended(queued, lengths);
-        true
     }
 
     /// Notes a PONG.

@@ -77,3 +77,11 @@ pub(super) struct ReturnAddress {
     /// Whether it is a cell whose failure ends those that wait behind it.
     pub(super) stops_on_error: bool,
 }
+
+impl ReturnAddress {
+    /// The address of what has been sent on a connection, whatever it answers.
+    pub(super) fn of_nothing(connection: Arc<Connection>) -> Self {
+        let (envelope, header) = (Envelope::default(), Bytes::new());
+        Self { connection, envelope, header, entry: Entry::NONE, stops_on_error: false }
+    }
+}

@@ -8,6 +8,7 @@ use super::connection::ReturnAddress;
 use crate::{
     id::{ClientId, KernelId},
     jupyter::{message::Body, reply::Failure},
+    net::Undelivered,
     state::Entry,
 };
 
@@ -29,6 +30,8 @@ pub(super) struct Debt {
 pub(super) enum Due {
     /// A reply, which came before the client.
     Reply(Body),
+    /// Replies and questions that were sent on a connection which broke before they had arrived.
+    Sent(Undelivered),
     /// A question of this kernel's, unless it has been answered or interrupted meanwhile.
     Question(KernelId, Body),
     /// An error, on iopub too.
@@ -39,6 +42,7 @@ impl Due {
     fn size(&self) -> usize {
         match self {
             Self::Reply(body) | Self::Question(_, body) => body.size(),
+            Self::Sent(undelivered) => undelivered.size(),
             Self::Failure(..) => 0,
         }
     }

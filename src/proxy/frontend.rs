@@ -16,6 +16,7 @@ use super::{
     gate::{Gate, Held},
     kernel::Kernel,
     link::Pushed,
+    returning::has_broken,
     speakers::Speakers,
 };
 use crate::{
@@ -54,8 +55,14 @@ impl Proxy {
         connection: &Arc<Connection>,
     ) -> Result<(), PeerError> {
         let mut known = Speakers::new();
+        if !connection.identity.is_empty() {
+            peer.keep(self.keep());
+        }
         self.welcome_back(connection, &mut known);
         let ended = self.read_requests(&mut peer, connection, &mut known).await;
+        if has_broken(&ended) {
+            self.expect_back(connection, &known);
+        }
         for (client, _) in known {
             self.client_left(connection, &client);
         }

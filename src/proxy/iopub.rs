@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Proxy, arrivals::Arrival, connection::Connection, reunion::Newcomer, topics::Topics};
+use super::{
+    Proxy, arrivals::Arrival, connection::Connection, returning::has_broken, reunion::Newcomer,
+    topics::Topics,
+};
 use crate::{
     id::{ClientId, ConnectionId},
     jupyter::message::{Body, Envelope},
-    net::{Event, Keep, Peer, PeerError},
+    net::{Event, Peer, PeerError},
     route::Change,
 };
 
@@ -26,13 +29,12 @@ impl Proxy {
     ) -> Result<(), PeerError> {
         let topics = Arc::new(Topics::default());
         self.topics.insert(connection.id, topics.clone());
-        peer.keep(Keep { bytes: self.limits.replay_bytes, time: self.limits.replay() });
+        peer.keep(self.keep());
         self.end_silent_neighbours(connection);
         self.with_table(|table, now| {
             table.subscriber_arrived(connection.id, connection.profile.id, connection.origin, now);
         });
         let ended = self.listen(peer, connection, &topics, arrival).await;
-        connection.outbox.close();
         self.reunions.forget(connection.id);
         self.with_table(|table, now| table.subscriber_left(connection.id, now));
         self.topics.remove(&connection.id);
@@ -60,14 +62,23 @@ impl Proxy {
             };
             // What has not arrived is kept from now on.
             drop(peer);
-            if !matches!(ended, Ok(()) | Err(PeerError::Io(_) | PeerError::Torn)) {
+            let next = if has_broken(&ended) { self.next_peer(connection, topics).await } else { None };
+            let Some(next) = next else {
+                connection.outbox.close();
                 return ended;
-            }
-            let Some(newcomer) = self.await_newcomer(connection).await else { return ended };
-            peer = newcomer.peer;
+            };
+            peer = next;
+            self.greet(connection);
+        }
+    }
+
+    /// The connection that goes on where this one broke.
+    async fn next_peer(&self, connection: &Connection, topics: &Topics) -> Option<Peer> {
+        loop {
+            let mut newcomer = self.await_newcomer(connection).await?;
             topics.replace(newcomer.topics);
-            if self.go_on(connection, &mut peer) {
-                self.greet(connection);
+            if self.go_on(connection, &mut newcomer.peer) {
+                return Some(newcomer.peer);
             }
         }
     }

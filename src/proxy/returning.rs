@@ -20,21 +20,19 @@ use super::{
     Proxy,
     connection::{Connection, ReturnAddress},
     debts::{Debt, Debts, Due},
+    gate::Gate,
     profile::Profile,
     speakers::Speakers,
 };
 use crate::{
     id::{ClientId, ConnectionId, Origin},
     jupyter::message::Body,
-    net::Flushes,
+    net::{Flushes, Keep, PeerError, Undelivered},
     state::Entry,
 };
 
-/// How long a client of an earlier `serve` is expected back. Sockets try again within a second; a laptop may sleep longer.
-const EXPECTED_FOR: Duration = Duration::from_secs(3600);
-
-/// How long a client whose connection ended is: most that end one are gone for good.
-const MISSED_FOR: Duration = Duration::from_secs(300);
+/// How long a client is expected back. Sockets try again within a second; a laptop may sleep longer.
+pub(super) const EXPECTED_FOR: Duration = Duration::from_secs(3600);
 
 /// Routing ids with which clients are expected.
 const EXPECTED: usize = 65_536;
@@ -147,12 +145,53 @@ impl Proxy {
         let Connection { identity, origin, .. } = &*address.connection;
         let until = match address.is_from_before() {
             true => self.returning.since + EXPECTED_FOR,
-            false => Instant::now() + MISSED_FOR,
+            false => Instant::now() + EXPECTED_FOR,
         };
         self.returning.expect_until(until, identity.clone(), client.clone(), *origin);
         let debt = Debt { client: client.clone(), address: address.clone(), due, until };
         for given_up in self.returning.debts.add(debt) {
             self.journal.answered(given_up);
+        }
+    }
+
+    /// How much is kept for a client whose connection breaks.
+    pub(super) fn keep(&self) -> Keep {
+        Keep { bytes: self.limits.replay_bytes, time: self.limits.replay() }
+    }
+
+    /// A client's connection has broken. It may come back with the same routing id, and is then sent what has not arrived.
+    pub(super) fn expect_back(self: &Arc<Self>, connection: &Arc<Connection>, known: &Speakers) {
+        let undelivered = connection.outbox.take_undelivered();
+        let until = Instant::now() + EXPECTED_FOR;
+        for (client, _) in known {
+            let Connection { identity, origin, .. } = &**connection;
+            self.returning.expect_until(until, identity.clone(), client.clone(), *origin);
+        }
+        if undelivered.size() == 0 {
+            return;
+        }
+        let client = known.first().map(|(client, _)| client.clone());
+        if let Some(client) = client.or_else(|| self.client_behind(connection)) {
+            self.redeliver(&client, &ReturnAddress::of_nothing(connection.clone()), undelivered);
+        }
+    }
+
+    /// The client of a stdin connection that has never answered anything: it has the routing id of its shell.
+    fn client_behind(&self, connection: &Connection) -> Option<ClientId> {
+        let is_its = |client: &ClientId, gate: &Gate| {
+            client.profile == connection.profile.id && *gate.identity() == connection.identity
+        };
+        let here = self.gates.iter().find(|gate| is_its(gate.key(), gate.value()));
+        let here = here.map(|gate| gate.key().clone());
+        here.or_else(|| self.returning.recognise(connection).into_iter().next())
+    }
+
+    /// Sends what an ended connection has not delivered on the one that has taken its place, or owes it.
+    fn redeliver(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress, undelivered: Undelivered) {
+        match self.successor(&address.connection) {
+            // Should that end now, it is known to be a new connection's end.
+            Some(newer) => drop(newer.outbox.redeliver(undelivered)),
+            None => self.owe(client, address, Due::Sent(undelivered)),
         }
     }
 
@@ -183,12 +222,18 @@ impl Proxy {
         for Debt { address, due, .. } in self.returning.debts.take(client) {
             match due {
                 Due::Reply(body) => self.send(client, &address, body, &mut flushes),
+                Due::Sent(undelivered) => self.redeliver(client, &address, undelivered),
                 Due::Question(kernel, body) => self.ask_again(&kernel, client, &address, body),
                 Due::Failure(msg_type, failure) => self.fail(client, &msg_type, &address, &failure),
             }
         }
         flushes.flush();
     }
+}
+
+/// Whether a connection has ended as broken networks, and clients that leave, end them.
+pub(super) fn has_broken(ended: &Result<(), PeerError>) -> bool {
+    matches!(ended, Ok(()) | Err(PeerError::Io(_) | PeerError::Torn))
 }
 
 /// A stand-in for a connection to an earlier `serve`: nothing can be sent on it, but the one that has taken its place

@@ -13,16 +13,13 @@ use tokio::{
 };
 use tracing::{debug, info};
 
-use super::{Proxy, connection::Connection};
+use super::{Proxy, connection::Connection, returning::EXPECTED_FOR};
 use crate::{
     id::{ConnectionId, Origin},
     jupyter::message::{DELIMITER, Envelope, Signed},
     net::{Missed, Peer},
     zmtp::leading_frames,
 };
-
-/// How long a subscriber is expected back. A laptop may sleep that long.
-const EXPECTED_FOR: Duration = Duration::from_secs(3600);
 
 /// How often to look whether one that is away can come back at all.
 const LOOK: Duration = Duration::from_secs(1);
@@ -118,10 +115,8 @@ impl Proxy {
     }
 
     fn missed_notice(&self, connection: &Connection, missed: &Missed) -> (Envelope, Signed) {
-        let text = format!(
-            "[jupyter-fleet: {} messages were lost while this client was away]",
-            missed.messages
-        );
+        let text =
+            format!("[jupyter-fleet: {} messages were lost while this client was away]", missed.messages);
         let notice = self.voice.notice(&text, &parent_of(&missed.first));
         (Envelope::topic("kernel.fleet.stream".into()), connection.profile.signer.sign(notice))
     }
