@@ -49,6 +49,12 @@ def outputs(messages, msg_id):
     return [each for each in of_cell(messages, msg_id) if each["msg_type"] == "stream" and each["content"]["name"] == "stdout"]
 
 
+def statuses(messages, msg_id):
+    """How the replies to a request say that it ended."""
+    replies = [each for each in messages if (each["channel"], each["parent"]) == ("shell", msg_id)]
+    return [reply["content"]["status"] for reply in replies]
+
+
 def of_cell(messages, msg_id):
     """The iopub messages of a cell."""
     return [message for message in messages if (message["channel"], message["parent"]) == ("iopub", msg_id)]

@@ -4,9 +4,13 @@ import json
 import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+from harness.deadline import Deadline, wait_until
+
 ANSWER_SECONDS = 10
+QUIET_SECONDS = 0.1
 HERE = Path(__file__).resolve().parent
 CUT = {"cut": True}
 
@@ -35,7 +39,27 @@ class Network:
         return self._link.command(directions)
 
     def cut(self):
+        """Cuts both ways, once the fleet has been told what has arrived: whether the last message before a cut did, when its
+        acknowledgment is still under way (clients' hosts take up to 40 ms for it), nobody could tell."""
+        self.set(to_clients=CUT)
+        self.falls_silent("to_fleet")
         self.set(to_fleet=CUT, to_clients=CUT)
+
+    def falls_silent(self, direction):
+        """Waits for a moment in which nothing passes."""
+        before, deadline = None, Deadline(ANSWER_SECONDS)
+        while (now := self.carried(direction)) != before:
+            assert deadline.left, f"{direction}, there was no quiet moment in {ANSWER_SECONDS} s"
+            before = now
+            time.sleep(QUIET_SECONDS)  # silence has a length
+
+    def carries(self, packets, direction):
+        """Waits until so many more packets have passed."""
+        goal = self.carried(direction) + packets
+        wait_until(lambda: self.carried(direction) >= goal, ANSWER_SECONDS, f"{packets} more packets {direction}")
+
+    def carried(self, direction):
+        return self.set()[direction]["carried"]
 
     def restore(self):
         return self.set(to_fleet={}, to_clients={})
@@ -49,11 +73,9 @@ class Network:
 
     def end_connections(self):
         """Both ends of all connections are gone."""
-        before = self.set()
         self.cut()
         self.end_connections_of_clients()
         self.end_connections_of_fleet()
-        return before
 
     @staticmethod
     def _end(side, peer):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from counting import assert_complete, text
+from counting import assert_complete, statuses, text
 from harness.gate import Gate
 
 pytestmark = pytest.mark.proxy_only
@@ -53,5 +53,5 @@ def test_a_relay_that_ends_quiet_connections(relay, scene, end):
     counting.end()
     heard = far.hear_out(cell)
     assert_complete(heard, cell, counting)
-    assert [each["content"]["status"] for each in heard if each["channel"] == "shell"] == ["ok"]
+    assert statuses(heard, cell) == ["ok"]
     assert near.run("1 + 1") == "2"
