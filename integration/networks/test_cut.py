@@ -14,7 +14,7 @@ def test_after_a_long_cut_everybody_goes_on_where_they_were(network, scene):
     stage = scene(network)
     clients = {stage.far(group="blocking"): stage.counting("blocking"), stage.far_async(group="asyncio"): stage.counting("asyncio")}
     process = {client: client.run("treasure = 'buried'; import os; os.getpid()") for client in clients}
-    cells = {client: client.execute(counting.cell()) for client, counting in clients.items()}
+    cells = {client: client.execute(counting.cell(pause=0.1)) for client, counting in clients.items()}
     for counting in clients.values():
         counting.goes_on(10)
 
@@ -25,8 +25,9 @@ def test_after_a_long_cut_everybody_goes_on_where_they_were(network, scene):
         counting.goes_on(10)
     network.restore()
 
-    for client, counting in clients.items():
+    for counting in clients.values():
         counting.end()
+    for client, counting in clients.items():
         heard = client.hear_out(asked[client])
         assert_complete(heard, cells[client], counting)
         assert text(heard, asked[client]) == "sent in the cut\n"
