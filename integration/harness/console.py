@@ -13,12 +13,13 @@ PROMPT = r"In \[(\d+)\]: "
 class Console:
     """A console that is typed at; `number` is that of its last prompt."""
 
-    def __init__(self, fleet, needs, *arguments):
+    def __init__(self, fleet, needs, *arguments, inside=()):
         self.number = None
         existing = str(fleet.connection_file(needs)) if fleet.is_direct else "fleet"
+        command = [*inside, sys.executable, "-m", "jupyter_console"]
         self.child = pexpect.spawn(
-            sys.executable,
-            ["-m", "jupyter_console", "--existing", existing, f"--Session.metadata={{'fleet': {needs!r}}}", *arguments],
+            command[0],
+            [*command[1:], "--existing", existing, f"--Session.metadata={{'fleet': {needs!r}}}", *arguments],
             env=fleet.environment | {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"},
             cwd=str(fleet.home.working_dir),
             timeout=SECONDS,

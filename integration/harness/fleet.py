@@ -21,9 +21,11 @@ class Fleet:
 
     is_direct = False
 
-    def __init__(self, binary, arguments=(), config=None, environment=None, ephemeral=True):
+    def __init__(self, binary, arguments=(), config=None, environment=None, ephemeral=True, inside=()):
+        """`inside` is what goes before the command line of serve: a command that runs it somewhere else."""
         self.binary = binary
         self.ephemeral = ephemeral
+        self._inside = inside
         self.home = Home()
         if config is not None:
             self.home.config_file.write_text(config)
@@ -46,7 +48,7 @@ class Fleet:
         """Starts serve without waiting for anything."""
         with open(self._stdout, "wb") as stdout, open(self._stderr, "wb") as stderr:
             self.process = subprocess.Popen(
-                [self.binary, "serve", *(["--ephemeral"] if self.ephemeral else []), *self._arguments],
+                [*self._inside, self.binary, "serve", *(["--ephemeral"] if self.ephemeral else []), *self._arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,

@@ -12,8 +12,9 @@ class RecordedClient(RemoteClient):
 
     script = Path(__file__).with_name("recording_client.py")
 
-    def __init__(self, name, fleet, needs):
-        super().__init__(fleet.connection_file(needs), fleet.environment, needs, username=name)
+    def __init__(self, name, fleet, needs, connection_file=None, **where):
+        connection_file = connection_file or fleet.connection_file(needs)
+        super().__init__(connection_file, fleet.environment, needs, username=name, **where)
         self.name = name
         self.session = None
 

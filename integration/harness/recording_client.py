@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import zmq
+from jupyter_client import BlockingKernelClient
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -19,18 +20,25 @@ CHANNELS = ("shell", "control", "iopub", "stdin")
 
 
 class RecordingClient:
+    poller_class = zmq.Poller
+    client_class = BlockingKernelClient
+
     def __init__(self, connection_file, needs, session, username):
-        self.client = new_client(connection_file, needs, session)
+        self.client = new_client(connection_file, needs, session, self.client_class)
         self.client.session.username = username
         self.client.start_channels()
         self.channels = {getattr(self.client, f"{name}_channel").socket: name for name in CHANNELS}
-        self.poller = zmq.Poller()
+        self.poller = self.poller_class()
         for socket in self.channels:
             self.poller.register(socket, zmq.POLLIN)
         self.heard = []
 
+    def wait_for(self, value):
+        """The value; here for clients whose methods do not wait by themselves."""
+        return value
+
     def do_ready(self):
-        self.client.wait_for_ready(timeout=READY_SECONDS)
+        self.wait_for(self.client.wait_for_ready(timeout=READY_SECONDS))
         return {"session": self.client.session.session}
 
     def do_send(self, channel, msg_type, content):
@@ -42,7 +50,7 @@ class RecordingClient:
         """Listens until each wanted message has been heard, from the last `take` on; `missing` are those that were not."""
         deadline = Deadline(seconds)
         while missing := [each for each in wanted if not any(self.fits(message, each) for message in self.heard)]:
-            ready = self.poller.poll(deadline.left * 1000)
+            ready = self.wait_for(self.poller.poll(deadline.left * 1000))
             if not ready:
                 break
             for socket, _ in ready:
@@ -55,7 +63,7 @@ class RecordingClient:
         return {"heard": taken}
 
     def keep(self, channel):
-        message = getattr(self.client, f"{channel}_channel").get_msg(timeout=0)
+        message = self.wait_for(getattr(self.client, f"{channel}_channel").get_msg(timeout=0))
         parent = message["parent_header"]
         self.heard.append({
             "channel": channel,

@@ -14,10 +14,11 @@ class RemoteClient:
 
     script = Path(__file__).with_name("client_process.py")
 
-    def __init__(self, connection_file, environment, needs=None, session=None, **more):
+    def __init__(self, connection_file, environment, needs=None, session=None, inside=(), **more):
+        """`inside` is what goes before the command line of the process: a command that runs it somewhere else."""
         arguments = {"connection_file": str(connection_file), "needs": needs, "session": session, **more}
         self.process = subprocess.Popen(
-            [sys.executable, str(self.script), json.dumps(arguments)],
+            [*inside, sys.executable, str(self.script), json.dumps(arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

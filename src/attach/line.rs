@@ -14,14 +14,17 @@ use crate::{
         signature::Signer,
     },
     limits::Limits,
-    net::{DialError, Event, Peer, PeerSettings, SignedOutbox, dial},
+    net::{DialError, Event, Peer, PeerSettings, SignedOutbox, dial_for},
     route::ATTACHMENT,
     runtimes::read_connection_file,
     zmtp::{Local, SocketType},
 };
 
-/// How long one try to connect may take where nobody listens.
+/// How long it is tried again to connect where nobody listens.
 const TRY: Duration = Duration::from_millis(500);
+
+/// How long one try may take: a host that says nothing may be far away, and its network slow.
+const CONNECT: Duration = Duration::from_secs(4);
 
 /// How long whoever listens may take until it has said something that only the fleet can say.
 const FIRST_WORD: Duration = Duration::from_secs(5);
@@ -112,8 +115,8 @@ impl Dialled {
         let file = read_connection_file(path)?;
         let key = file.signing_key().map_err(|cause| Absence::Unsafe { path: path.into(), cause })?;
         let signer = Signer::new(file.signature_scheme, key);
-        let deadline = Instant::now() + TRY;
-        let dial = |channel| dial_channel(channel, &file, card, limits, deadline);
+        let begun = Instant::now();
+        let dial = |channel| dial_channel(channel, &file, card, limits, begun);
         let (shell, iopub, stdin, control) = tokio::try_join!(
             dial(Channel::Shell),
             dial(Channel::IoPub),
@@ -174,12 +177,13 @@ async fn dial_channel(
     file: &ConnectionFile,
     card: &Card,
     limits: &Limits,
-    deadline: Instant,
+    begun: Instant,
 ) -> Result<Peer, DialError> {
     let socket = if channel == Channel::IoPub { SocketType::Sub } else { SocketType::Dealer };
     let mut local = Local::new(socket, card.identity.clone(), limits.handshake_bytes);
     local.properties = vec![(Bytes::from_static(ATTACHMENT.as_bytes()), card.attachment.clone())];
     // Whatever the fleet lets pass, also by a config with wider limits than usual, passes here.
     let limits = Limits { frame_bytes: WIDE, message_bytes: WIDE, message_parts: WIDE, ..limits.clone() };
-    dial(&file.endpoint(channel), &local, &PeerSettings::new(&limits), deadline).await
+    let settings = PeerSettings::new(&limits);
+    dial_for(&file.endpoint(channel), &local, &settings, begun + TRY, begun + CONNECT).await
 }

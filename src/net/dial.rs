@@ -44,6 +44,18 @@ pub async fn dial(
     settings: &PeerSettings,
     deadline: Instant,
 ) -> Result<Peer, DialError> {
+    dial_for(endpoint, local, settings, deadline, deadline).await
+}
+
+/// The same, trying again only until then. On a slow network, a try that has begun by then takes its time, until the
+/// deadline.
+pub async fn dial_for(
+    endpoint: &Endpoint,
+    local: &Local,
+    settings: &PeerSettings,
+    again_until: Instant,
+    deadline: Instant,
+) -> Result<Peer, DialError> {
     let mut pause = PAUSE;
     loop {
         let tried = timeout_at(deadline, connect(endpoint)).await;
@@ -57,7 +69,7 @@ pub async fn dial(
             },
             Err(error) => error,
         };
-        if Instant::now() + pause >= deadline {
+        if Instant::now() + pause >= again_until {
             return Err(DialError::Unreachable { endpoint: endpoint.clone(), error });
         }
         sleep(pause).await;

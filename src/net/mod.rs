@@ -22,7 +22,7 @@ mod unacknowledged;
 pub use admission::Refused;
 pub use admit::Gatehouse;
 pub use channels::{bind_again, bind_channels};
-pub use dial::{DialError, dial};
+pub use dial::{DialError, dial, dial_for};
 pub use kept::{Keep, Missed};
 pub use listener::{BindError, Listener};
 pub use origin::Origins;

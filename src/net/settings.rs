@@ -11,6 +11,9 @@ use crate::{
 /// may not: what they publish while there is none is lost.
 const SILENCES: u32 = 3;
 
+/// libzmq counts that time in 16 bits of milliseconds: a longer one wraps around, and is over before the next PING comes.
+const LONGEST_TIME_TO_LIVE: Duration = Duration::from_millis(65_500);
+
 /// What a connection may cost and how long it may be silent.
 #[derive(Clone, Debug)]
 pub struct PeerSettings {
@@ -32,7 +35,7 @@ impl PeerSettings {
     /// The settings for connections that one of our listening sockets of this type accepts: subscriptions and
     /// heartbeats are small, and their senders never show that they hold a key.
     pub fn accepting(limits: &Limits, socket: SocketType) -> Self {
-        let settings = Self { time_to_live: limits.ping_after() * SILENCES, ..Self::new(limits) };
+        let settings = Self { time_to_live: time_to_live(limits.ping_after()), ..Self::new(limits) };
         match socket {
             SocketType::XPub => Self { frames: small(limits.topic_bytes + 64), ..settings },
             SocketType::Rep => settings.beating(limits),
@@ -76,4 +79,42 @@ impl PeerSettings {
 /// Two frames of so many bytes, and their delimiters.
 fn small(frame: usize) -> FrameLimits {
     FrameLimits { frame, message: frame * 2, parts: 4 }
+}
+
+/// How long a client may hear nothing after a PING; zero where that could not outlast the next PING, which comes within two
+/// intervals.
+fn time_to_live(ping_after: Duration) -> Duration {
+    if ping_after * 2 >= LONGEST_TIME_TO_LIVE {
+        return Duration::ZERO;
+    }
+    LONGEST_TIME_TO_LIVE.min(ping_after * SILENCES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What libzmq makes of a time to live in tenths of a second (`zmtp_engine_t::process_heartbeat_message`).
+    fn as_libzmq_counts(time: Duration) -> Duration {
+        let tenths = u16::try_from(time.as_millis() / 100).unwrap();
+        Duration::from_millis(tenths.wrapping_mul(100).into())
+    }
+
+    #[test]
+    fn a_client_that_hears_every_ping_keeps_its_connection() {
+        for ping_after in (1..200).map(|tenths| Duration::from_millis(500) * tenths) {
+            let time = as_libzmq_counts(time_to_live(ping_after));
+            assert!(time.is_zero() || time > ping_after * 2, "{ping_after:?} gives {time:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_hears_no_ping_comes_back_by_default() {
+        let settings = PeerSettings::accepting(&Limits::default(), SocketType::XPub);
+        assert_eq!(settings.time_to_live, LONGEST_TIME_TO_LIVE);
+        assert_eq!(
+            PeerSettings::dialling(&Limits::default(), SocketType::Dealer).time_to_live,
+            Duration::ZERO
+        );
+    }
 }
