@@ -1,0 +1,180 @@
+"""The whole experiment: cycles of load, each to its end; see `test_soak`."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gauges import HEADINGS, Gauges, descriptors
+from unrest import SPARED, Unrest
+
+from harness.clients import execute, new_client
+from harness.deadline import wait_until
+
+HOUSE = Path(__file__).with_name("guest_house.py")
+# The last request of each guest may take its whole time.
+HOUSE_END_SECONDS = 150
+QUIET_SECONDS = 60
+SETTLED_LOOKS = 10
+# Everything that is remembered for a while is remembered briefly here, and what is bounded by a number is soon full.
+CONFIG = """\
+default_runtime = "python3"
+cull_after = 4
+
+[limits]
+linger_ms = 1000
+abandoned_after_ms = 2000
+remembered_signatures = 2000
+remembered_clients = 50
+
+[runtimes.python3]
+pool = 0
+
+[runtimes.steady]
+kernelspec = "python3"
+cull_after = 0
+"""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything. A doomed house is killed in the middle of its guests' doings."""
+
+    seconds: float
+    seed: int
+    load_seconds: float = 12
+    houses: int = 2
+    stays: int = 2
+    rooms: int = 3
+    doomed_seconds: float = 6
+
+
+@dataclass
+class Totals:
+    """The accounts of all houses together."""
+
+    numbers: Counter = field(default_factory=Counter)
+    visits: Counter = field(default_factory=Counter)
+    ends: Counter = field(default_factory=Counter)
+    faults: list = field(default_factory=list)
+    garbled: list = field(default_factory=list)
+
+    def add(self, accounts):
+        self.numbers.update({name: accounts[name] for name in ("requests", "answered", "comms", "without_idle")})
+        self.visits.update(accounts["visits"])
+        self.ends.update(accounts["ends"])
+        self.faults += accounts["faults"]
+        self.garbled += accounts["garbled"]
+
+
+class Soak:
+    """A fleet under load, one cycle after the other. `before` is what serve held with the residents alone."""
+
+    def __init__(self, fleet, scale):
+        self.fleet, self.scale = fleet, scale
+        self.chance = random.Random(scale.seed)
+        self.unrest = Unrest(fleet, self.chance)
+        self.totals, self.samples, self.asked = Totals(), [], 0
+        self.empty = settled(fleet)
+        self.residents = [self.resident() for _ in range(2)]
+        self.before = settled(fleet)
+
+    def resident(self):
+        """A client that stays from the beginning to the end, on a kernel that nobody disturbs."""
+        client = new_client(self.fleet.published_file, {"runtime": "steady", "group": SPARED})
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        return client
+
+    def run(self):
+        end = time.monotonic() + self.scale.seconds
+        print(f"\n{self.scale}\n   seconds  {HEADINGS}")
+        self.say(self.empty, 0)
+        self.say(self.before, 0)
+        began = time.monotonic()
+        while time.monotonic() < end or len(self.samples) < 3:
+            self.cycle()
+            self.samples.append(self.quiet(self.before))
+            self.say(self.samples[-1], time.monotonic() - began)
+
+    def cycle(self):
+        """Houses full of guests, and unrest among their kernels, until the last guest has left."""
+        houses = [self.open_house(self.scale.load_seconds) for _ in range(self.scale.houses)]
+        # Whoever dies with a question open leaves a kernel that waits for ever.
+        doomed = self.open_house(2 * self.scale.load_seconds, asks=False)
+        try:
+            self.unrest.run(self.scale.doomed_seconds, self.ask_residents)
+            doomed.kill()
+            self.unrest.run(self.scale.load_seconds - self.scale.doomed_seconds, self.ask_residents)
+            for house in houses:
+                out, _ = house.communicate(timeout=HOUSE_END_SECONDS)
+                assert house.returncode == 0, f"a house of guests ended with {house.returncode}"
+                self.totals.add(json.loads(out))
+        finally:
+            for house in (*houses, doomed):
+                house.kill()
+                house.communicate()
+
+    def open_house(self, seconds, asks=True):
+        arguments = {
+            "binary": str(self.fleet.binary), "file": str(self.fleet.published_file), "seed": self.chance.random(),
+            "seconds": seconds, "stays": self.scale.stays, "rooms": self.scale.rooms, "asks": asks,
+        }
+        return subprocess.Popen([sys.executable, str(HOUSE), json.dumps(arguments)], stdout=subprocess.PIPE, env=self.fleet.environment)
+
+    def ask_residents(self):
+        """Their kernel has forgotten nothing and missed nothing."""
+        for client in self.residents:
+            self.asked += 1
+            done = execute(client, "asked = globals().get('asked', 0) + 1\nprint(asked)", seconds=60)
+            assert (done.status, done.stream()) == ("ok", f"{self.asked}\n"), (self.asked, done)
+
+    def quiet(self, before):
+        """Waits until serve holds no more than before."""
+        looked = []
+
+        def is_quiet():
+            looked.append(Gauges.read(self.fleet))
+            return looked[-1].is_back_at(before) and looked[-1]
+
+        return wait_until(is_quiet, QUIET_SECONDS, lambda: (
+            f"serve to hold no more than before\n{HEADINGS}\n{before.line()}\n{looked[-1].line()}\n"
+            f"{json.dumps([self.fleet.answer('list'), self.fleet.answer('status')['clients']], indent=1)}\n{descriptors(self.fleet)}"
+        ))
+
+    def end(self):
+        """The residents leave too, and their kernel ends with the last of them."""
+        self.fleet.release(self.residents)
+        self.residents = []
+        return self.quiet(self.empty)
+
+    def close(self):
+        """Ends what a failure left. Asserts nothing."""
+        for client in self.residents:
+            with suppress(Exception):
+                client.stop_channels()
+
+    def kernels_started(self):
+        return self.fleet.stderr.count("kernel is up")
+
+    @staticmethod
+    def say(gauges, at):
+        print(f"{at:>10.0f}  {gauges.line()}", flush=True)
+
+
+def settled(fleet):
+    """What serve holds once that is the same for several looks."""
+    looks = []
+
+    def is_settled():
+        looks.append(Gauges.read(fleet))
+        recent = looks[-SETTLED_LOOKS:]
+        return len(recent) == SETTLED_LOOKS and len({(each.files, each.tasks, each.kernels, each.clients) for each in recent}) == 1
+
+    wait_until(is_settled, 30, lambda: f"serve to settle\n{HEADINGS}\n" + "\n".join(each.line() for each in looks[-20:]))
+    return looks[-1]
