@@ -18,6 +18,9 @@ UNREST = {
 }
 
 
+NO_STDIN = "no stdin channel"
+
+
 @dataclass
 class Asked:
     """A request on its way."""
@@ -26,6 +29,7 @@ class Asked:
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     runs: asyncio.Event = field(default_factory=asyncio.Event)
     text: list = field(default_factory=list)
+    heard: list = field(default_factory=list)
 
 
 class Guest:
@@ -55,8 +59,12 @@ class Guest:
 
     def note(self, asked, message):
         kind, content = message["msg_type"], message["content"]
+        asked.heard.append(content.get("execution_state") or kind)
         if is_status(message, "idle"):
             asked.idle.set()
+        elif kind == "stream" and NO_STDIN in content["text"]:
+            # The question came before the stdin channel's connection, and is lost, as at any kernel; the notice tells what helps.
+            self.client.control_channel.send(self.client.session.msg("interrupt_request", {}))
         elif kind == "stream" and content["name"] == "stdout":
             asked.text.append(content["text"])
             asked.runs.set()
@@ -106,7 +114,9 @@ class Guest:
         self.accounts.ends[how] = self.accounts.ends.get(how, 0) + 1
         # Who shares a kernel is interrupted with it, and what waited behind an error is aborted.
         expected = "ok" if cell.ename is None else cell.ename
-        if how not in {expected, "aborted", "KeyboardInterrupt"} | UNREST:
+        if how == "ok" and cell.is_interrupted:
+            self.accounts.uninterrupted.append(f"{self.name}: {cell.code[:40]!r} was interrupted and went on to its end")
+        elif how not in {expected, "aborted", "KeyboardInterrupt"} | UNREST:
             self.accounts.faults.append(f"{self.name}: {cell.code[:40]!r} ended with {content}")
         if how != "ok":
             return
@@ -118,7 +128,8 @@ class Guest:
             return
         text = "".join(asked.text)
         if cell.says is not None and text != cell.says:
-            self.accounts.garbled.append(f"{self.name}: {cell.code[:40]!r} said {len(text)} of {len(cell.says)} characters: {text[-60:]!r}")
+            said = f"said {len(text)} of {len(cell.says)} characters: {text[-60:]!r}"
+            self.accounts.garbled.append(f"{self.name}: {cell.code[:40]!r} {said}; heard {asked.heard}")
 
     async def comm(self):
         """Opens a comm, and closes it once the kernel is done with it."""

@@ -38,6 +38,7 @@ class Accounts:
     visits: dict = field(default_factory=dict)
     ends: dict = field(default_factory=dict)
     garbled: list = field(default_factory=list)
+    uninterrupted: list = field(default_factory=list)
     faults: list = field(default_factory=list)
 
 

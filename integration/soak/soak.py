@@ -63,13 +63,16 @@ class Totals:
     ends: Counter = field(default_factory=Counter)
     faults: list = field(default_factory=list)
     garbled: list = field(default_factory=list)
+    uninterrupted: list = field(default_factory=list)
 
     def add(self, accounts):
         self.numbers.update({name: accounts[name] for name in ("requests", "answered", "comms", "without_idle")})
         self.visits.update(accounts["visits"])
         self.ends.update(accounts["ends"])
-        self.faults += accounts["faults"]
-        self.garbled += accounts["garbled"]
+        for kind in ("faults", "garbled", "uninterrupted"):
+            for complaint in accounts[kind]:
+                print(f"{kind}: {complaint}", flush=True)
+            getattr(self, kind).extend(accounts[kind])
 
 
 class Soak:
@@ -118,7 +121,7 @@ class Soak:
         finally:
             for house in (*houses, doomed):
                 house.kill()
-                house.communicate()
+                house.communicate(timeout=HOUSE_END_SECONDS)
 
     def open_house(self, seconds, asks=True):
         arguments = {

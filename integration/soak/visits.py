@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,9 +103,14 @@ async def attached(house):
     with tempfile.TemporaryDirectory() as directory:
         file, _ = write_connection_file(f"{directory}/host.json", ip="127.0.0.1", key=os.urandom(16).hex().encode())
         arguments = ["attach", "-f", file, "--runtime", runtime, *(["--group", needs["group"]] if "group" in needs else ["--isolated"])]
-        process = await asyncio.create_subprocess_exec(house.binary, *arguments, stderr=asyncio.subprocess.DEVNULL)
-        guest = Guest(file, house.accounts)
+        # It ends with its house, as with any host.
+        process = await asyncio.create_subprocess_exec(
+            house.binary, *arguments, env=os.environ | {"JPY_PARENT_PID": str(os.getpid())},
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        )
         try:
+            await listens(file)
+            guest = Guest(file, house.accounts)
             await run_some(house, guest, runtime)
             says_goodbye = house.chance.random() < 0.5
             await guest.leave(says_goodbye)
@@ -115,6 +121,19 @@ async def attached(house):
                 process.kill()
                 await process.wait()
     return True
+
+
+async def listens(file):
+    """Waits until all ports are open: a socket that comes too early tries again after a while, each by itself, and a question
+    that comes on stdin meanwhile has nobody to go to, as with any kernel."""
+    info, end = json.loads(Path(file).read_text()), time.monotonic() + ANSWER_SECONDS
+    for channel in ("shell", "control", "iopub", "stdin", "hb"):
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex((info["ip"], info[f"{channel}_port"])) == 0:
+                    break
+            assert time.monotonic() < end, f"attach has not opened {channel}"
+            await asyncio.sleep(0.02)
 
 
 async def by_a_door(house):
