@@ -21,6 +21,7 @@ HOUSE = Path(__file__).with_name("guest_house.py")
 HOUSE_END_SECONDS = 150
 QUIET_SECONDS = 60
 SETTLED_LOOKS = 10
+FORGOTTEN = "KeyboardInterrupt caught in kernel"
 # Everything that is remembered for a while is remembered briefly here, and what is bounded by a number is soon full.
 CONFIG = """\
 default_runtime = "python3"
@@ -82,7 +83,7 @@ class Soak:
         self.fleet, self.scale = fleet, scale
         self.chance = random.Random(scale.seed)
         self.unrest = Unrest(fleet, self.chance)
-        self.totals, self.samples, self.asked = Totals(), [], 0
+        self.totals, self.samples, self.asked, self.forgetful = Totals(), [], 0, 0
         self.empty = settled(fleet)
         self.residents = [self.resident() for _ in range(2)]
         self.before = settled(fleet)
@@ -142,6 +143,7 @@ class Soak:
         looked = []
 
         def is_quiet():
+            self.stop_the_lost()
             looked.append(Gauges.read(self.fleet))
             return looked[-1].is_back_at(before) and looked[-1]
 
@@ -149,6 +151,16 @@ class Soak:
             f"serve to hold no more than before\n{HEADINGS}\n{before.line()}\n{looked[-1].line()}\n"
             f"{json.dumps([self.fleet.answer('list'), self.fleet.answer('status')['clients']], indent=1)}\n{descriptors(self.fleet)}"
         ))
+
+    def stop_the_lost(self):
+        """Stops kernels that nobody has any more and that owe a reply which they will never give: ipykernel, and bash_kernel
+        with it, forgets the request that an interrupt hits outside of its cell, and says just that."""
+        for kernel in self.fleet.answer("list"):
+            is_left = kernel["status"] == "busy" and kernel["clients"] == 0
+            if is_left and FORGOTTEN in Path(kernel["log"]).read_text(errors="replace"):
+                print(f"a kernel that has forgotten a request is stopped: {kernel['id']} ({kernel['runtime']})", flush=True)
+                self.fleet.command("stop", kernel["id"])
+                self.forgetful += 1
 
     def end(self):
         """The residents leave too, and their kernel ends with the last of them."""

@@ -80,5 +80,5 @@ def tell(soak, totals, unrest):
     counters = soak.fleet.answer("status")["counters"]
     print(f"{len(soak.samples)} cycles; {sum(totals.visits.values())} visits: {dict(totals.visits)}")
     print(f"{dict(totals.numbers)}; ends of cells: {dict(totals.ends)}; residents asked {soak.asked} times")
-    print(f"kernels that came up: {soak.kernels_started()}; unrest: {unrest}")
+    print(f"kernels that came up: {soak.kernels_started()}; unrest: {unrest}; kernels that forgot a request: {soak.forgetful}")
     print(f"counters of serve: {counters}")
