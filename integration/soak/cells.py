@@ -42,11 +42,13 @@ LUA = {
     "error": Cell("error('on purpose')", ename="LuaError"),
     "input": Cell("print('got', input('? '))", "got\tan answer\n", is_asked=True),
     "long": Cell("print('runs')\nlocal began = os.time()\nwhile os.time() - began < 10 do end", ename="KeyboardInterrupt", is_interrupted=True),
-    "elsewhere": Cell("%%fleet runtime=bash\necho elsewhere", "elsewhere\n"),
+    "elsewhere": Cell("%%fleet runtime=bash\necho elsewhere"),
     "page": Cell("%fleet list"),
 }
+# bash_kernel tells the end of a cell by the next prompt. A signal that hits bash itself makes one more, and from then on each cell
+# ends with the prompt of the one before, without its output: nothing can be expected of it where kernels are interrupted.
 BASH = {
-    "stream": Cell(f"seq 1 {LINES}", TEXT),
+    "stream": Cell(f"seq 1 {LINES}"),
     "state": Cell("count=$((count + 1)); echo $count"),
     "error": Cell("false", ename=""),
     "page": Cell("%fleet why"),

@@ -2,23 +2,18 @@
 
 import json
 import random
-import subprocess
-import sys
 import time
-from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from gauges import HEADINGS, Gauges, descriptors
+from houses import Totals, closed, open_house
 from unrest import SPARED, Unrest
 
 from harness.clients import execute, new_client
 from harness.deadline import wait_until
 
-HOUSE = Path(__file__).with_name("guest_house.py")
-# The last request of each guest may take its whole time.
-HOUSE_END_SECONDS = 150
 QUIET_SECONDS = 60
 SETTLED_LOOKS = 10
 FORGOTTEN = "KeyboardInterrupt caught in kernel"
@@ -53,27 +48,6 @@ class Scale:
     stays: int = 2
     rooms: int = 3
     doomed_seconds: float = 6
-
-
-@dataclass
-class Totals:
-    """The accounts of all houses together."""
-
-    numbers: Counter = field(default_factory=Counter)
-    visits: Counter = field(default_factory=Counter)
-    ends: Counter = field(default_factory=Counter)
-    faults: list = field(default_factory=list)
-    garbled: list = field(default_factory=list)
-    uninterrupted: list = field(default_factory=list)
-
-    def add(self, accounts):
-        self.numbers.update({name: accounts[name] for name in ("requests", "answered", "comms", "without_idle")})
-        self.visits.update(accounts["visits"])
-        self.ends.update(accounts["ends"])
-        for kind in ("faults", "garbled", "uninterrupted"):
-            for complaint in accounts[kind]:
-                print(f"{kind}: {complaint}", flush=True)
-            getattr(self, kind).extend(accounts[kind])
 
 
 class Soak:
@@ -111,25 +85,16 @@ class Soak:
         houses = [self.open_house(self.scale.load_seconds) for _ in range(self.scale.houses)]
         # Whoever dies with a question open leaves a kernel that waits for ever.
         doomed = self.open_house(2 * self.scale.load_seconds, asks=False)
-        try:
+        with closed(*houses, doomed):
             self.unrest.run(self.scale.doomed_seconds, self.ask_residents)
             doomed.kill()
             self.unrest.run(self.scale.load_seconds - self.scale.doomed_seconds, self.ask_residents)
             for house in houses:
-                out, _ = house.communicate(timeout=HOUSE_END_SECONDS)
-                assert house.returncode == 0, f"a house of guests ended with {house.returncode}"
-                self.totals.add(json.loads(out))
-        finally:
-            for house in (*houses, doomed):
-                house.kill()
-                house.communicate(timeout=HOUSE_END_SECONDS)
+                self.totals.add_those_of(house)
 
     def open_house(self, seconds, asks=True):
-        arguments = {
-            "binary": str(self.fleet.binary), "file": str(self.fleet.published_file), "seed": self.chance.random(),
-            "seconds": seconds, "stays": self.scale.stays, "rooms": self.scale.rooms, "asks": asks,
-        }
-        return subprocess.Popen([sys.executable, str(HOUSE), json.dumps(arguments)], stdout=subprocess.PIPE, env=self.fleet.environment)
+        scale = self.scale
+        return open_house(self.fleet, seed=self.chance.random(), seconds=seconds, stays=scale.stays, rooms=scale.rooms, asks=asks)
 
     def ask_residents(self):
         """Their kernel has forgotten nothing and missed nothing."""
