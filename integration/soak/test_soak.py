@@ -18,7 +18,7 @@ WARM_UP = 1 / 3
 # the number of cycles between them: of half an hour's, 200 KiB per cycle would exceed this.
 GROWTH = 4 * MEBIBYTE
 # Against what was held before the first cycle: outboxes, arenas and caches that were used once.
-TOLERANCE = 48 * MEBIBYTE
+TOLERANCE = 24 * MEBIBYTE
 # Tokio's pool of threads for blocking calls grows with how many come at the same time.
 MOST_THREADS = 64
 
