@@ -7,19 +7,25 @@ will be idle.
 from dataclasses import dataclass
 
 LINES = 200
+# bash_kernel gives its errors no name.
+BASH_FAILED = ""
 TEXT = "".join(f"{number}\n" for number in range(1, LINES + 1))
 BIG = 300_000
 
 
 @dataclass(frozen=True)
 class Cell:
-    """`says` is what it prints, where that is known; `ename` the error that it ends with."""
+    """`says` is what it prints, where that is known; `ename` the error that it ends with.
+
+    `is_bash`: bash runs it, of which less can be expected, see below.
+    """
 
     code: str
     says: str | None = None
     ename: str | None = None
     is_interrupted: bool = False
     is_asked: bool = False
+    is_bash: bool = False
 
 
 PYTHON = {
@@ -42,15 +48,16 @@ LUA = {
     "error": Cell("error('on purpose')", ename="LuaError"),
     "input": Cell("print('got', input('? '))", "got\tan answer\n", is_asked=True),
     "long": Cell("print('runs')\nlocal began = os.time()\nwhile os.time() - began < 10 do end", ename="KeyboardInterrupt", is_interrupted=True),
-    "elsewhere": Cell("%%fleet runtime=bash\necho elsewhere"),
+    "elsewhere": Cell("%%fleet runtime=bash\necho elsewhere", is_bash=True),
     "page": Cell("%fleet list"),
 }
 # bash_kernel tells the end of a cell by the next prompt. A signal that hits bash itself makes one more, and from then on each cell
-# ends with the prompt of the one before, without its output: nothing can be expected of it where kernels are interrupted.
+# ends with the prompt of the one before, with that one's output and success: neither can be expected where kernels are
+# interrupted, but an answer can.
 BASH = {
-    "stream": Cell(f"seq 1 {LINES}"),
-    "state": Cell("count=$((count + 1)); echo $count"),
-    "error": Cell("false", ename=""),
+    "stream": Cell(f"seq 1 {LINES}", is_bash=True),
+    "state": Cell("count=$((count + 1)); echo $count", is_bash=True),
+    "error": Cell("false", ename=BASH_FAILED, is_bash=True),
     "page": Cell("%fleet why"),
 }
 CELLS = {"python3": PYTHON, "lua": LUA, "bash": BASH}

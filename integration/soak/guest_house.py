@@ -29,7 +29,7 @@ ISOLATED = 0.25
 
 @dataclass
 class Accounts:
-    """What became of all requests of a house. `faults` must stay empty."""
+    """What became of all requests of a house."""
 
     requests: int = 0
     answered: int = 0
@@ -38,6 +38,7 @@ class Accounts:
     visits: dict = field(default_factory=dict)
     ends: dict = field(default_factory=dict)
     garbled: list = field(default_factory=list)
+    unanswered: list = field(default_factory=list)
     uninterrupted: list = field(default_factory=list)
     faults: list = field(default_factory=list)
 

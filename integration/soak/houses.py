@@ -39,6 +39,7 @@ class Totals:
     ends: Counter = field(default_factory=Counter)
     faults: list = field(default_factory=list)
     garbled: list = field(default_factory=list)
+    unanswered: list = field(default_factory=list)
     uninterrupted: list = field(default_factory=list)
 
     def add_those_of(self, house):
@@ -51,7 +52,7 @@ class Totals:
         self.numbers.update({name: accounts[name] for name in ("requests", "answered", "comms", "without_idle")})
         self.visits.update(accounts["visits"])
         self.ends.update(accounts["ends"])
-        for kind in ("faults", "garbled", "uninterrupted"):
+        for kind in ("faults", "garbled", "unanswered", "uninterrupted"):
             for complaint in accounts[kind]:
                 print(f"{kind}: {complaint}", flush=True)
             getattr(self, kind).extend(accounts[kind])
