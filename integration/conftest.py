@@ -21,6 +21,7 @@ def pytest_addoption(parser):
     artifacts = os.environ.get("JUPYTER_FLEET_ARTIFACTS", str(REPOSITORY / "target/artifacts"))
     parser.addoption("--artifacts", default=artifacts, help="where screenshots are kept")
     parser.addoption("--binary", default=str(REPOSITORY / "target/debug/jupyter-fleet"), help="the jupyter-fleet to test")
+    parser.addoption("--soak-seconds", type=float, default=120, help="how long the soak lasts")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -163,14 +163,12 @@ impl Config {
         installed: Vec<Runtime>,
         chosen: Option<&RuntimeName>,
     ) -> Result<Runtimes, ConfigError> {
-        let installed: Vec<Runtime> = installed
-            .into_iter()
-            .map(|runtime| Runtime {
-                max_clients: self.usual.max_clients,
-                cull_after: self.usual.cull_after,
-                ..runtime
-            })
-            .collect();
+        let as_usual = |runtime| Runtime {
+            max_clients: self.usual.max_clients,
+            cull_after: self.usual.cull_after,
+            ..runtime
+        };
+        let installed: Vec<Runtime> = installed.into_iter().map(as_usual).collect();
         let configured = self.tables.iter().map(|(name, table)| {
             let built = table.runtime(name, &installed, self.usual);
             built.map_err(|problem| ConfigError::Runtime {
@@ -184,11 +182,13 @@ impl Config {
 
         let written = self.default_runtime.as_ref();
         let default = chosen.or(written.map(|name| &name.value));
-        Runtimes::new(configured, installed, default).map_err(|problem| match written {
-            Some(name) if chosen.is_none() => {
-                ConfigError::DefaultRuntime { file: name.file.clone(), line: name.line, problem }
+        Runtimes::new(configured, installed, as_usual(Runtime::builtin_lua()), default).map_err(|problem| {
+            match written {
+                Some(name) if chosen.is_none() => {
+                    ConfigError::DefaultRuntime { file: name.file.clone(), line: name.line, problem }
+                }
+                _ => ConfigError::ChosenRuntime(problem),
             }
-            _ => ConfigError::ChosenRuntime(problem),
         })
     }
 }

@@ -241,6 +241,7 @@ def test_status(own_fleet):
     run_lua(own_fleet, "x = 1")
     status = own_fleet.answer("status")
     assert status["pid"] == own_fleet.process.pid and status["kernels"] == 1
+    assert status["tasks"] > 1
     assert status["connection_file"] == str(own_fleet.published_file)
     assert status["addresses"]["shell"] == f"tcp://127.0.0.1:{own_fleet.info['shell_port']}"
     assert status["counters"]["requests"] >= 1 and status["limits"]["launch_ms"] > 0

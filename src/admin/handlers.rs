@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
 };
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::{runtime::Handle, time::timeout};
 
 use super::{
     problem::{Code, Problem},
@@ -41,6 +41,7 @@ pub(super) async fn status(State(admin): Fleet) -> Json<Status> {
         addresses: Channel::ALL.map(address).into(),
         kernels: admin.proxy.kernels().len(),
         clients: admin.proxy.clients().iter().filter(|client| client.live).count(),
+        tasks: Handle::current().metrics().num_alive_tasks(),
         counters: admin.proxy.metrics().counts().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
         held_by: admin.held_by.clone(),
         limits,

@@ -81,6 +81,9 @@ pub struct Status {
     pub kernels: usize,
     /// How many clients are here.
     pub clients: usize,
+    /// How many tasks run in the process of `serve`: a few for each connection and each kernel, and none that outlives them.
+    #[serde(default)]
+    pub tasks: usize,
     /// What happened how often.
     pub counters: BTreeMap<String, u64>,
     /// What holds the limits of kernels, and which ones: `cgroup v2 (memory, processes, cpu)`, or `rlimits (why)`.

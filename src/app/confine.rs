@@ -63,7 +63,7 @@ mod tests {
             memory_limit: ByteSize::new(1 << 20),
             ..Runtime::builtin_lua()
         };
-        let runtimes = Runtimes::new(vec![small], Vec::new(), None).unwrap();
+        let runtimes = Runtimes::new(vec![small], Vec::new(), Runtime::builtin_lua(), None).unwrap();
         let names = |bounds| unlimited(bounds, &runtimes).map(|r| r.name.to_string()).collect::<Vec<_>>();
         assert_eq!(names(Bounds { memory: ByteSize::new(1 << 30), ..Bounds::default() }), ["lua"]);
         assert_eq!(names(Bounds::default()), [""; 0]);

@@ -48,6 +48,7 @@ fn write(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     let mut rows = table(["COUNTER", "NUMBER"]);
     rows.add_row(["kernels", &status.kernels.to_string()]);
     rows.add_row(["clients", &status.clients.to_string()]);
+    rows.add_row(["tasks", &status.tasks.to_string()]);
     for (name, number) in &status.counters {
         rows.add_row([name, &number.to_string()]);
     }
@@ -77,6 +78,7 @@ mod tests {
             addresses: BTreeMap::new(),
             kernels: 1,
             clients: 2,
+            tasks: 3,
             counters: BTreeMap::new(),
             held_by: "rlimits (no cgroups: not mounted)".to_owned(),
             limits: serde_json::Map::new(),

@@ -199,6 +199,20 @@ fn the_bound_of_clients_holds_where_no_runtime_says_otherwise() {
 }
 
 #[test]
+fn the_built_in_kernel_is_bounded_and_culled_as_usual() {
+    for name in ["lua", "builtin-lua"] {
+        let others = "[runtimes.lua]\nkernelspec = 'python3'";
+        let text = format!("max_clients = 4\ncull_after = '2h'\n{}", if name == "lua" { "" } else { others });
+        let lua = runtime(&text, name);
+        assert_eq!(
+            (lua.max_clients, lua.cull_after),
+            (NonZeroUsize::new(4), Some(Duration::from_secs(7200))),
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn idle_kernels_are_stopped_after_the_usual_time_unless_their_runtime_has_its_own() {
     let text = "cull_after = '2h'\n[runtimes.kept]\nkernelspec = 'python3'\ncull_after = 0\n\
                 [runtimes.brief]\nkernelspec = 'python3'\ncull_after = '45s'";

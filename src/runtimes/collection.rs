@@ -31,13 +31,14 @@ pub struct UnknownRuntime {
 pub struct RuntimeNames(Vec<RuntimeName>);
 
 impl Runtimes {
-    /// Puts runtimes together; of two with one name the earlier counts.
+    /// Puts runtimes together; of two with one name the earlier counts. `builtin` is the built-in Lua kernel.
     ///
     /// # Errors
     /// `default` names a runtime that does not exist. Without it the default is `python3` if there is one, else `lua`.
     pub fn new(
         configured: Vec<Runtime>,
         installed: Vec<Runtime>,
+        mut builtin: Runtime,
         default: Option<&RuntimeName>,
     ) -> Result<Self, UnknownRuntime> {
         let mut all: Vec<Arc<Runtime>> = Vec::new();
@@ -47,7 +48,6 @@ impl Runtimes {
             }
         }
         // Whoever installed a kernelspec `lua` means that one; the built-in kernel stays within reach.
-        let mut builtin = Runtime::builtin_lua();
         let taken = named(&all, builtin.name.as_str());
         let reachable = taken.is_some_and(|taken| matches!(taken.launch, Launch::BuiltinLua { .. }));
         if taken.is_some() {
@@ -135,7 +135,7 @@ mod tests {
         let all = |names: &[&str], from: &str| names.iter().map(|name| runtime(name, from)).collect();
         let default = default.map(|name| name.parse().unwrap());
         let (configured, installed) = (all(configured, "config"), all(installed, "kernelspec"));
-        Runtimes::new(configured, installed, default.as_ref())
+        Runtimes::new(configured, installed, Runtime::builtin_lua(), default.as_ref())
     }
 
     fn default_of(configured: &[&str], installed: &[&str], default: Option<&str>) -> String {

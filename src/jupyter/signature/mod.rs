@@ -214,6 +214,15 @@ mod tests {
         }
     }
 
+    /// Messaging spec, "The Wire Protocol": the signature covers header, parent header, metadata and content.
+    #[test]
+    fn buffers_are_not_signed() {
+        let signed = signer(SignatureScheme::HmacSha256, "secret").sign(body());
+        let mut frames: Vec<_> = signed.frames().cloned().collect();
+        frames[6] = Bytes::from_static(b"altered on the way");
+        assert!(signer(SignatureScheme::HmacSha256, "secret").verify(arrive(frames)).is_ok());
+    }
+
     #[test]
     fn a_signature_made_ahead_is_the_one_that_is_made_later() {
         for (scheme, other) in BOTH.into_iter().flat_map(|one| BOTH.map(|other| (one, other))) {
