@@ -59,8 +59,9 @@ impl<'a> Rest<'a> {
 
     /// Passes over a value that nobody wants.
     fn value(&mut self) -> Option<()> {
-        if self.string().is_some() {
-            return Some(());
+        // A string without an end is no word, whatever it begins with.
+        if self.0.trim_start_matches(' ').starts_with('"') {
+            return self.string().map(drop);
         }
         ["null", "true", "false"].into_iter().find_map(|word| self.token(word))
     }
@@ -112,6 +113,7 @@ mod tests {
             r#"{"msg_id":"1"}}"#,
             r#"{"msg_id" "1"}"#,
             r#"{"msg_id":"1"#,
+            r#"{"msg_id":"1","other":"true}"#,
             r#"["msg_id"]"#,
             "",
         ] {
