@@ -314,10 +314,12 @@ impl Peer {
     }
 
     fn set_alarm(&mut self) {
-        let stranger = self.ticket.as_ref().map(|_| self.settings.stranger_message);
-        let after = stranger.map_or(self.settings.ping_after, |limit| limit.min(self.settings.ping_after));
-        let at = Instant::now() + after;
-        self.alarm.as_mut().reset(self.asks_at.map_or(at, |asks_at| asks_at.min(at)));
+        let now = Instant::now();
+        let silent_at = self.heard + self.settings.ping_after;
+        let ping_at = if silent_at > now { silent_at } else { now + self.settings.ping_after };
+        let late_at = self.ticket.as_ref().map(|_| now + self.settings.stranger_message);
+        let at = [late_at, self.asks_at].into_iter().flatten().fold(ping_at, Instant::min);
+        self.alarm.as_mut().reset(at);
     }
 
     /// Whether the peer knows PING.

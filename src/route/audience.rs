@@ -69,7 +69,8 @@ pub(super) struct Audience {
 #[derive(Clone, Debug)]
 pub(super) struct Subscriber {
     pub(super) place: Place,
-    pub(super) arrived: Instant,
+    /// When it came; `None` if it goes on where another connection broke.
+    pub(super) arrived: Option<Instant>,
     pub(super) topics: usize,
     /// A client of its process has shown up: it stands behind no tunnel, and is never matched by user.
     pub(super) met: bool,
@@ -134,7 +135,7 @@ impl Audience {
 
     pub(super) fn subscriber_arrived(&mut self, subscriber: ConnectionId, place: Place, now: Instant) {
         let met = self.clients.here(&place).next().is_some();
-        let entry = Subscriber { place, arrived: now, topics: 0, met, hears: Heard::new() };
+        let entry = Subscriber { place, arrived: Some(now), topics: 0, met, hears: Heard::new() };
         self.subscribers.insert(subscriber, entry);
         self.subscribers_at.entry(place).or_default().insert(subscriber);
         if matches!(place.origin, Origin::User { .. }) {

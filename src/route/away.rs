@@ -80,17 +80,20 @@ impl Audience {
             return;
         }
         for newcomer in self.subscribers_at.get(place).cloned().unwrap_or_default() {
-            let is_new = |newcomer: &ConnectionId| {
-                let entry = self.subscribers.get(newcomer)?;
-                let is_fresh = entry.hears.is_empty() || now.duration_since(entry.arrived) <= FRESH;
-                (entry.topics > 0 && is_fresh && !self.away.contains_key(newcomer)).then_some(())
-            };
-            if is_new(&newcomer).is_some()
+            if self.is_new(newcomer, now)
                 && let Some(subscriber) = self.missing_from(place, newcomer)
             {
                 self.resume(subscriber, newcomer, now);
             }
         }
+    }
+
+    /// Whether a connection may be in place of another.
+    fn is_new(&self, newcomer: ConnectionId, now: Instant) -> bool {
+        let Some(entry) = self.subscribers.get(&newcomer) else { return false };
+        let Some(arrived) = entry.arrived else { return false };
+        let is_fresh = entry.hears.is_empty() || now.duration_since(arrived) <= FRESH;
+        entry.topics > 0 && is_fresh && !self.away.contains_key(&newcomer)
     }
 
     /// Whoever left last of those whose place is this newcomer's.
@@ -124,7 +127,7 @@ impl Audience {
         self.away.remove(&subscriber);
         let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
         let before = std::mem::replace(&mut entry.place, newer.place);
-        (entry.arrived, entry.topics, entry.met) = (now, newer.topics, newer.met);
+        (entry.arrived, entry.topics, entry.met) = (None, newer.topics, newer.met);
         remove_at(&mut self.subscribers_at, &before, &subscriber);
         self.not_wide(&before, subscriber);
         self.subscribers_at.entry(newer.place).or_default().insert(subscriber);

@@ -111,10 +111,26 @@ fn several_that_broke_together_are_followed_by_as_many() {
     fleet.subscribe(4, address(1));
     fleet.connect("a", address(1));
     fleet.connect("b", address(1));
-    assert_eq!(
-        resumed(&mut fleet).into_iter().map(|(taken, _)| taken).collect::<BTreeSet<_>>(),
-        [1, 2].into()
-    );
+    let (taken, by): (BTreeSet<u64>, BTreeSet<u64>) = resumed(&mut fleet).into_iter().unzip();
+    assert_eq!((taken, by), ([1, 2].into(), [3, 4].into()), "each by a connection that has just come");
+}
+
+#[test]
+fn one_that_has_just_taken_its_place_again_takes_no_other() {
+    let mut fleet = Fleet::new(settings());
+    join(&mut fleet, "a", 1, address(1), "");
+    join(&mut fleet, "b", 2, address(1), LUA_WISH);
+    for (session, subscriber) in [("a", 1), ("b", 2)] {
+        assert!(fleet.break_off(subscriber));
+        fleet.disconnect(session);
+    }
+    fleet.subscribe(3, address(1));
+    fleet.connect("a", address(1));
+    fleet.connect("b", address(1));
+    assert_eq!(resumed(&mut fleet).len(), 1);
+    fleet.subscribe(4, address(1));
+    let taken = resumed(&mut fleet);
+    assert!(matches!(&taken[..], [(1 | 2, 4)]), "{taken:?}");
 }
 
 #[test]
