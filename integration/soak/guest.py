@@ -55,10 +55,12 @@ class Guest:
             asked = self.asked.get(message["parent_header"].get("msg_id"))
             if message["msg_type"] == "input_request":
                 self.client.input("an answer")
+            elif asked is not None and channel is self.client.iopub_channel:
+                self.hear(asked, message)
             elif asked is not None:
-                self.note(asked, message)
+                self.take(asked, message)
 
-    def note(self, asked, message):
+    def hear(self, asked, message):
         kind, content = message["msg_type"], message["content"]
         asked.heard.append(content.get("execution_state") or kind)
         if is_status(message, "idle"):
@@ -69,13 +71,13 @@ class Guest:
         elif kind == "stream" and content["name"] == "stdout":
             asked.text.append(content["text"])
             asked.runs.set()
-        elif kind.endswith("_reply") and "shutdown_reply" != kind or kind == "shutdown_reply" and not asked.reply.done():
-            if asked.reply.cancelled():
-                self.accounts.faults.append(f"{self.name}: an answer to {message['parent_header']['msg_id']} that came too late")
-            elif asked.reply.done():
-                self.accounts.faults.append(f"{self.name}: two answers to {message['parent_header']['msg_id']}")
-            else:
-                asked.reply.set_result(content)
+
+    def take(self, asked, message):
+        if not asked.reply.done():
+            asked.reply.set_result(message["content"])
+            return
+        how = "an answer that came too late" if asked.reply.cancelled() else "a second answer"
+        self.accounts.faults.append(f"{self.name}: {how}, to {message['parent_header']['msg_id']}")
 
     def send(self, msg_type, content, channel="shell"):
         message = self.client.session.msg(msg_type, content)

@@ -57,13 +57,15 @@ class House:
         """A runtime, and the needs of a guest that wants it."""
         runtime = self.chance.choices(list(RUNTIMES), RUNTIMES.values())[0]
         # An isolated kernel is launched for each guest: only the cheap one, as a rule.
-        if self.chance.random() < ISOLATED and (runtime == "lua" or self.chance.random() < 0.1):
+        if self.chance.random() < ISOLATED and (runtime == "lua" or self.chance.random() < 0.3):
             return runtime, {"runtime": runtime, "isolated": True}
         return runtime, {"runtime": runtime, "group": f"soak-{self.chance.randrange(SHARED_GROUPS)}"}
 
-    def cell(self, runtime):
-        """One of the runtime's cells."""
-        cells = [cell for cell in CELLS[runtime].values() if self.asks or not cell.is_asked]
+    def cell(self, runtime, is_alone=False):
+        """One of the runtime's cells. Whoever shares an ipykernel does not interrupt it: it may forget a request of another."""
+        may_interrupt = is_alone or runtime == "lua"
+        cells = CELLS[runtime].values()
+        cells = [cell for cell in cells if (self.asks or not cell.is_asked) and (may_interrupt or not cell.is_interrupted)]
         return self.chance.choice(cells)
 
     async def pause(self):

@@ -22,6 +22,8 @@ DOOR_SECONDS = 5
 async def exec_command(house):
     """`jupyter-fleet exec`, which is a process of its own."""
     runtime, needs = house.wishes()
+    if runtime != "lua" and not house.asks:
+        return False  # it dies with its house, and interrupts its cell before: see `House.cell`
     arguments = ["exec", "--existing", house.file, "--fleet", json.dumps(needs), "--timeout", str(ANSWER_SECONDS)]
     code, out, err = await command(house, *arguments, "-c", EXEC_CELLS[runtime])
     house.accounts.requests += 1
@@ -46,7 +48,7 @@ async def attached(house):
         try:
             await listens(file)
             guest = Guest(file, house.accounts)
-            await run_some(house, guest, runtime)
+            await run_some(house, guest, runtime, "isolated" in needs)
             says_goodbye = house.chance.random() < 0.5
             await guest.leave(says_goodbye)
             if says_goodbye:
@@ -81,9 +83,9 @@ async def by_a_door(house):
     return came
 
 
-async def run_some(house, guest, runtime):
+async def run_some(house, guest, runtime, is_alone):
     for _ in range(house.chance.randint(1, MOST_CELLS)):
-        cell = house.cell(runtime)
+        cell = house.cell(runtime, is_alone)
         answer = await guest.run(cell)
         if cell is CELLS[runtime].get("target") and answer is not None and answer["status"] == "ok":
             await guest.comm()

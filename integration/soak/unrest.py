@@ -9,8 +9,8 @@ LONGEST_PAUSE_SECONDS = 2.0
 # Kernels with this label are left alone.
 SPARED = "resident"
 DEEDS = {"kill": 3, "stop": 2, "restart": 2, "interrupt": 1}
-# SIGINT leaves bash_kernel with a shell that is not at its prompt.
-NOT_INTERRUPTED = {"bash"}
+# A signal leaves bash_kernel with a shell that is not at its prompt, and ipykernel may forget a request by it.
+INTERRUPTED = {"lua"}
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Unrest:
             return
         kernel = self.chance.choice(kernels)
         deed = self.chance.choices(list(DEEDS), DEEDS.values())[0]
-        if deed == "interrupt" and kernel["runtime"] in NOT_INTERRUPTED:
+        if deed == "interrupt" and kernel["runtime"] not in INTERRUPTED:
             return
         # Whoever comes too late for a kernel that has gone by itself has done nothing.
         if kill(kernel["pid"]) if deed == "kill" else self.fleet.command(deed, kernel["id"]).returncode == 0:

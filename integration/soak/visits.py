@@ -27,10 +27,10 @@ async def jupyter_client(house):
     """A client of Jupyter's; half of them say goodbye, and a few restart what they have."""
     runtime, needs = house.wishes()
     guest = Guest(house.file, house.accounts, needs)
-    await run_some(house, guest, runtime)
+    await run_some(house, guest, runtime, "isolated" in needs)
     if house.chance.random() < 0.1:
         await guest.ask("shutdown_request", {"restart": True}, "control")
-        await run_some(house, guest, runtime)
+        await run_some(house, guest, runtime, "isolated" in needs)
     await guest.leave(says_goodbye=house.chance.random() < 0.5)
     return True
 
