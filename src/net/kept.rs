@@ -246,8 +246,9 @@ impl Kept {
             return self.confirmed;
         }
         let acknowledged = self.written.saturating_sub(unacknowledged);
-        // Most that end a connection to this machine do so on purpose, and have got all that was under way.
-        if acknowledged >= self.is_due(now) { self.written } else { acknowledged }
+        // Processes of this machine end a connection on purpose, as a rule, and have got all that was under way.
+        let has_rest = !self.keep.is_remote && acknowledged >= self.is_due(now);
+        if has_rest { self.written } else { acknowledged }
     }
 
     /// The connection has ended with so many bytes that the other host has not got. Returns the messages that are not
@@ -467,6 +468,16 @@ mod tests {
         kept.wrote(stream.slice(10..));
         assert!(kept.is_to_ask_at_once(0));
         let kept = kept.part(0, VecDeque::new(), Instant::now());
+        assert_eq!(concat(&kept), stream.slice(10..));
+    }
+
+    #[test]
+    fn of_a_remote_peer_that_was_never_asked_before_tcp_tells_what_has_arrived() {
+        let (_, stream, mut kept) = stream(&[(10, 0), (10, 0)]);
+        kept.keep.is_remote = true;
+        kept.wrote(stream.clone());
+        kept.ask(20, Instant::now());
+        let kept = kept.part(10, VecDeque::new(), Instant::now());
         assert_eq!(concat(&kept), stream.slice(10..));
     }
 
