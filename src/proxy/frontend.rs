@@ -62,6 +62,9 @@ impl Proxy {
         let ended = self.read_requests(&mut peer, connection, &mut known).await;
         if has_broken(&ended) {
             self.expect_back(connection, &known);
+        } else {
+            // What its requests are answered goes to where the client is next.
+            connection.outbox.close();
         }
         for (client, _) in known {
             self.client_left(connection, &client);
