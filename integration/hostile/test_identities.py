@@ -169,6 +169,9 @@ def test_what_a_listener_missed_is_not_for_another_process(stage):
     thief.subscribes()
     while heard := thief.hears("iopub", 3):
         assert "while it was away" not in str(heard)
+    victim.iopub = victim.listens()
+    while "while it was away" not in (text := heard_text(victim.iopub)):
+        assert "before" not in text, "it had this before"
 
 
 def test_what_is_owed_after_a_crash_goes_to_the_process_that_asked(launch):
