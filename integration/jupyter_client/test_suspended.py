@@ -32,7 +32,11 @@ def assert_uncut(monitor, milliseconds=0):
     assert not monitor.poll(milliseconds), f"a connection was cut: {recv_monitor_message(monitor)}"
 
 
-@pytest.mark.parametrize("own_fleet", [SMALL_LIMITS], indirect=True)
+# A client whose fleet is silent for three times the interval between PINGs comes back on another connection.
+LAZY_PINGS = {"config": f"{CONFIG}\n[limits]\nping_after_ms = {SILENCE_MILLISECONDS}\n"}
+
+
+@pytest.mark.parametrize("own_fleet", [LAZY_PINGS], indirect=True)
 def test_kernels_and_clients_survive_that_serve_is_stopped_for_a_while(own_fleet, connect_own):
     client = connect_own()
     process = execute(client, "import os\ntreasure = 7\nos.getpid()").result

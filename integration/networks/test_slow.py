@@ -10,7 +10,9 @@ pytestmark = pytest.mark.proxy_only
 SLOW = {"delay": 0.1}
 BAD = {**SLOW, "loss": 0.05}
 LINES = 500
-CELLS = ("print(*range(1000), sep='\\n')", "import sys; print('x' * 200_000)", "1/0", "print('end')")
+# The third fails late: by then, the last one waits behind it, however often it was lost on its way.
+FAILS = "import time; time.sleep(5); 1/0"
+CELLS = ("print(*range(1000), sep='\\n')", "import sys; print('x' * 200_000)", FAILS, "print('end')")
 
 
 @pytest.fixture

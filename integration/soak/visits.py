@@ -10,7 +10,8 @@ import zmq
 from cells import BASH_FAILED, CELLS
 from guest import ANSWER_SECONDS, UNREST, Guest
 from programs import attached, by_a_door, exec_command, run_some
-from wire import Wire, execute_content
+
+from harness.wire import Wire, execute_content
 
 STRANGERS = 20
 

@@ -1,28 +1,19 @@
 //! What has been queued for a peer and is not known to have arrived there: it outlives the connection.
-//!
-//! A peer is asked by a PING, whose PONG says that everything before it has been read. One behind a network is asked whenever
-//! something has been written; one on this machine now and then, for there is only a tunnel in between, if anything, and
-//! of all else TCP tells how much has been got.
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
-/// How soon after something has been written to a peer on this machine its arrival is asked for.
-pub(super) const ASK_AFTER: Duration = Duration::from_millis(500);
+use super::receipts::{ASK_BEYOND, Receipts, Unacknowledged};
 
-/// TCP acknowledges nothing at once if nothing goes the other way (RFC 1122, 4.2.3.2: within half a second; Linux takes 40 ms,
-/// seldom 200): what was written so lately may have arrived.
-const UNDER_WAY: Duration = Duration::from_millis(200);
+/// How much of a message that cannot be kept is: its envelope and headers.
+const BEGINNING: usize = 16 << 10;
 
-/// Bytes after which it is asked for at once, so that no more than these and what is under way are kept.
-const ASK_BEYOND: usize = 1 << 20;
-
-/// A peer that has answered before and does not for so long is gone, whatever a tunnel in between has taken for it.
-const GONE_AFTER: Duration = Duration::from_secs(5);
+/// How many groups of messages are told apart of which it is not known, after they were let go, whether they have arrived.
+const GROUPS: usize = 1024;
 
 /// How much is kept for a peer whose connection has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,30 +35,26 @@ pub struct Missed {
     pub first: Bytes,
 }
 
+impl Missed {
+    fn add(&mut self, messages: u64, first: impl FnOnce() -> Bytes) {
+        if self.messages == 0 && messages > 0 {
+            self.first = first();
+        }
+        self.messages += messages;
+    }
+}
+
 /// The messages of one queue that have not arrived yet, by their places in the stream of all bytes.
 #[derive(Debug)]
 pub(super) struct Kept {
     keep: Keep,
-    /// Whether the peer knows PING.
-    pings: bool,
+    pub(super) receipts: Receipts,
     /// Oldest first.
     messages: VecDeque<Message>,
-    /// What has been written of the stream, from `start` to `written`.
+    /// What has been written of the stream, from `start` to what `receipts` tells.
     sent: VecDeque<Bytes>,
     start: u64,
-    written: u64,
-    /// Raised with each connection, so that a PONG of an earlier one says nothing.
-    life: u32,
-    asked: Option<Question>,
-    /// Whether the peer ever answered.
-    answers: bool,
-    /// The peer's task knows that it has to ask.
-    scheduled: bool,
-    confirmed: u64,
-    /// When something was last written.
-    wrote_at: Instant,
-    /// What had been written at two times before, at least [`UNDER_WAY`] apart.
-    marks: [(u64, Instant); 2],
+    let_go: LetGo,
     /// What time it is to messages that are queued now.
     now: Instant,
     missed: Missed,
@@ -80,36 +67,26 @@ struct Message {
     at: Instant,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Question {
-    position: u64,
-    at: Instant,
+/// Messages that took too much room before it was known whether they had arrived.
+#[derive(Debug, Default)]
+struct LetGo {
+    /// Where each group ends, and how many there are in it.
+    groups: VecDeque<(u64, u64)>,
+    first: Bytes,
 }
 
 impl Kept {
     pub(super) fn new(keep: Keep, pings: bool, now: Instant) -> Self {
         Self {
             keep,
-            pings,
+            receipts: Receipts::new(keep.is_remote, pings, now),
             messages: VecDeque::new(),
             sent: VecDeque::new(),
             start: 0,
-            written: 0,
-            life: 0,
-            asked: None,
-            answers: false,
-            scheduled: false,
-            confirmed: 0,
-            wrote_at: now,
-            marks: [(0, now); 2],
+            let_go: LetGo::default(),
             now,
             missed: Missed::default(),
         }
-    }
-
-    /// How many bytes have been written.
-    pub(super) fn written(&self) -> u64 {
-        self.written
     }
 
     /// A message of so many bytes follows those that are known, or what else has been queued up to `start`.
@@ -119,47 +96,42 @@ impl Kept {
 
     /// The stream goes on in these bytes, which the socket has taken.
     pub(super) fn wrote(&mut self, bytes: Bytes) {
-        self.written += bytes.len() as u64;
+        self.receipts.wrote(bytes.len());
+        let written = self.receipts.written();
         if self.messages.is_empty() {
-            self.start = self.written;
-        } else {
-            self.sent.push_back(bytes);
-            self.mark(Instant::now());
-            if self.sent_bytes() > self.keep.bytes.max(ASK_BEYOND) {
-                self.settle(self.written - self.keep.bytes as u64);
-            }
+            self.start = written;
+            return;
         }
-    }
-
-    fn mark(&mut self, now: Instant) {
-        self.wrote_at = now;
-        let [_, later] = self.marks;
-        if now.duration_since(later.1) >= UNDER_WAY {
-            self.marks = [later, (self.written, now)];
+        self.sent.push_back(bytes);
+        self.receipts.mark(Instant::now());
+        let most = (self.keep.bytes as u64).max(ASK_BEYOND);
+        if written - self.start > most {
+            self.make_room(written - most);
         }
-    }
-
-    /// What was written so long ago that TCP would have told if it had arrived.
-    fn is_due(&self, now: Instant) -> u64 {
-        let known = self.marks.iter().copied().chain([(self.written, self.wrote_at)]);
-        let due = known.rev().find(|(_, at)| now.duration_since(*at) >= UNDER_WAY);
-        due.map_or(0, |(position, _)| position)
-    }
-
-    fn sent_bytes(&self) -> usize {
-        usize::try_from(self.written - self.start).unwrap_or(usize::MAX)
     }
 
     /// Everything before this place in the stream has arrived.
-    pub(super) fn settle(&mut self, position: u64) {
-        while self.messages.front().is_some_and(|message| message.end <= position) {
+    pub(super) fn settle(&mut self, place: u64) {
+        while self.messages.front().is_some_and(|message| message.end <= place) {
             self.messages.pop_front();
         }
-        let needed = self.messages.front().map_or(self.written, |message| message.start.min(self.written));
-        self.discard(needed);
+        self.let_go.groups.retain(|(end, _)| *end > place);
+        self.discard();
     }
 
-    fn discard(&mut self, needed: u64) {
+    /// What lies before this place takes too much room.
+    fn make_room(&mut self, place: u64) {
+        while let Some(message) = self.messages.front().filter(|message| message.end <= place) {
+            self.let_go.add(message.end, || beginning(&self.sent, (message.end - message.start) as usize));
+            self.messages.pop_front();
+            self.discard();
+        }
+    }
+
+    /// Gives up bytes that no message needs any more.
+    fn discard(&mut self) {
+        let written = self.receipts.written();
+        let needed = self.messages.front().map_or(written, |message| message.start.min(written));
         while self.start < needed {
             let Some(chunk) = self.sent.front_mut() else { break };
             let surplus = (needed - self.start).min(chunk.len() as u64);
@@ -174,92 +146,41 @@ impl Kept {
         if self.messages.is_empty() {
             // An idle connection holds no buffer.
             (self.messages, self.sent) = (VecDeque::new(), VecDeque::new());
-            self.start = self.written;
+            self.start = written;
         }
     }
-
-    // Asking.
 
     /// Whether the peer's task is to be told that it has to ask soon; says so once.
     pub(super) fn is_to_schedule(&mut self) -> bool {
-        let asks = !self.scheduled && self.is_unasked() && self.start < self.written;
-        self.scheduled |= asks;
-        asks
+        self.start < self.receipts.written() && self.receipts.is_to_schedule()
     }
 
-    /// Whether the peer is to be asked at once, when so many bytes are about to be written: it is far, or has got a lot.
-    pub(super) fn is_to_ask_at_once(&self, queued: usize) -> bool {
-        let unconfirmed = self.sent_bytes() + queued;
-        let most = if self.keep.is_remote { 0 } else { ASK_BEYOND };
-        self.is_unasked() && !self.messages.is_empty() && unconfirmed > most
-    }
-
-    fn is_unasked(&self) -> bool {
-        self.asked.is_none()
-    }
-
-    /// The context of a PING that asks for all that has been queued up to here, which it follows.
-    pub(super) fn ask(&mut self, position: u64, now: Instant) -> Bytes {
-        self.scheduled = false;
-        self.asked = Some(Question { position, at: now });
-        let mut context = BytesMut::with_capacity(12);
-        context.put_u32(self.life);
-        context.put_u64(position);
-        context.freeze()
+    /// Whether the peer is to be asked at once, when what is queued is about to be written.
+    pub(super) fn is_to_ask_at_once(&self) -> bool {
+        self.messages.back().is_some_and(|last| self.receipts.is_to_ask_at_once(last.end))
     }
 
     /// A PONG has come.
-    pub(super) fn answered(&mut self, mut context: Bytes) {
-        if context.len() != 12 || context.get_u32() != self.life {
-            return;
+    pub(super) fn answered(&mut self, context: Bytes) {
+        if let Some(place) = self.receipts.answered(context, Instant::now()) {
+            self.settle(place);
         }
-        let position = context.get_u64();
-        if self.asked.is_some_and(|asked| asked.position == position) {
-            self.asked = None;
-            self.answers = true;
-            self.confirmed = position;
-            self.settle(position);
-        }
-    }
-
-    /// Whether the peer can be asked; else, what TCP says has to do.
-    pub(super) fn can_ask(&self) -> bool {
-        self.pings
-    }
-
-    /// So many bytes have not been acknowledged by the other host, which must do for a peer that cannot be asked.
-    pub(super) fn rely_on(&mut self, unacknowledged: u64) {
-        self.scheduled = false;
-        self.settle(self.written.saturating_sub(unacknowledged));
-    }
-
-    /// Whether the peer owes an answer for so long that it must be gone.
-    pub(super) fn seems_gone(&self, now: Instant) -> bool {
-        self.answers && self.asked.is_some_and(|asked| now.duration_since(asked.at) >= GONE_AFTER)
     }
 
     // The connection's end.
-
-    /// Up to where the stream has arrived, as far as can be known.
-    fn arrived(&self, unacknowledged: u64, now: Instant) -> u64 {
-        if self.answers && (self.keep.is_remote || self.seems_gone(now)) {
-            return self.confirmed;
-        }
-        let acknowledged = self.written.saturating_sub(unacknowledged);
-        // Processes of this machine end a connection on purpose, as a rule, and have got all that was under way.
-        let has_rest = !self.keep.is_remote && acknowledged >= self.is_due(now);
-        if has_rest { self.written } else { acknowledged }
-    }
 
     /// The connection has ended with so many bytes that the other host has not got. Returns the messages that are not
     /// known to have arrived, whole, `queued` being what had not been written; from now on, the queue begins with them.
     pub(super) fn part(
         &mut self,
-        unacknowledged: u64,
+        unacknowledged: Unacknowledged,
         queued: VecDeque<Bytes>,
         now: Instant,
     ) -> VecDeque<Bytes> {
-        self.settle(self.arrived(unacknowledged, now));
+        let arrived = self.receipts.arrived(unacknowledged, now);
+        self.settle(arrived);
+        let LetGo { groups, first } = std::mem::take(&mut self.let_go);
+        self.missed.add(groups.iter().map(|(_, messages)| messages).sum(), || first);
         let mut stream = std::mem::take(&mut self.sent);
         stream.extend(queued);
         let mut stream = Stream { chunks: stream, at: self.start };
@@ -271,10 +192,8 @@ impl Kept {
             *message = Message { start: place, end: place + length, at: now };
             place += length;
         }
-        (self.start, self.written, self.confirmed) = (0, 0, 0);
-        self.marks = [(0, now); 2];
-        (self.asked, self.answers, self.scheduled) = (None, false, false);
-        self.life += 1;
+        self.start = 0;
+        self.receipts.renew(now);
         kept
     }
 
@@ -283,21 +202,17 @@ impl Kept {
         self.now = now;
     }
 
-    /// The length of the oldest message, if there are more than may be kept: it is given up, `beginning` being what it
-    /// begins with.
-    pub(super) fn give_up(&mut self, bytes: usize, beginning: impl FnOnce(usize) -> Bytes) -> Option<usize> {
-        let oldest = self.messages.front()?;
+    /// The length of the oldest message, if there are more than may be kept: it is given up, `chunks` being what is queued.
+    pub(super) fn give_up(&mut self, bytes: usize, chunks: &VecDeque<Bytes>) -> Option<usize> {
+        let oldest = *self.messages.front()?;
         let is_old = self.now.duration_since(oldest.at) > self.keep.time;
         if bytes <= self.keep.bytes && !is_old {
             return None;
         }
         let length = usize::try_from(oldest.end - oldest.start).unwrap_or(usize::MAX);
-        if self.missed.messages == 0 {
-            self.missed.first = beginning(length);
-        }
-        self.missed.messages += 1;
-        self.written = oldest.end;
-        self.start = self.written;
+        self.missed.add(1, || beginning(chunks, length));
+        self.start = oldest.end;
+        self.receipts.wrote(length);
         self.messages.pop_front();
         Some(length)
     }
@@ -308,6 +223,29 @@ impl Kept {
         let lengths = self.messages.drain(..).map(|message| (message.end - message.start) as usize).collect();
         (std::mem::take(&mut self.missed), lengths)
     }
+}
+
+impl LetGo {
+    fn add(&mut self, end: u64, first: impl FnOnce() -> Bytes) {
+        if self.groups.is_empty() {
+            self.first = first();
+        }
+        let is_full = self.groups.len() >= GROUPS;
+        match self.groups.back_mut() {
+            Some(last) if is_full => *last = (end, last.1 + 1),
+            _ => self.groups.push_back((end, 1)),
+        }
+    }
+}
+
+/// What a message begins with that is the first of these chunks.
+fn beginning(chunks: &VecDeque<Bytes>, length: usize) -> Bytes {
+    let mut beginning = BytesMut::new();
+    for chunk in chunks {
+        let room = length.min(BEGINNING) - beginning.len();
+        beginning.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
+    }
+    beginning.freeze()
 }
 
 /// Bytes from a place on.
@@ -386,11 +324,11 @@ mod tests {
             for at in (0..sent.len()).step_by(step) {
                 kept.wrote(sent.slice(at..sent.len().min(at + step)));
                 if at >= pong_at.min(arrived) && at <= arrived {
-                    let question = kept.ask(at as u64, now);
+                    let question = kept.receipts.ask(at as u64, now).unwrap();
                     kept.answered(question);
                 }
             }
-            let unacknowledged = (written - arrived) as u64;
+            let unacknowledged = Unacknowledged { all: (written - arrived) as u64, sent: 0 };
             let chunks = kept.part(unacknowledged, VecDeque::from([queued]), now + LATER);
             let mut end = 0;
             let missing = messages.iter().zip(&lengths).filter(|(message, (_, command))| {
@@ -410,99 +348,53 @@ mod tests {
         fn what_has_arrived_is_let_go(lengths in prop::collection::vec((1..40_usize, 0..3_usize), 1..30)) {
             let (_, stream, mut kept) = stream(&lengths);
             kept.wrote(stream.clone());
-            let question = kept.ask(stream.len() as u64, Instant::now());
+            let question = kept.receipts.ask(stream.len() as u64, Instant::now()).unwrap();
             kept.answered(question);
             prop_assert!(kept.messages.is_empty() && kept.sent.is_empty());
         }
     }
 
     #[test]
-    fn a_peer_that_owes_an_answer_has_not_got_what_a_tunnel_took_for_it() {
-        let (_, stream, mut kept) = stream(&[(10, 0), (10, 0), (10, 0)]);
-        let start = Instant::now();
-        kept.wrote(stream.slice(..10));
-        let question = kept.ask(10, start);
+    fn what_was_let_go_for_room_and_has_not_arrived_is_counted() {
+        let keep = Keep { is_remote: true, bytes: 1 << 20, ..KEEP };
+        let mut kept = Kept::new(keep, true, Instant::now());
+        let messages = [1, 2, 3, 4, 5].map(|number| Bytes::from(vec![number; 1 << 19]));
+        for (index, message) in messages.iter().enumerate() {
+            kept.queued((index << 19) as u64, message.len());
+            kept.wrote(message.clone());
+        }
+        let question = kept.receipts.ask(1 << 19, Instant::now()).unwrap();
         kept.answered(question);
-        kept.wrote(stream.slice(10..20));
-        kept.ask(20, start);
-        assert!(!kept.seems_gone(start));
-        assert!(kept.seems_gone(start + GONE_AFTER));
-        let kept = kept.part(0, VecDeque::from([stream.slice(20..)]), start + GONE_AFTER);
-        assert_eq!(concat(&kept), stream.slice(10..));
+        let rest = kept.part(Unacknowledged::default(), VecDeque::new(), Instant::now());
+        assert_eq!(concat(&rest), [messages[3].clone(), messages[4].clone()].concat());
+        let (missed, lengths) = kept.resume();
+        assert_eq!((missed.messages, lengths), (2, vec![1 << 19; 2]));
+        assert_eq!(missed.first.len(), BEGINNING);
     }
 
     #[test]
-    fn a_peer_that_never_answers_has_got_what_its_host_has() {
-        let (_, stream, mut kept) = stream(&[(10, 0), (10, 0)]);
-        let start = Instant::now();
-        kept.wrote(stream.clone());
-        kept.ask(20, start);
-        let kept = kept.part(3, VecDeque::new(), start + GONE_AFTER);
-        assert_eq!(concat(&kept), stream.slice(10..));
-    }
-
-    #[test]
-    fn what_was_under_way_to_a_process_of_this_machine_has_arrived_and_what_stood_in_the_way_has_not() {
-        let start = Instant::now();
-        let (_, stream, mut kept) = self::stream(&[(10, 0), (10, 0)]);
-        kept.wrote(stream.clone());
-        assert!(kept.part(20, VecDeque::new(), kept.wrote_at).is_empty());
-        let (_, stream, mut kept) = self::stream(&[(10, 0), (10, 0)]);
-        kept.wrote(stream.slice(..10));
-        kept.mark(start + LATER);
-        kept.wrote(stream.slice(10..));
-        kept.mark(start + 2 * LATER);
-        let kept = kept.part(20, VecDeque::new(), start + 2 * LATER);
-        assert_eq!(concat(&kept), stream);
-    }
-
-    #[test]
-    fn what_a_remote_peer_has_not_answered_for_has_not_arrived_and_it_is_asked_at_once() {
-        let (_, stream, mut kept) = stream(&[(10, 0), (10, 0)]);
-        kept.keep.is_remote = true;
-        assert!(kept.is_to_ask_at_once(10));
-        kept.wrote(stream.slice(..10));
-        let question = kept.ask(10, Instant::now());
-        assert!(!kept.is_to_ask_at_once(10), "it has been asked");
-        kept.answered(question);
-        kept.wrote(stream.slice(10..));
-        assert!(kept.is_to_ask_at_once(0));
-        let kept = kept.part(0, VecDeque::new(), Instant::now());
-        assert_eq!(concat(&kept), stream.slice(10..));
-    }
-
-    #[test]
-    fn of_a_remote_peer_that_was_never_asked_before_tcp_tells_what_has_arrived() {
-        let (_, stream, mut kept) = stream(&[(10, 0), (10, 0)]);
-        kept.keep.is_remote = true;
-        kept.wrote(stream.clone());
-        kept.ask(20, Instant::now());
-        let kept = kept.part(10, VecDeque::new(), Instant::now());
-        assert_eq!(concat(&kept), stream.slice(10..));
-    }
-
-    #[test]
-    fn an_answer_to_another_connection_says_nothing() {
-        let (_, stream, mut kept) = stream(&[(10, 0)]);
-        kept.wrote(stream);
-        let question = kept.ask(10, Instant::now());
-        kept.part(10, VecDeque::new(), Instant::now() + LATER);
-        kept.answered(question);
-        assert_eq!(kept.messages.len(), 1);
+    fn what_was_let_go_without_an_end_takes_no_room() {
+        let mut let_go = LetGo::default();
+        for end in 1..=5_000 {
+            let_go.add(end, Bytes::new);
+        }
+        assert!(let_go.groups.len() <= GROUPS);
+        assert_eq!(let_go.groups.iter().map(|(_, messages)| messages).sum::<u64>(), 5_000);
+        assert_eq!(let_go.groups.back().unwrap().0, 5_000);
     }
 
     #[test]
     fn the_oldest_are_given_up_for_their_age_and_for_room() {
         let (_, stream, mut kept) = stream(&[(10, 0), (10, 0)]);
         let start = Instant::now();
-        let queued = kept.part(0, VecDeque::from([stream]), start);
+        let queued = kept.part(Unacknowledged::default(), VecDeque::from([stream.clone()]), start);
         assert_eq!(concat(&queued).len(), 20);
-        assert_eq!(kept.give_up(20, |_| Bytes::new()), None);
-        assert_eq!(kept.give_up(KEEP.bytes + 1, |_| Bytes::from_static(b"first")), Some(10));
+        assert_eq!(kept.give_up(20, &queued), None);
+        assert_eq!(kept.give_up(KEEP.bytes + 1, &queued), Some(10));
         kept.now_is(start + KEEP.time + Duration::from_secs(1));
-        assert_eq!(kept.give_up(10, |_| Bytes::from_static(b"second")), Some(10));
-        assert_eq!(kept.give_up(0, |_| Bytes::new()), None);
-        let missed = Missed { messages: 2, first: Bytes::from_static(b"first") };
+        assert_eq!(kept.give_up(10, &VecDeque::new()), Some(10));
+        assert_eq!(kept.give_up(0, &VecDeque::new()), None);
+        let missed = Missed { messages: 2, first: stream.slice(..10) };
         assert_eq!(kept.resume(), (missed, Vec::new()));
     }
 }

@@ -14,6 +14,7 @@ mod outbox;
 mod peer;
 mod peer_error;
 mod queue;
+mod receipts;
 mod run;
 mod settings;
 mod stream;

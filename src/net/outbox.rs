@@ -3,7 +3,11 @@
 //! Whoever has a message writes it to the socket itself, from its own task: a hop costs no wake-up of a writer. Only
 //! what the socket does not take at once stays here, and leaves when the connection's task finds the socket writable.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -62,7 +66,7 @@ pub enum PushError {
 impl SignedOutbox {
     /// The outbox of a connection that has ended.
     pub fn closed() -> Self {
-        Self(Outbox(Arc::new(Shared::new(Queue::closed(), 0))))
+        Self(Outbox(Arc::new(Shared::new(Queue::closed(), 0, Duration::ZERO))))
     }
 
     /// Queues a message behind its receiver's envelope. It leaves with the next [`Self::flush`].
@@ -83,7 +87,7 @@ impl SignedOutbox {
         Ok(())
     }
 
-    /// Whether the peer has owed an answer for so long that it must be gone, though its connection has not ended.
+    /// Whether the peer must be gone, though its connection has not ended: it owes an answer, and nothing moves.
     pub fn seems_gone(&self) -> bool {
         self.0.0.queue.lock().seems_gone()
     }
@@ -95,12 +99,12 @@ impl SignedOutbox {
         undelivered
     }
 
-    /// Queues and writes what an earlier connection of the same peer has not delivered.
-    pub fn redeliver(&self, undelivered: Undelivered) -> Result<(), PushError> {
+    /// Queues and writes what an earlier connection of the same peer has not delivered; gives it back if this one has ended.
+    pub fn redeliver(&self, undelivered: Undelivered) -> Result<(), Undelivered> {
         {
             let mut queue = self.0.0.queue.lock();
             if queue.is_closed() {
-                return Err(PushError::Closed);
+                return Err(undelivered);
             }
             queue.append_kept(undelivered.0);
         }
@@ -111,6 +115,16 @@ impl SignedOutbox {
     /// Ends the connection, but for what is kept.
     pub fn end(&self) {
         self.0.end();
+    }
+
+    /// Whether nothing can be sent on this connection any more, nor on one in its place.
+    pub fn is_closed(&self) -> bool {
+        self.0.0.queue.lock().is_closed()
+    }
+
+    /// While there is no connection: gives up what has become too old, or is too much.
+    pub fn give_up(&self) {
+        self.0.0.queue.lock().give_up();
     }
 
     /// Queues a message that must not be lost although the peer is slow: for it, a reserve is kept.
@@ -204,6 +218,8 @@ struct Shared {
     /// What has been written may not have arrived.
     unconfirmed: Notify,
     limit: usize,
+    /// How long a peer may hear nothing after a PING before it may give the connection up; zero for always.
+    time_to_live: Duration,
 }
 
 /// Which room a message may take.
@@ -215,8 +231,9 @@ enum Room {
 }
 
 impl Shared {
-    fn new(queue: Queue, limit: usize) -> Self {
+    fn new(queue: Queue, limit: usize, time_to_live: Duration) -> Self {
         Self {
+            time_to_live,
             queue: Mutex::new(queue),
             changed: Notify::new(),
             emptied: Notify::new(),
@@ -227,8 +244,8 @@ impl Shared {
 }
 
 impl Outbox {
-    pub(super) fn new(socket: WriteHalf, limit: usize) -> Self {
-        Self(Arc::new(Shared::new(Queue::new(socket), limit)))
+    pub(super) fn new(socket: WriteHalf, limit: usize, time_to_live: Duration) -> Self {
+        Self(Arc::new(Shared::new(Queue::new(socket), limit, time_to_live)))
     }
 
     pub(super) fn keep(&self, keep: Keep, pings: bool) {
@@ -285,11 +302,15 @@ impl Outbox {
             .ok_or(PushError::Full)
     }
 
-    /// Asks for a sign of life, and by it, which messages have arrived. A peer that hears nothing for so long afterwards
-    /// may give the connection up.
-    pub(super) fn ask(&self, time_to_live: Duration) {
-        self.0.queue.lock().ask(time_to_live);
+    /// Asks for a sign of life, and by it, which messages have arrived.
+    pub(super) fn ask(&self) {
+        self.0.queue.lock().ask(self.0.time_to_live);
         self.flush();
+    }
+
+    /// When the peer was last asked.
+    pub(super) fn pinged(&self) -> Option<Instant> {
+        self.0.queue.lock().pinged()
     }
 
     /// Returns when something has been written whose arrival is to be asked for in a while.
@@ -314,9 +335,7 @@ impl Outbox {
 
     pub(super) fn flush(&self) {
         let mut queue = self.0.queue.lock();
-        if queue.is_to_ask_at_once() {
-            queue.ask(Duration::ZERO);
-        }
+        queue.ask_in_time(self.0.time_to_live);
         let written = queue.write();
         if queue.is_to_schedule() {
             self.0.unconfirmed.notify_one();
@@ -402,7 +421,7 @@ mod tests {
         let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (ours, _) = listener.accept().await.unwrap();
         let (_, write) = Stream::tcp(ours).unwrap().split();
-        (Outbox::new(write, 1 << 20), peer)
+        (Outbox::new(write, 1 << 20, Duration::ZERO), peer)
     }
 
     fn push(outbox: &Outbox, number: u32, length: usize) {
@@ -419,7 +438,8 @@ mod tests {
             let read = peer.read(&mut chunk).unwrap();
             assert!(read > 0, "the connection ended after {numbers:?}");
             bytes.extend_from_slice(&chunk[..read]);
-            let frames: Vec<Bytes> = leading_frames(&Bytes::copy_from_slice(&bytes)).collect();
+            let arrived = Bytes::copy_from_slice(&bytes);
+            let frames: Vec<Bytes> = leading_frames(&arrived).filter(|frame| !frame.starts_with(b"\x04PING")).collect();
             let whole = frames.chunks_exact(2).filter(|pair| pair[1].iter().all(|byte| *byte == 7));
             numbers = whole.map(|pair| u32::from_be_bytes(pair[0][..].try_into().unwrap())).collect();
         }
@@ -520,6 +540,77 @@ mod tests {
         newer.0.queue.lock().append_raw(|out| out.extend_from_slice(&[1, 4, 0, 0, 0, 4, 0, 1, 7]));
         assert!(outbox.resume(&newer, |_| None));
         assert_eq!(numbers(&mut peer, 5), [4, 5]);
+    }
+
+    #[tokio::test]
+    async fn a_sign_of_life_that_is_asked_for_on_an_ended_connection_is_not_given_on_the_next() {
+        let (outbox, peer) = connection().await;
+        outbox.keep(KEEP, true);
+        drop(peer);
+        outbox.end();
+        push(&outbox, 1, 10);
+        outbox.push_pong(Bytes::from_static(b"still there?")).unwrap();
+        outbox.ask();
+        push(&outbox, 2, 10);
+        let (newer, mut peer) = connection().await;
+        assert!(outbox.resume(&newer, |_| panic!("nothing is missing")));
+        push(&outbox, 3, 10);
+        assert_eq!(numbers(&mut peer, 3), [1, 2, 3]);
+        assert_eq!(outbox.0.queue.lock().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_the_connection_in_its_place_had_been_given_before_outlives_that_as_well() {
+        let (outbox, peer) = connection().await;
+        outbox.keep(Keep { is_remote: true, ..KEEP }, true);
+        drop(peer);
+        outbox.end();
+        push(&outbox, 2, 10);
+        let (newer, mut peer) = connection().await;
+        newer.keep(Keep { is_remote: true, ..KEEP }, true);
+        newer.ask();
+        newer.answered(Bytes::copy_from_slice(&0_u64.to_be_bytes()));
+        push(&newer, 1, 10);
+        assert!(outbox.resume(&newer, |_| panic!("nothing is missing")));
+        push(&outbox, 3, 10);
+        assert_eq!(numbers(&mut peer, 3), [1, 2, 3]);
+        drop(peer);
+        outbox.end();
+        let (newest, mut peer) = connection().await;
+        assert!(outbox.resume(&newest, |_| panic!("nothing is missing")));
+        assert_eq!(numbers(&mut peer, 3), [1, 2, 3], "it has not said that it has got them");
+    }
+
+    #[tokio::test]
+    async fn what_had_to_be_said_while_there_was_no_connection_takes_no_room_from_what_comes_later() {
+        let (outbox, peer) = connection().await;
+        outbox.keep(KEEP, true);
+        drop(peer);
+        outbox.end();
+        let frames = [Bytes::from(vec![7; 100_000])];
+        for _ in 0..2 * RESERVE / 100_000 {
+            outbox.push(Room::Reserve, frames.iter()).unwrap();
+        }
+        let (newer, _peer) = connection().await;
+        assert!(outbox.resume(&newer, |_| None));
+        assert_eq!(outbox.push(Room::Reserve, frames.iter()), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_reply_of_any_size_is_owed() {
+        let (outbox, peer) = connection().await;
+        let outbox = SignedOutbox(outbox);
+        outbox.0.keep(KEEP, true);
+        drop(peer);
+        let frames = [Bytes::from(vec![7; 10 * KEEP.bytes])];
+        outbox.0.end();
+        outbox.0.0.queue.lock().append(frames[0].len(), frames.iter());
+        assert!(outbox.take_undelivered().size() < frames[0].len(), "given up while there was no connection");
+        let (outbox, _peer) = connection().await;
+        let outbox = SignedOutbox(outbox);
+        outbox.0.keep(KEEP, true);
+        outbox.0.push(Room::Usual, frames.iter()).unwrap();
+        assert!(outbox.take_undelivered().size() > frames[0].len());
     }
 
     #[tokio::test]

@@ -10,9 +10,10 @@ use tokio::{
 
 use super::{
     admission::{Ticket, Voucher},
-    kept::{ASK_AFTER, Keep, Missed},
+    kept::{Keep, Missed},
     outbox::{EchoOutbox, Outbox, SignedOutbox},
     peer_error::PeerError,
+    receipts::ASK_AFTER,
     settings::PeerSettings,
     stream::{ReadHalf, Stream},
 };
@@ -77,7 +78,7 @@ impl Peer {
     async fn shake_hands(stream: Stream, local: Local, settings: PeerSettings) -> Result<Self, PeerError> {
         let socket = local.socket;
         let (mut read, write) = stream.split();
-        let outbox = Outbox::new(write, settings.outbox_bytes);
+        let outbox = Outbox::new(write, settings.outbox_bytes, settings.time_to_live);
         let (mut input, mut output) = (BytesMut::with_capacity(512), BytesMut::new());
         let mut handshake = Handshake::start(local, &mut output);
         let remote = loop {
@@ -297,17 +298,19 @@ impl Peer {
     /// The alarm rang: a stranger's message must be whole by now, and a silent peer is asked for a sign of life.
     ///
     /// Nobody is given up for not answering: libzmq does not read while its own queue is full, and a stopped process
-    /// not at all, yet both come back. Hosts that are gone are found by TCP's keepalive.
+    /// not at all, yet both come back. Hosts that are gone are found by TCP's keepalive. Whoever has been asked goes on being
+    /// asked, for by then it may count on it that it hears of us within the time to live.
     fn ring(&mut self) -> Result<(), PeerError> {
         let inside = self.decoder.is_inside(&self.buffer);
         if self.ticket.is_some() && inside && self.began.elapsed() >= self.settings.stranger_message {
             return Err(PeerError::Slow(self.began.elapsed()));
         }
         let now = Instant::now();
-        let is_silent = self.pings() && now - self.heard >= self.settings.ping_after;
-        if is_silent || self.asks_at.is_some_and(|at| at <= now) {
+        let is_over = |at: Instant| now >= at + self.settings.ping_after;
+        let is_silent = is_over(self.heard) || self.pinged().is_some_and(is_over);
+        if (self.pings() && is_silent) || self.asks_at.is_some_and(|at| at <= now) {
             self.asks_at = None;
-            self.outbox.ask(self.settings.time_to_live);
+            self.outbox.ask();
         }
         self.set_alarm();
         Ok(())
@@ -315,11 +318,16 @@ impl Peer {
 
     fn set_alarm(&mut self) {
         let now = Instant::now();
-        let silent_at = self.heard + self.settings.ping_after;
+        let heard = self.pinged().map_or(self.heard, |pinged| pinged.min(self.heard));
+        let silent_at = heard + self.settings.ping_after;
         let ping_at = if silent_at > now { silent_at } else { now + self.settings.ping_after };
         let late_at = self.ticket.as_ref().map(|_| now + self.settings.stranger_message);
         let at = [late_at, self.asks_at].into_iter().flatten().fold(ping_at, Instant::min);
         self.alarm.as_mut().reset(at);
+    }
+
+    fn pinged(&self) -> Option<Instant> {
+        self.outbox.pinged().map(Instant::from_std)
     }
 
     /// Whether the peer knows PING.

@@ -23,9 +23,6 @@ const COPY_BELOW: usize = 8 << 10;
 /// Most slices of one vectored write.
 const SLICES: usize = 64;
 
-/// How much of a message that cannot be kept is: its envelope and headers.
-const BEGINNING: usize = 16 << 10;
-
 /// What waits, in order: whole chunks, then a tail that still grows.
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -41,6 +38,8 @@ pub(super) struct Queue {
     pongs: usize,
     /// For those whose messages outlive their connection.
     kept: Option<Box<Kept>>,
+    /// When the peer was last asked for a sign of life.
+    pinged: Option<Instant>,
 }
 
 /// Whole messages as they are sent, and the length of each.
@@ -71,6 +70,7 @@ impl Queue {
             reserve: 0,
             pongs: 0,
             kept: None,
+            pinged: None,
         }
     }
 
@@ -110,7 +110,10 @@ impl Queue {
     }
 
     pub(super) fn take_reserve(&mut self, size: usize, reserve: usize) -> bool {
-        let fits = self.reserve + size <= reserve || self.is_away();
+        if self.is_away() {
+            return true;
+        }
+        let fits = self.reserve + size <= reserve;
         self.reserve += if fits { size } else { 0 };
         fits
     }
@@ -153,7 +156,7 @@ impl Queue {
         if is_away {
             kept.now_is(Instant::now());
         }
-        let mut start = kept.written() + queued as u64;
+        let mut start = kept.receipts.written() + queued as u64;
         for length in lengths {
             kept.queued(start, length);
             start += length as u64;
@@ -163,9 +166,9 @@ impl Queue {
         }
     }
 
-    /// Appends bytes of the protocol itself.
+    /// Appends bytes of the protocol itself, which mean nothing to another connection.
     pub(super) fn append_raw(&mut self, write: impl FnOnce(&mut BytesMut)) {
-        if self.is_closed() {
+        if self.socket().is_none() {
             return;
         }
         let before = self.tail.len();
@@ -243,25 +246,21 @@ impl Queue {
         queued.push_back(self.tail.split().freeze());
         self.chunks = kept.part(socket.unacknowledged(), queued, Instant::now());
         self.bytes = self.chunks.iter().map(Bytes::len).sum();
+        (self.largest, self.reserve, self.pongs) = (0, 0, 0);
         self.line = Line::Away;
-        self.give_up();
     }
 
-    /// Gives up what is too much, the oldest first.
-    fn give_up(&mut self) {
+    /// Gives up what is too much or too old for a queue without a connection, the oldest first.
+    pub(super) fn give_up(&mut self) {
+        if !self.is_away() {
+            return;
+        }
         let Some(kept) = &mut self.kept else { return };
+        kept.now_is(Instant::now());
         if !self.tail.is_empty() {
             self.chunks.push_back(self.tail.split().freeze());
         }
-        let beginning = |chunks: &VecDeque<Bytes>, length: usize| {
-            let mut beginning = BytesMut::new();
-            for chunk in chunks {
-                let room = length.min(BEGINNING) - beginning.len();
-                beginning.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
-            }
-            beginning.freeze()
-        };
-        while let Some(mut length) = kept.give_up(self.bytes, |length| beginning(&self.chunks, length)) {
+        while let Some(mut length) = kept.give_up(self.bytes, &self.chunks) {
             self.bytes -= length;
             while let Some(chunk) = self.chunks.front_mut() {
                 if chunk.len() > length {
@@ -274,9 +273,10 @@ impl Queue {
         }
     }
 
-    /// Whether the peer has owed an answer for so long that it must be gone.
-    pub(super) fn seems_gone(&self) -> bool {
-        self.kept.as_ref().is_some_and(|kept| kept.seems_gone(Instant::now()))
+    /// Whether the peer is gone though nothing has told so.
+    pub(super) fn seems_gone(&mut self) -> bool {
+        let (Line::Open(socket), Some(kept)) = (&self.line, &mut self.kept) else { return false };
+        kept.receipts.seems_gone(socket.unacknowledged(), Instant::now())
     }
 
     /// Goes on where `newer`, which ends with this, had come to: with what it still had to write, then a message in the
@@ -286,17 +286,19 @@ impl Queue {
         newer: &mut Self,
         notice: impl FnOnce(Missed) -> Option<SmallVec<[Bytes; 8]>>,
     ) -> bool {
-        let Some(kept) = &mut self.kept else { return false };
         if !matches!((&self.line, &newer.line), (Line::Away, Line::Open(_))) {
             return false;
         }
-        kept.now_is(Instant::now());
+        self.give_up();
+        let Some(mut kept) = self.kept.take() else { return false };
         let (missed, lengths) = kept.resume();
-        let mut newer = std::mem::replace(newer, Self::closed());
-        let waiting = std::mem::replace(&mut self.chunks, std::mem::take(&mut newer.chunks));
-        self.chunks.push_back(newer.tail.split().freeze());
-        self.bytes = newer.bytes;
-        self.line = newer.line;
+        let waiting = std::mem::take(&mut self.chunks);
+        // It is the newer connection's stream that goes on.
+        *self = std::mem::replace(newer, Self::closed());
+        match &mut self.kept {
+            Some(stream) => stream.receipts.follow(&kept.receipts),
+            None => self.kept = Some(kept),
+        }
         if missed.messages > 0
             && let Some(frames) = notice(missed)
         {
@@ -335,21 +337,39 @@ impl Queue {
         self.socket().is_some() && self.kept.as_mut().is_some_and(|kept| kept.is_to_schedule())
     }
 
-    /// Whether it is to be asked at once what has arrived.
-    pub(super) fn is_to_ask_at_once(&self) -> bool {
-        self.socket().is_some() && self.kept.as_ref().is_some_and(|kept| kept.is_to_ask_at_once(self.bytes))
+    /// Asks what has arrived if that cannot wait, before more is written.
+    pub(super) fn ask_in_time(&mut self, time_to_live: Duration) {
+        let (Line::Open(socket), Some(kept)) = (&self.line, &mut self.kept) else { return };
+        if kept.receipts.is_to_look() {
+            kept.receipts.look(socket.unacknowledged(), Instant::now());
+        }
+        if kept.is_to_ask_at_once() {
+            self.ask(time_to_live);
+        }
     }
 
-    /// Asks what has arrived: the peer by a PING, else TCP.
+    /// Asks for a sign of life, and by it what has arrived: the peer by a PING, else TCP.
     pub(super) fn ask(&mut self, time_to_live: Duration) {
-        let queued = self.bytes as u64;
-        let unacknowledged = self.socket().map_or(0, |socket| socket.unacknowledged());
+        let Line::Open(socket) = &self.line else { return };
+        let (queued, now) = (self.bytes as u64, Instant::now());
         let context = match &mut self.kept {
-            None => Bytes::new(),
-            Some(kept) if kept.can_ask() => kept.ask(kept.written() + queued, Instant::now()),
-            Some(kept) => return kept.rely_on(unacknowledged),
+            None => Some(Bytes::new()),
+            Some(kept) => {
+                if kept.receipts.trusts_tcp() {
+                    let acknowledged = kept.receipts.look(socket.unacknowledged(), now);
+                    kept.settle(acknowledged);
+                }
+                kept.receipts.ask(kept.receipts.written() + queued, now)
+            }
         };
+        let Some(context) = context else { return };
+        self.pinged = Some(now);
         let tenths = u16::try_from(time_to_live.as_millis() / 100).unwrap_or(u16::MAX);
         self.append_raw(|out| encode_command(&Command::Ping(tenths, context), out));
+    }
+
+    /// When the peer was last asked for a sign of life.
+    pub(super) fn pinged(&self) -> Option<Instant> {
+        self.pinged
     }
 }

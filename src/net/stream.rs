@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::unacknowledged::unacknowledged;
+use super::{receipts::Unacknowledged, unacknowledged::unacknowledged};
 use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl};
 use tokio::{
     io::{AsyncRead, ReadBuf},
@@ -129,10 +129,10 @@ impl WriteHalf {
 
     /// How many bytes the other host has not acknowledged. A Unix socket's peer has what was written; so, for want of better
     /// knowledge, has one that cannot be asked for.
-    pub(super) fn unacknowledged(&self) -> u64 {
+    pub(super) fn unacknowledged(&self) -> Unacknowledged {
         match self {
-            Self::Tcp(write) => unacknowledged(write.as_ref()).map_or(0, u64::from),
-            Self::Ipc(_) => 0,
+            Self::Tcp(write) => unacknowledged(write.as_ref()).unwrap_or_default(),
+            Self::Ipc(_) => Unacknowledged::default(),
         }
     }
 

@@ -16,7 +16,12 @@ use tracing::{
     info_span,
 };
 
-use super::{Proxy, arrivals::Arrival, connection::Connection, profile::Profile};
+use super::{
+    Proxy,
+    arrivals::Arrival,
+    connection::{Connection, Heritage},
+    profile::Profile,
+};
 use crate::{
     channel::Channel,
     id::{ConnectionId, Origin},
@@ -90,7 +95,7 @@ impl Proxy {
             Channel::IoPub => self.clone().serve_subscriber(peer, connection, arrival).await,
             _ => self.clone().serve_requests(peer, connection).await,
         };
-        self.connections.remove(&connection.id);
+        self.unregister(connection);
         ended
     }
 
@@ -118,10 +123,18 @@ impl Proxy {
             directory: directory.filter(|directory| is_elsewhere(directory, &origin)),
             profile,
             holds_key: AtomicBool::new(false),
+            heir_of: Heritage::default(),
             outbox: peer.signed_outbox(),
         });
         self.connections.insert(id, connection.clone());
+        self.routing_ids.add(&connection);
         Ok(connection)
+    }
+
+    /// The connection has ended: nothing more is to be sent on it.
+    pub(super) fn unregister(&self, connection: &Connection) {
+        self.connections.remove(&connection.id);
+        self.routing_ids.remove(connection);
     }
 
     fn log_end(&self, channel: Channel, origin: Origin, ended: Result<(), PeerError>) {

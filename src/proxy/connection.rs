@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::profile::Profile;
 use crate::{
@@ -38,7 +39,34 @@ pub(super) struct Connection {
     pub(super) directory: Option<PathBuf>,
     /// Whether a message on it has shown that the peer holds the key.
     pub(super) holds_key: AtomicBool,
+    pub(super) heir_of: Heritage,
     pub(super) outbox: SignedOutbox,
+}
+
+/// The clients of connections that ended after this one had come in their place: they count as connected by this one. `None`
+/// once it has ended itself.
+#[derive(Debug)]
+pub(super) struct Heritage(Mutex<Option<Vec<ClientId>>>);
+
+impl Default for Heritage {
+    fn default() -> Self {
+        Self(Mutex::new(Some(Vec::new())))
+    }
+}
+
+impl Heritage {
+    /// `false`: the connection has ended, too.
+    pub(super) fn add(&self, clients: &[ClientId]) -> bool {
+        let mut heritage = self.0.lock();
+        let Some(inherited) = &mut *heritage else { return false };
+        inherited.extend_from_slice(clients);
+        true
+    }
+
+    /// The connection has ended; returns whom it had inherited.
+    pub(super) fn end(&self) -> Vec<ClientId> {
+        self.0.lock().take().unwrap_or_default()
+    }
 }
 
 impl Connection {

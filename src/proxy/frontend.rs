@@ -60,16 +60,28 @@ impl Proxy {
         }
         self.welcome_back(connection, &mut known);
         let ended = self.read_requests(&mut peer, connection, &mut known).await;
+        self.unregister(connection);
         if has_broken(&ended) {
             self.expect_back(connection, &known);
         } else {
             // What its requests are answered goes to where the client is next.
             connection.outbox.close();
         }
-        for (client, _) in known {
+        self.clients_left(connection, known);
+        ended
+    }
+
+    /// The connection of these clients has ended. They are still there if another one has come in its place before.
+    fn clients_left(&self, connection: &Connection, known: Speakers) {
+        let mut clients = connection.heir_of.end();
+        clients.extend(known.into_iter().map(|(client, _)| client));
+        let newer = self.successor(connection).filter(|newer| newer.origin == connection.origin);
+        if newer.is_some_and(|newer| newer.heir_of.add(&clients)) {
+            return;
+        }
+        for client in clients {
             self.client_left(connection, &client);
         }
-        ended
     }
 
     async fn read_requests(

@@ -118,8 +118,8 @@ impl Proxy {
             tokio::select! {
                 more = peer.next(&mut batch) => if !more? { return Ok(()) },
                 () = &mut widen, if waiting => {
-                    waiting = false;
-                    self.with_table(|table, _| table.widen(connection.id));
+                    waiting = self.with_table(|table, now| table.widen(connection.id, now));
+                    widen.as_mut().reset(Instant::now() + self.limits.widen_after());
                     continue;
                 }
             }

@@ -80,6 +80,7 @@ use self::{
     profile::Profile,
     returning::Returning,
     reunion::Reunions,
+    successor::RoutingIds,
     topics::Topics,
     turns::Turns,
 };
@@ -129,6 +130,7 @@ pub struct Parts {
 pub struct Proxy {
     table: Mutex<Table<ReturnAddress>>,
     connections: DashMap<ConnectionId, Arc<Connection>>,
+    routing_ids: RoutingIds,
     kernels: DashMap<KernelId, Arc<Kernel>>,
     gates: DashMap<ClientId, Arc<Gate>>,
     /// Sessions whose messages are another client's, and whose.
@@ -194,6 +196,7 @@ impl Proxy {
         Arc::new(Self {
             table: Mutex::new(table),
             connections: DashMap::new(),
+            routing_ids: RoutingIds::default(),
             kernels: DashMap::new(),
             gates: DashMap::new(),
             spoken_for: DashMap::new(),

@@ -6,7 +6,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,13 +21,14 @@ use tracing::debug;
 
 use super::{
     Proxy,
-    connection::{Connection, ReturnAddress},
+    connection::{Connection, Heritage, ReturnAddress},
     debts::{Debt, Debts, Due},
     gate::Gate,
     profile::Profile,
     speakers::Speakers,
 };
 use crate::{
+    channel::Channel,
     id::{ClientId, ConnectionId, Origin},
     jupyter::message::Body,
     net::{Flushes, Keep, PeerError, Undelivered},
@@ -81,7 +85,10 @@ impl Returning {
     fn recognise(&self, connection: &Connection) -> Vec<ClientId> {
         let Some(expected) = self.expected.get(&connection.identity) else { return Vec::new() };
         let is_here = |expected: &&Expected| {
-            connection.takes_over(expected.client.profile, &expected.origin, &connection.identity)
+            let session = &expected.client.session;
+            let is_its = connection.client.as_ref().is_none_or(|client| client == session);
+            (is_its || connection.holds_key.load(Ordering::Relaxed))
+                && connection.takes_over(expected.client.profile, &expected.origin, &connection.identity)
         };
         let mut clients: Vec<ClientId> = Vec::new();
         for client in expected.iter().filter(is_here).map(|expected| &expected.client) {
@@ -133,11 +140,15 @@ impl Proxy {
         }
         debug!(session = %client.session, "an answer waits for its client to come back");
         self.owe(client, address, due());
-        // It may have come just before it was expected.
         if self.successor(ended).is_some() {
-            self.settle(client);
+            self.pay_soon(client);
         }
         true
+    }
+
+    /// Pays a client that may have come just before it was expected. Not from here: whoever owes may hold locks.
+    pub(super) fn pay_soon(self: &Arc<Self>, client: &ClientId) {
+        tokio::spawn(self.clone().pay(client.clone()));
     }
 
     /// Remembers what a client is to be given when it comes back.
@@ -156,8 +167,13 @@ impl Proxy {
 
     /// How much is kept for a client whose connection breaks.
     pub(super) fn keep(&self, connection: &Connection) -> Keep {
+        let bytes = match connection.channel {
+            Channel::IoPub => self.limits.replay_bytes,
+            // Replies are few, and somebody waits for each.
+            _ => self.limits.outbox_bytes,
+        };
         Keep {
-            bytes: self.limits.replay_bytes,
+            bytes,
             time: self.limits.replay(),
             is_remote: matches!(connection.origin, Origin::Address(_) | Origin::Unknown),
         }
@@ -192,19 +208,26 @@ impl Proxy {
 
     /// Sends what an ended connection has not delivered on the one that has taken its place, or owes it.
     fn redeliver(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress, undelivered: Undelivered) {
-        match self.successor(&address.connection) {
-            // Should that end now, it is known to be a new connection's end.
-            Some(newer) => drop(newer.outbox.redeliver(undelivered)),
-            None => self.owe(client, address, Due::Sent(undelivered)),
+        let undelivered = match self.successor(&address.connection) {
+            Some(newer) => match newer.outbox.redeliver(undelivered) {
+                Ok(()) => return,
+                Err(undelivered) => undelivered,
+            },
+            None => undelivered,
+        };
+        self.owe(client, address, Due::Sent(undelivered));
+        if self.successor(&address.connection).is_some() {
+            self.pay_soon(client);
         }
     }
 
     /// Recognises clients that have come back on this connection, and pays them. They are looked for when it comes, and
     /// again when it has shown the key.
     pub(super) fn welcome_back(self: &Arc<Self>, connection: &Arc<Connection>, known: &mut Speakers) {
+        self.end_silent_predecessors(connection);
         for client in self.returning.recognise(connection) {
             self.recognise(connection, known, client.session.as_str());
-            tokio::spawn(self.clone().pay(client));
+            self.pay_soon(&client);
         }
     }
 
@@ -243,7 +266,7 @@ pub(super) fn has_broken(ended: &Result<(), PeerError>) -> bool {
 /// A stand-in for a connection to an earlier `serve`: nothing can be sent on it, but the one that has taken its place
 /// is found by it.
 pub(super) fn connection_before(
-    channel: crate::channel::Channel,
+    channel: Channel,
     profile: Arc<Profile>,
     origin: Origin,
     identity: Bytes,
@@ -252,7 +275,7 @@ pub(super) fn connection_before(
     let (client, defaults) = (None, profile.defaults.clone());
     let id = ConnectionId::BEFORE;
     let directory = None;
-    let holds_key = AtomicBool::new(false);
+    let (holds_key, heir_of) = (AtomicBool::new(false), Heritage::default());
     Arc::new(Connection {
         id,
         channel,
@@ -263,6 +286,35 @@ pub(super) fn connection_before(
         defaults,
         directory,
         holds_key,
+        heir_of,
         outbox,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        id::{ProfileId, SessionId},
+        proxy::successor::tests::connection,
+    };
+
+    #[test]
+    fn who_has_not_shown_the_key_cannot_say_for_whom_it_comes_back() {
+        let origin = Origin::Address([10, 0, 0, 1].into());
+        let client = ClientId { profile: ProfileId::DEFAULT, session: SessionId::from("mine") };
+        let returning = Returning::new(Instant::now(), 1000);
+        returning.expect(Bytes::from_static(b"me"), client.clone(), origin);
+        let says = |session: Option<&str>| {
+            let plain = connection(ProfileId::DEFAULT, origin, "me");
+            let plain = Arc::into_inner(plain).unwrap();
+            Connection { client: session.map(SessionId::from), ..plain }
+        };
+        assert_eq!(returning.recognise(&says(None)), [client.clone()]);
+        assert_eq!(returning.recognise(&says(Some("mine"))), [client.clone()]);
+        let other = says(Some("another's"));
+        assert_eq!(returning.recognise(&other), []);
+        other.shows_key();
+        assert_eq!(returning.recognise(&other), [client]);
+    }
 }

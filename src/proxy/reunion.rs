@@ -79,25 +79,36 @@ impl Reunions {
 impl Proxy {
     /// Keeps the place of a subscriber whose connection has broken until another one has come in it; `None` if none will.
     pub(super) async fn await_newcomer(&self, connection: &Connection) -> Option<Newcomer> {
-        let mut newcomer = self.reunions.is_away(connection.id);
-        if !self.with_table(|table, now| table.subscriber_broke_off(connection.id, now)) {
-            return None;
-        }
-        self.audience_changed.notify_waiters();
+        let mut newcomer = self.keep_place(connection)?;
         debug!("a subscriber's connection broke: what it misses is kept");
         let since = Instant::now();
         loop {
             tokio::select! {
-                newcomer = &mut newcomer => return newcomer.ok(),
+                came = &mut newcomer => match came {
+                    Ok(newcomer) => return Some(newcomer),
+                    // It had ended before it could be handed over.
+                    Err(_) => newcomer = self.keep_place(connection)?,
+                },
                 () = sleep(LOOK) => {}
             }
-            let is_gone =
-                since.elapsed() > EXPECTED_FOR || has_ended(&connection.origin) || self.is_stopping();
-            let is_kept = !is_gone && self.table.lock().keeps_place(connection.id);
+            connection.outbox.give_up();
+            let (is_kept, awaited) = {
+                let table = self.table.lock();
+                (table.keeps_place(connection.id), table.awaited(connection.id))
+            };
+            let is_over = since.elapsed() > EXPECTED_FOR || self.is_stopping();
+            let is_kept = is_kept && !is_over && !awaited.is_some_and(has_ended);
             if !is_kept && self.with_table(|table, now| table.give_up_place(connection.id, now)) {
                 return None;
             }
         }
+    }
+
+    fn keep_place(&self, connection: &Connection) -> Option<oneshot::Receiver<Newcomer>> {
+        let newcomer = self.reunions.is_away(connection.id);
+        let is_kept = self.with_table(|table, now| table.subscriber_broke_off(connection.id, now));
+        self.audience_changed.notify_waiters();
+        is_kept.then_some(newcomer)
     }
 
     /// Goes on with a connection that has come in the broken one's place. `false` if it has ended, too.
@@ -129,8 +140,8 @@ fn parent_of(message: &Bytes) -> Bytes {
 }
 
 /// Whether a process of this machine is gone: nobody will come in its place.
-fn has_ended(origin: &Origin) -> bool {
+fn has_ended(origin: Origin) -> bool {
     let Origin::Process { pid, .. } = origin else { return false };
-    let pid = rustix::process::Pid::from_raw(*pid);
+    let pid = rustix::process::Pid::from_raw(pid);
     pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
 }

@@ -72,11 +72,10 @@ impl Proxy {
                 self.trouble_from(channel, origin, Trouble::UnreadReplies, "a question was lost", &why);
                 true
             }
-            (stdin, _) => {
+            _ => {
                 self.owe(client, address, Due::Question(kernel.clone(), signed.body().clone()));
-                // It may have come just before it was expected.
-                if stdin.is_none() && self.stdin_of(&address.connection).is_some() {
-                    self.settle(client);
+                if self.stdin_of(&address.connection).is_some() {
+                    self.pay_soon(client);
                 }
                 false
             }

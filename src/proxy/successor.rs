@@ -17,12 +17,36 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
+use dashmap::DashMap;
 
 use super::{Proxy, connection::Connection};
 use crate::{
     channel::Channel,
     id::{Origin, ProfileId},
 };
+
+/// The connections for requests that live, by their routing ids.
+#[derive(Debug, Default)]
+pub(super) struct RoutingIds(DashMap<Bytes, Vec<Arc<Connection>>>);
+
+impl RoutingIds {
+    pub(super) fn add(&self, connection: &Arc<Connection>) {
+        if connection.channel != Channel::IoPub && !connection.identity.is_empty() {
+            self.0.entry(connection.identity.clone()).or_default().push(connection.clone());
+        }
+    }
+
+    pub(super) fn remove(&self, connection: &Connection) {
+        self.0.remove_if_mut(&connection.identity, |_, bearers| {
+            bearers.retain(|bearer| bearer.id != connection.id);
+            bearers.is_empty()
+        });
+    }
+
+    fn bearers(&self, identity: &Bytes) -> Vec<Arc<Connection>> {
+        self.0.get(identity).map(|bearers| bearers.clone()).unwrap_or_default()
+    }
+}
 
 impl Connection {
     /// Whether it gets what is owed to this routing id, which something was asked with from there.
@@ -41,6 +65,21 @@ impl Connection {
 }
 
 impl Proxy {
+    /// A client's connections in whose place this one has come, and whose host does not answer any more, have broken, though
+    /// nothing has told so.
+    pub(super) fn end_silent_predecessors(&self, connection: &Connection) {
+        for earlier in self.routing_ids.bearers(&connection.identity) {
+            let Connection { profile, origin, identity, .. } = &*earlier;
+            let is_predecessor = earlier.channel == connection.channel && earlier.id < connection.id;
+            if is_predecessor
+                && connection.takes_over(profile.id, origin, identity)
+                && earlier.outbox.seems_gone()
+            {
+                earlier.outbox.end();
+            }
+        }
+    }
+
     /// The connection that has taken an ended one's place: the client came back.
     pub(super) fn successor(&self, ended: &Connection) -> Option<Arc<Connection>> {
         let Connection { profile, origin, identity, .. } = ended;
@@ -68,9 +107,9 @@ impl Proxy {
     }
 
     fn best(&self, asker: &Connection, fits: impl Fn(&Connection) -> bool) -> Option<Arc<Connection>> {
-        let fitting = self.connections.iter().filter(|one| fits(one.value()));
-        let best = fitting.max_by_key(|one| (one.origin == asker.origin, one.id));
-        best.map(|one| one.value().clone())
+        let bearers = self.routing_ids.bearers(&asker.identity).into_iter();
+        let fitting = bearers.filter(|one| fits(one) && !one.outbox.is_closed());
+        fitting.max_by_key(|one| (one.origin == asker.origin, one.id))
     }
 }
 

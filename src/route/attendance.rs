@@ -8,7 +8,7 @@ use std::{
 use crate::id::{ClientId, KernelId, Origin, ProfileId};
 
 /// Where a connection comes from, and by which connection file: clients and listeners are matched by both.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Place {
     pub(super) profile: ProfileId,
     pub(super) origin: Origin,
@@ -148,9 +148,21 @@ impl Attendance {
         })
     }
 
-    /// Whether the client is connected from this process or address.
-    pub(super) fn is_connected_at(&self, client: &ClientId, place: &Place) -> bool {
-        self.is_connected(client) && self.is_here(client, place)
+    /// The same of all that belong to its user or address.
+    pub(super) fn of_owner_left_since(&self, place: &Place, since: Instant) -> impl Iterator<Item = &ClientId> {
+        let places = self.at.keys().filter(|at| at.same_owner(place));
+        places.flat_map(move |at| self.left_since(at, since))
+    }
+
+    /// The clients that have been at this place and nowhere else since.
+    pub(super) fn all_at(&self, place: &Place) -> impl Iterator<Item = &ClientId> {
+        self.at.get(place).into_iter().flatten()
+    }
+
+    /// Whether the client is connected from this place, or from anywhere of its user or address.
+    pub(super) fn is_connected_at(&self, client: &ClientId, place: &Place, anywhere: bool) -> bool {
+        let is_there = |own: Place| own == *place || (anywhere && own.same_owner(place));
+        self.is_connected(client) && self.places_of(client).any(is_there)
     }
 
     /// All clients of the place's user or address.

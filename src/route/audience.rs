@@ -69,8 +69,10 @@ pub(super) struct Audience {
 #[derive(Clone, Debug)]
 pub(super) struct Subscriber {
     pub(super) place: Place,
-    /// When it came; `None` if it goes on where another connection broke.
-    pub(super) arrived: Option<Instant>,
+    /// When it came.
+    pub(super) arrived: Instant,
+    /// It may yet turn out to be in the place of one that is away, and hears nothing until that is known.
+    pub(super) undecided: bool,
     pub(super) topics: usize,
     /// A client of its process has shown up: it stands behind no tunnel, and is never matched by user.
     pub(super) met: bool,
@@ -85,12 +87,19 @@ impl Audience {
     pub(super) fn client_connected(&mut self, client: &ClientId, origin: Origin, now: Instant) {
         let mut near = self.around(client);
         let place = Place { profile: client.profile, origin };
-        if self.clients.connect(client, origin) {
+        let has_come = !self.clients.is_connected(client);
+        let has_moved = self.clients.connect(client, origin);
+        self.reunite(&place, now);
+        self.reunite_behind_tunnels(&place, now);
+        if has_come {
+            // Those that are left are this one's, or those of others who have come.
+            self.at(&place).into_iter().for_each(|subscriber| self.decide_that_new(subscriber));
+        }
+        if has_moved {
             self.narrow(place);
             near.extend(self.around(client));
             self.refresh(&near);
         }
-        self.reunite(&place, now);
     }
 
     /// A client of an earlier `serve` is expected back until then.
@@ -135,7 +144,8 @@ impl Audience {
 
     pub(super) fn subscriber_arrived(&mut self, subscriber: ConnectionId, place: Place, now: Instant) {
         let met = self.clients.here(&place).next().is_some();
-        let entry = Subscriber { place, arrived: Some(now), topics: 0, met, hears: Heard::new() };
+        let undecided = self.anyone_is_missing(&place);
+        let entry = Subscriber { place, arrived: now, undecided, topics: 0, met, hears: Heard::new() };
         self.subscribers.insert(subscriber, entry);
         self.subscribers_at.entry(place).or_default().insert(subscriber);
         if matches!(place.origin, Origin::User { .. }) {
@@ -150,18 +160,25 @@ impl Audience {
         let place = entry.place;
         if is_first {
             self.reunite(&place, now);
+            if !self.awaits_clients(&place) {
+                self.decide_that_new(subscriber);
+            }
         }
     }
 
-    /// No client of the subscriber's process has shown up for so long that it is matched by user.
-    pub(super) fn widen(&mut self, subscriber: ConnectionId) {
-        let Some(entry) = self.subscribers.get(&subscriber) else { return };
+    /// No client of the subscriber's process has shown up for so long that it is matched by user. `true`: it is still not
+    /// known whether it is in another's place.
+    pub(super) fn widen(&mut self, subscriber: ConnectionId, now: Instant) -> bool {
+        let Some(entry) = self.subscribers.get(&subscriber) else { return false };
+        let place = entry.place;
         if !entry.met
-            && let Some(user) = entry.place.user()
+            && let Some(user) = place.user()
         {
             self.wide.insert((user, subscriber));
+            self.reunite(&place, now);
             self.refresh(&BTreeSet::from([subscriber]));
         }
+        self.decide_in_time(subscriber, now)
     }
 
     pub(super) fn subscriber_left(&mut self, subscriber: ConnectionId, now: Instant) {
@@ -200,7 +217,9 @@ impl Audience {
         let owned = |place: &Place| self.clients.places_of(client).any(|own| own.same_owner(place));
         let hears = |subscriber: &ConnectionId| {
             let Some(entry) = self.subscribers.get(subscriber) else { return false };
-            if self.is_wide(&entry.place, *subscriber) {
+            if self.away.contains_key(subscriber) {
+                self.keeps_for(*subscriber, client)
+            } else if self.is_wide(&entry.place, *subscriber) {
                 owned(&entry.place)
             } else {
                 self.clients.is_here(client, &entry.place)
@@ -232,26 +251,30 @@ impl Audience {
     }
 
     /// The clients at a place, or all its owner's.
-    fn company(&self, place: &Place, wide: bool) -> Vec<&ClientId> {
+    pub(super) fn company(&self, place: &Place, wide: bool) -> Vec<&ClientId> {
         if wide { self.clients.of_owner(place).collect() } else { self.clients.here(place).collect() }
     }
 
     /// What is heard at a place: the kernels of its company, and of those that they visit what answers them.
     fn heard_at(&self, place: &Place, wide: bool) -> Heard {
-        let company = self.company(place, wide);
         let mut heard = Heard::new();
-        for client in &company {
+        self.add_heard(self.company(place, wide).into_iter(), &mut heard);
+        heard
+    }
+
+    /// Adds the kernels of these clients, and of those that they visit what answers them.
+    pub(super) fn add_heard<'a>(&self, company: impl Iterator<Item = &'a ClientId> + Clone, heard: &mut Heard) {
+        for client in company.clone() {
             for kernel in self.clients.visits_of(client) {
                 let hearing =
                     heard.entry(kernel.clone()).or_insert_with(|| Hearing::Visitors(BTreeSet::new()));
                 if let Hearing::Visitors(visitors) = hearing {
-                    visitors.insert((*client).clone());
+                    visitors.insert(client.clone());
                 }
             }
         }
-        let own = company.into_iter().filter_map(|client| self.clients.kernel_of(client));
+        let own = company.filter_map(|client| self.clients.kernel_of(client));
         heard.extend(own.map(|kernel| (kernel.clone(), Hearing::Everything)));
-        heard
     }
 
     pub(super) fn is_wide(&self, place: &Place, subscriber: ConnectionId) -> bool {
@@ -278,17 +301,31 @@ impl Audience {
         let places = || self.clients.places_of(client);
         let near = places().filter_map(|place| self.subscribers_at.get(&place)).flatten();
         let users = places().filter_map(|place| place.user()).collect::<BTreeSet<_>>();
-        let every = |user| (user, ConnectionId(u64::MIN))..=(user, ConnectionId(u64::MAX));
-        let wide = users.into_iter().flat_map(|user| self.wide.range(every(user)));
-        near.chain(wide.map(|(_, subscriber)| subscriber)).copied().collect()
+        let wide = users.into_iter().flat_map(|user| self.wide_of(user));
+        near.copied().chain(wide).collect()
+    }
+
+    /// The subscribers that are matched by this user.
+    pub(super) fn wide_of(&self, user: (ProfileId, u32)) -> impl Iterator<Item = ConnectionId> {
+        let every = (user, ConnectionId(u64::MIN))..=(user, ConnectionId(u64::MAX));
+        self.wide.range(every).map(|(_, subscriber)| *subscriber)
     }
 
     pub(super) fn refresh(&mut self, subscribers: &BTreeSet<ConnectionId>) {
         // Those at one place hear the same, and one process may have hundreds of them.
         let mut known: HashMap<(Place, bool), Heard> = HashMap::new();
-        // Whoever is away hears what it has heard.
-        for subscriber in subscribers.iter().filter(|subscriber| !self.away.contains_key(subscriber)) {
+        for subscriber in subscribers {
+            if self.away.contains_key(subscriber) {
+                // Whoever is away hears what it has heard, and where its clients go.
+                let hears = self.also_heard(*subscriber);
+                let Some(entry) = self.subscribers.get_mut(subscriber) else { continue };
+                self.changes.extend(entry.now_hears(*subscriber, &hears));
+                continue;
+            }
             let Some(place) = self.subscribers.get(subscriber).map(|entry| entry.place) else { continue };
+            if self.subscribers.get(subscriber).is_some_and(|entry| entry.undecided) {
+                continue;
+            }
             let wide = self.is_wide(&place, *subscriber);
             let hears = known.entry((place, wide)).or_insert_with(|| self.heard_at(&place, wide));
             let Some(entry) = self.subscribers.get_mut(subscriber) else { continue };

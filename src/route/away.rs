@@ -5,6 +5,7 @@
 //! the listener's own connection broke.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeSet,
     time::{Duration, Instant},
 };
@@ -12,15 +13,16 @@ use std::{
 use super::{
     Change,
     attendance::{Place, remove_at},
-    audience::Audience,
+    audience::{Audience, Heard},
 };
 use crate::id::{ClientId, ConnectionId, Origin};
 
 /// One network's end is noticed on its connections within this time: keepalive looks after each by itself.
 const TOGETHER: Duration = Duration::from_secs(120);
 
-/// A listener that came so long before its client is still the client's: a connection may be tried again that late.
-const FRESH: Duration = Duration::from_secs(60);
+/// How long a listener that came over a network before its client hears nothing, where a listener is missed: connections are
+/// tried again later and later.
+const UNDECIDED: Duration = Duration::from_secs(30);
 
 /// Places that are kept at once. Each may keep messages.
 const MOST: usize = 64;
@@ -43,15 +45,55 @@ impl Audience {
             return false;
         };
         if self.away.len() >= MOST {
-            let longest =
-                self.away.iter().min_by_key(|(_, away)| away.since).map(|(subscriber, _)| *subscriber);
-            longest.into_iter().for_each(|subscriber| self.subscriber_left(subscriber, now));
+            self.surplus(place).into_iter().for_each(|subscriber| self.subscriber_left(subscriber, now));
         }
         let since = now.checked_sub(TOGETHER).unwrap_or(now);
-        let left_with = self.clients.left_since(&place, since).cloned().collect();
+        let left_with = match self.is_wide(&place, subscriber) {
+            true => self.clients.of_owner_left_since(&place, since).cloned().collect(),
+            false => self.clients.left_since(&place, since).cloned().collect(),
+        };
         self.away.insert(subscriber, Away { since: now, left_with });
         self.end_lingering(place, now);
         true
+    }
+
+    /// Of those who keep most places, this one's owner among them, the one that has been away for longest.
+    fn surplus(&self, newest: Place) -> Option<ConnectionId> {
+        let place_of = |subscriber| self.subscribers.get(subscriber).map(|entry| entry.place);
+        let kept_for = |owner: &Place| {
+            let places = self.away.keys().filter_map(place_of).chain([newest]);
+            places.filter(|place| place.same_owner(owner)).count()
+        };
+        let kept = self.away.iter().filter_map(|(subscriber, away)| {
+            Some((kept_for(&place_of(subscriber)?), Reverse(away.since), *subscriber))
+        });
+        kept.max().map(|(.., subscriber)| subscriber)
+    }
+
+    /// Where the connection must come from that takes this one's place; `None` if it may stand behind a tunnel.
+    pub(super) fn awaited(&self, subscriber: ConnectionId) -> Option<Origin> {
+        let place = self.subscribers.get(&subscriber)?.place;
+        (!self.is_wide(&place, subscriber)).then_some(place.origin)
+    }
+
+    /// What a subscriber that is away is to hear besides what it has heard: where the clients are now whose it may be.
+    pub(super) fn also_heard(&self, subscriber: ConnectionId) -> Heard {
+        let (Some(away), Some(entry)) = (self.away.get(&subscriber), self.subscribers.get(&subscriber)) else {
+            return Heard::new();
+        };
+        let mut heard = entry.hears.clone();
+        let wide = self.is_wide(&entry.place, subscriber);
+        let more = self.company(&entry.place, wide).into_iter().chain(&away.left_with);
+        self.add_heard(more, &mut heard);
+        heard
+    }
+
+    /// Whether what is said to this client alone is to be kept by a subscriber that is away.
+    pub(super) fn keeps_for(&self, subscriber: ConnectionId, client: &ClientId) -> bool {
+        let (Some(away), Some(entry)) = (self.away.get(&subscriber), self.subscribers.get(&subscriber)) else {
+            return false;
+        };
+        away.left_with.contains(client) || self.clients.places_of(client).any(|place| place == entry.place)
     }
 
     /// The subscriber's place need not be kept any longer. `false` if it is taken again.
@@ -64,11 +106,16 @@ impl Audience {
 
     /// A client has left, maybe with others whose network is gone.
     pub(super) fn left_as_well(&mut self, client: &ClientId, now: Instant) {
-        let places: BTreeSet<Origin> = self.clients.origins_of(client).copied().collect();
-        for (subscriber, away) in &mut self.away {
-            let Some(place) = self.subscribers.get(subscriber).map(|entry| entry.place) else { continue };
-            let is_there = place.profile == client.profile && places.contains(&place.origin);
-            if is_there && now.duration_since(away.since) <= TOGETHER {
+        let places: BTreeSet<Place> = self.clients.places_of(client).collect();
+        let is_there = |subscriber: &ConnectionId| {
+            let Some(place) = self.subscribers.get(subscriber).map(|entry| entry.place) else { return false };
+            let wide = self.is_wide(&place, *subscriber);
+            places.iter().any(|left| *left == place || (wide && left.same_owner(&place)))
+        };
+        let there: Vec<ConnectionId> = self.away.keys().filter(|away| is_there(away)).copied().collect();
+        for subscriber in there {
+            let Some(away) = self.away.get_mut(&subscriber) else { continue };
+            if now.duration_since(away.since) <= TOGETHER {
                 away.left_with.insert(client.clone());
             }
         }
@@ -80,7 +127,7 @@ impl Audience {
             return;
         }
         for newcomer in self.subscribers_at.get(place).cloned().unwrap_or_default() {
-            if self.is_new(newcomer, now)
+            if self.is_new(newcomer)
                 && let Some(subscriber) = self.missing_from(place, newcomer)
             {
                 self.resume(subscriber, newcomer, now);
@@ -88,17 +135,63 @@ impl Audience {
         }
     }
 
+    /// The same of listeners that stand elsewhere: a tunnel may have a process for each channel.
+    pub(super) fn reunite_behind_tunnels(&mut self, place: &Place, now: Instant) {
+        let Some(user) = place.user().filter(|_| !self.away.is_empty()) else { return };
+        let elsewhere = self.wide_of(user).filter_map(|subscriber| self.subscribers.get(&subscriber));
+        let elsewhere: BTreeSet<Place> = elsewhere.map(|entry| entry.place).collect();
+        for elsewhere in elsewhere.iter().filter(|elsewhere| *elsewhere != place) {
+            self.reunite(elsewhere, now);
+        }
+    }
+
     /// Whether a connection may be in place of another.
-    fn is_new(&self, newcomer: ConnectionId, now: Instant) -> bool {
+    fn is_new(&self, newcomer: ConnectionId) -> bool {
         let Some(entry) = self.subscribers.get(&newcomer) else { return false };
-        let Some(arrived) = entry.arrived else { return false };
-        let is_fresh = entry.hears.is_empty() || now.duration_since(arrived) <= FRESH;
-        entry.topics > 0 && is_fresh && !self.away.contains_key(&newcomer)
+        // What it has heard, it would hear again.
+        entry.topics > 0 && entry.hears.is_empty() && !self.away.contains_key(&newcomer)
+    }
+
+    /// Whether a connection that comes to this place may be in that of one that is away.
+    pub(super) fn anyone_is_missing(&self, place: &Place) -> bool {
+        self.missing(place).next().is_some()
+    }
+
+    /// Whether it may turn out to be when clients come back.
+    pub(super) fn awaits_clients(&self, place: &Place) -> bool {
+        self.missing(place).any(|away| !away.left_with.is_empty())
+    }
+
+    fn missing(&self, place: &Place) -> impl Iterator<Item = &Away> {
+        let is_missing_here = |subscriber: &ConnectionId| {
+            let Some(kept) = self.subscribers.get(subscriber).map(|entry| entry.place) else { return false };
+            kept == *place || (kept.same_owner(place) && self.is_wide(&kept, *subscriber))
+        };
+        self.away.iter().filter(move |(subscriber, _)| is_missing_here(subscriber)).map(|(_, away)| away)
+    }
+
+    /// A subscriber is in nobody's place, and hears from now on what there is to hear.
+    pub(super) fn decide_that_new(&mut self, subscriber: ConnectionId) {
+        let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
+        if std::mem::replace(&mut entry.undecided, false) {
+            self.refresh(&BTreeSet::from([subscriber]));
+        }
+    }
+
+    /// The same if it came long enough ago. `false`: it did not.
+    pub(super) fn decide_in_time(&mut self, subscriber: ConnectionId, now: Instant) -> bool {
+        let Some(entry) = self.subscribers.get(&subscriber).filter(|entry| entry.undecided) else { return false };
+        let comes_far = matches!(entry.place.origin, Origin::Address(_)) || self.is_wide(&entry.place, subscriber);
+        let may_wait = comes_far && now.duration_since(entry.arrived) < UNDECIDED;
+        if !may_wait {
+            self.decide_that_new(subscriber);
+        }
+        may_wait
     }
 
     /// Whoever left last of those whose place is this newcomer's.
     fn missing_from(&self, place: &Place, newcomer: ConnectionId) -> Option<ConnectionId> {
-        let is_back = |client: &&ClientId| self.clients.is_connected_at(client, place);
+        let is_wide = self.is_wide(place, newcomer);
         let belongs = |(subscriber, away): &(&ConnectionId, &Away)| {
             let Some(entry) = self.subscribers.get(subscriber).filter(|entry| entry.place.same_owner(place))
             else {
@@ -108,13 +201,16 @@ impl Audience {
                 // It came later itself, so the newcomer is no continuation of it.
                 return false;
             }
+            let tunnelled = is_wide && self.is_wide(&entry.place, **subscriber);
+            let is_back = |client: &&ClientId| self.clients.is_connected_at(client, place, tunnelled);
             if !away.left_with.is_empty() {
                 return away.left_with.iter().any(|client| is_back(&client));
             }
             let hears = |client: &&ClientId| {
                 self.clients.kernel_of(client).is_some_and(|kernel| entry.hears.contains_key(kernel))
             };
-            entry.place == *place && self.clients.here(place).filter(is_back).any(|client| hears(&client))
+            entry.place == *place
+                && self.clients.all_at(place).filter(is_back).any(|client| hears(&client))
         };
         let missing = self.away.iter().filter(belongs);
         missing.max_by_key(|(_, away)| away.since).map(|(subscriber, _)| *subscriber)
@@ -127,7 +223,7 @@ impl Audience {
         self.away.remove(&subscriber);
         let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
         let before = std::mem::replace(&mut entry.place, newer.place);
-        (entry.arrived, entry.topics, entry.met) = (None, newer.topics, newer.met);
+        (entry.undecided, entry.topics, entry.met) = (false, newer.topics, newer.met);
         remove_at(&mut self.subscribers_at, &before, &subscriber);
         self.not_wide(&before, subscriber);
         self.subscribers_at.entry(newer.place).or_default().insert(subscriber);

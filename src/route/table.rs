@@ -202,9 +202,15 @@ impl<A> Table<A> {
         self.audience.topics_changed(subscriber, topics, now);
     }
 
-    /// It has waited so long for a client of its process that it is matched by user from now on.
-    pub fn widen(&mut self, subscriber: ConnectionId) {
-        self.audience.widen(subscriber);
+    /// It has waited so long for a client of its process that it is matched by user from now on. `true`: it is to be
+    /// called again after as long, for it may still be in the place of a listener that is missing.
+    pub fn widen(&mut self, subscriber: ConnectionId, now: Instant) -> bool {
+        self.audience.widen(subscriber, now)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_undecided(&self, subscriber: ConnectionId) -> bool {
+        self.audience.subscribers.get(&subscriber).is_some_and(|entry| entry.undecided)
     }
 
     /// The kernels that it hears.
@@ -225,6 +231,12 @@ impl<A> Table<A> {
     /// Whether its place is kept.
     pub fn keeps_place(&self, subscriber: ConnectionId) -> bool {
         self.audience.away.contains_key(&subscriber)
+    }
+
+    /// Where the connection must come from that takes this subscriber's place; `None` if it may stand behind a tunnel, which
+    /// is another process each time.
+    pub fn awaited(&self, subscriber: ConnectionId) -> Option<Origin> {
+        self.audience.awaited(subscriber)
     }
 
     /// Its place need not be kept any longer. `false` if it is taken again.

@@ -185,3 +185,148 @@ fn places_that_are_kept_are_bounded_and_the_oldest_goes_first() {
     let kept = (1..=65).filter(|subscriber| fleet.table.keeps_place(ConnectionId(*subscriber)));
     assert_eq!(kept.collect::<Vec<_>>(), (2..=65).collect::<Vec<_>>());
 }
+
+#[test]
+fn what_is_said_to_a_client_alone_is_kept_for_it_while_it_is_away() {
+    for listener_leaves_first in [true, false] {
+        let mut fleet = Fleet::new(settings());
+        join(&mut fleet, "a", 1, address(1), "");
+        join(&mut fleet, "b", 2, address(2), "");
+        if listener_leaves_first {
+            assert!(fleet.break_off(1));
+            fleet.disconnect("a");
+        } else {
+            fleet.disconnect("a");
+            assert!(fleet.break_off(1));
+        }
+        assert_eq!(fleet.table.listeners(&client("a")), [ConnectionId(1)]);
+        assert_eq!(fleet.table.listeners(&client("b")), [ConnectionId(2)]);
+    }
+}
+
+#[test]
+fn a_listener_that_is_away_hears_where_its_client_goes_and_goes_on_hearing_where_it_was() {
+    let mut fleet = Fleet::new(settings());
+    join(&mut fleet, "a", 1, address(1), "");
+    assert!(fleet.break_off(1));
+    fleet.disconnect("a");
+    fleet.table.take_changes();
+    fleet.visit("a", LUA_WISH).unwrap();
+    let changes = fleet.table.take_changes();
+    let joins = changes.iter().filter(|change| matches!(change, Change::Joined { subscriber, .. } if subscriber.0 == 1));
+    assert_eq!(joins.count(), 1, "{changes:?}");
+    assert!(!changes.iter().any(|change| matches!(change, Change::Left { .. })), "{changes:?}");
+}
+
+#[test]
+fn where_the_process_is_hidden_a_listeners_place_is_taken_by_the_next_of_its_user() {
+    let hidden = Origin::User { uid: 1000 };
+    for client_leaves in [true, false] {
+        let mut fleet = Fleet::new(settings());
+        join(&mut fleet, "a", 1, hidden, "");
+        if client_leaves {
+            fleet.disconnect("a");
+        }
+        assert!(fleet.break_off(1));
+        assert_eq!(fleet.table.awaited(ConnectionId(1)), None, "no process can be waited for");
+        if client_leaves {
+            fleet.connect("a", hidden);
+        }
+        fleet.subscribe(2, Origin::User { uid: 2000 });
+        assert_eq!(resumed(&mut fleet), [], "another user");
+        fleet.subscribe(3, hidden);
+        assert_eq!(resumed(&mut fleet), [(1, 3)]);
+    }
+}
+
+#[test]
+fn a_tunnel_with_a_process_for_each_channel_gets_its_listeners_place_back_in_whatever_order_they_come() {
+    for shell_comes_first in [true, false] {
+        let mut fleet = Fleet::new(settings());
+        fleet.subscribe(1, process(71));
+        fleet.table.widen(ConnectionId(1), fleet.now);
+        fleet.connect("a", process(70));
+        fleet.bind("a", "");
+        assert!(fleet.break_off(1));
+        fleet.disconnect("a");
+        fleet.table.take_changes();
+        let shell = |fleet: &mut Fleet| fleet.connect("a", process(80));
+        if shell_comes_first {
+            shell(&mut fleet);
+        }
+        fleet.subscribe(2, process(81));
+        assert_eq!(resumed(&mut fleet), [], "it may be of a program on this machine");
+        fleet.table.widen(ConnectionId(2), fleet.now);
+        if !shell_comes_first {
+            shell(&mut fleet);
+        }
+        assert_eq!(resumed(&mut fleet), [(1, 2)]);
+    }
+}
+
+#[test]
+fn a_listener_without_a_client_does_not_get_what_a_program_of_its_user_missed() {
+    let mut fleet = Fleet::new(settings());
+    join(&mut fleet, "a", 1, process(1), "");
+    assert!(fleet.break_off(1));
+    fleet.disconnect("a");
+    fleet.subscribe(2, process(2));
+    fleet.table.widen(ConnectionId(2), fleet.now);
+    fleet.connect("a", process(1));
+    assert_eq!(resumed(&mut fleet), []);
+    assert_eq!(fleet.table.awaited(ConnectionId(1)), Some(process(1)));
+}
+
+#[test]
+fn nobody_crowds_out_what_is_kept_for_others() {
+    let mut fleet = Fleet::new(settings());
+    join(&mut fleet, "a", 1, address(1), "");
+    assert!(fleet.break_off(1));
+    fleet.connect("greedy", address(2));
+    fleet.bind("greedy", "");
+    for subscriber in 2..=200 {
+        fleet.subscribe(subscriber, address(2));
+    }
+    for subscriber in 2..=200 {
+        fleet.now += Duration::from_secs(1);
+        assert!(fleet.break_off(subscriber));
+    }
+    let kept = (1..=200).filter(|subscriber| fleet.table.keeps_place(ConnectionId(*subscriber))).count();
+    assert!(fleet.table.keeps_place(ConnectionId(1)));
+    assert_eq!(kept, 64);
+}
+
+#[test]
+fn a_listener_that_is_another_clients_takes_no_place_and_hears_nothing_twice() {
+    let mut fleet = Fleet::new(settings());
+    join(&mut fleet, "stays", 1, address(1), "");
+    join(&mut fleet, "leaves", 2, address(1), "");
+    assert!(fleet.break_off(2));
+    fleet.disconnect("leaves");
+    fleet.subscribe(3, address(1));
+    fleet.table.take_changes();
+    assert!(fleet.table.is_undecided(ConnectionId(3)), "it may be that of the one who left");
+    fleet.connect("new", address(1));
+    assert!(!fleet.table.is_undecided(ConnectionId(3)));
+    let joined = fleet.table.take_changes();
+    assert!(joined.iter().any(|change| matches!(change, Change::Joined { subscriber, .. } if subscriber.0 == 3)));
+    fleet.connect("leaves", address(1));
+    assert_eq!(resumed(&mut fleet), [], "it has heard some of it");
+}
+
+#[test]
+fn nobody_waits_for_long_to_hear_what_there_is() {
+    for (origin, waits) in [(address(1), true), (process(1), false)] {
+        let mut fleet = Fleet::new(settings());
+        join(&mut fleet, "stays", 1, origin, "");
+        join(&mut fleet, "leaves", 2, origin, "");
+        assert!(fleet.break_off(2));
+        fleet.disconnect("leaves");
+        fleet.subscribe(3, origin);
+        fleet.now += Duration::from_secs(2);
+        assert_eq!(fleet.table.widen(ConnectionId(3), fleet.now), waits);
+        fleet.now += Duration::from_secs(30);
+        assert!(!fleet.table.widen(ConnectionId(3), fleet.now));
+        assert!(!fleet.table.is_undecided(ConnectionId(3)));
+    }
+}

@@ -112,7 +112,7 @@ fn a_listener_behind_a_tunnel_hears_its_user_only_through_its_own_door() {
     enter(&mut fleet, &own, "door", "");
     for (profile, subscriber) in [(ProfileId::DEFAULT, 1), (DOOR, 2)] {
         fleet.subscribe_by(profile, subscriber, process(70));
-        fleet.table.widen(ConnectionId(subscriber));
+        fleet.table.widen(ConnectionId(subscriber), fleet.now);
     }
     assert_eq!(fleet.table.heard_by(ConnectionId(1)), [published, own.clone()]);
     assert_eq!(fleet.table.heard_by(ConnectionId(2)), [own]);

@@ -99,6 +99,10 @@ impl World {
         };
         for (subscriber, listener) in &self.listeners {
             let heard = self.heard.iter().filter(|((who, _), _)| who == subscriber);
+            if self.fleet.table.is_undecided(ConnectionId(*subscriber)) {
+                assert_eq!(heard.count(), 0, "{subscriber} may be in another's place");
+                continue;
+            }
             self.check_visitors(listener, heard.clone().map(|((_, kernel), hearing)| (kernel, hearing)));
             let heard = heard.filter(|(_, hearing)| **hearing == Hearing::Everything);
             let heard: BTreeSet<KernelId> = heard.map(|((_, kernel), _)| kernel.clone()).collect();
