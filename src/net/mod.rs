@@ -30,6 +30,7 @@ pub use origin::Origins;
 pub use outbox::{EchoOutbox, Flushes, PushError, SignedOutbox, Undelivered};
 pub use peer::{Event, Peer};
 pub use peer_error::PeerError;
+pub use receipts::Presence;
 pub use run::{Run, WrittenRun};
 pub use settings::PeerSettings;
 pub use stream::Stream;

@@ -18,6 +18,7 @@ use tokio::{sync::Notify, time::timeout};
 use super::{
     kept::{Keep, Missed},
     queue::{KeptMessages, Queue},
+    receipts::Presence,
     run::WrittenRun,
     stream::WriteHalf,
 };
@@ -87,9 +88,9 @@ impl SignedOutbox {
         Ok(())
     }
 
-    /// Whether the peer must be gone, though its connection has not ended: it owes an answer, and nothing moves.
-    pub fn seems_gone(&self) -> bool {
-        self.0.0.queue.lock().seems_gone()
+    /// Whether the peer is there, though its connection has not ended.
+    pub fn presence(&self) -> Presence {
+        self.0.0.queue.lock().presence()
     }
 
     /// Ends the connection for good; returns what is not known to have arrived, if that was to be kept.
@@ -439,7 +440,8 @@ mod tests {
             assert!(read > 0, "the connection ended after {numbers:?}");
             bytes.extend_from_slice(&chunk[..read]);
             let arrived = Bytes::copy_from_slice(&bytes);
-            let frames: Vec<Bytes> = leading_frames(&arrived).filter(|frame| !frame.starts_with(b"\x04PING")).collect();
+            let frames: Vec<Bytes> =
+                leading_frames(&arrived).filter(|frame| !frame.starts_with(b"\x04PING")).collect();
             let whole = frames.chunks_exact(2).filter(|pair| pair[1].iter().all(|byte| *byte == 7));
             numbers = whole.map(|pair| u32::from_be_bytes(pair[0][..].try_into().unwrap())).collect();
         }

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use super::{
     kept::{Keep, Kept, Missed},
+    receipts::Presence,
     run::WrittenRun,
     stream::WriteHalf,
 };
@@ -273,10 +274,10 @@ impl Queue {
         }
     }
 
-    /// Whether the peer is gone though nothing has told so.
-    pub(super) fn seems_gone(&mut self) -> bool {
-        let (Line::Open(socket), Some(kept)) = (&self.line, &mut self.kept) else { return false };
-        kept.receipts.seems_gone(socket.unacknowledged(), Instant::now())
+    /// Whether the peer is there while nothing has told otherwise.
+    pub(super) fn presence(&mut self) -> Presence {
+        let (Line::Open(socket), Some(kept)) = (&self.line, &mut self.kept) else { return Presence::There };
+        kept.receipts.presence(socket.unacknowledged(), Instant::now())
     }
 
     /// Goes on where `newer`, which ends with this, had come to: with what it still had to write, then a message in the

@@ -22,8 +22,11 @@ pub(super) const ASK_BEYOND: u64 = 1 << 20;
 /// A process of this machine that owes an answer for so long, while nothing moves, has been taken away from behind its tunnel.
 const GONE_AFTER: Duration = Duration::from_secs(5);
 
-/// A host to which bytes have been on their way for so long without one being acknowledged is not there any more.
+/// A host to which bytes have been on their way for so long without one being acknowledged is not there any more...
 const LOST_AFTER: Duration = Duration::from_secs(2);
+
+/// ...and one for so long may not be.
+const DOUBTED_AFTER: Duration = Duration::from_millis(300);
 
 /// What TCP tells of a connection, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -32,6 +35,17 @@ pub(super) struct Unacknowledged {
     pub(super) all: u64,
     /// Of these, what has been sent: a host whose process does not read is sent nothing more.
     pub(super) sent: u64,
+}
+
+/// Whether a peer is there, though nothing has told that it is not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Presence {
+    /// As far as can be known.
+    There,
+    /// Nothing has moved for longer than it should.
+    Doubtful,
+    /// Nothing has moved for so long that it must be gone.
+    Gone,
 }
 
 /// The places in the stream of all bytes up to which it has been written, asked about, and got.
@@ -168,23 +182,27 @@ impl Receipts {
 
     // The connection's end.
 
-    /// Whether the peer must be gone though the connection has not ended: it owes an answer, and nothing moves.
+    /// Whether the peer is there while its connection has not ended: else it owes an answer, and nothing moves.
     ///
     /// One that only reads slowly, or not at all for a while, is there: its host has all that it was sent.
-    pub(super) fn seems_gone(&mut self, unacknowledged: Unacknowledged, now: Instant) -> bool {
+    pub(super) fn presence(&mut self, unacknowledged: Unacknowledged, now: Instant) -> Presence {
         self.look(unacknowledged, now);
-        let Some(since) = self.owes_since.filter(|_| self.answers) else { return false };
-        let (most, is_stuck) = match self.is_remote {
-            true => (LOST_AFTER, unacknowledged.sent > 0),
-            false => (GONE_AFTER, true),
-        };
-        let stands_still = unacknowledged.all == 0 || now.duration_since(self.acknowledged.1) >= most;
-        is_stuck && stands_still && now.duration_since(since) >= most
+        let Some(since) = self.owes_since.filter(|_| self.answers) else { return Presence::There };
+        let is_stuck = !self.is_remote || unacknowledged.sent > 0;
+        let moved_at = if unacknowledged.all == 0 { since } else { since.max(self.acknowledged.1) };
+        let still = now.duration_since(moved_at);
+        let (doubted_after, gone_after) =
+            if self.is_remote { (DOUBTED_AFTER, LOST_AFTER) } else { (GONE_AFTER, GONE_AFTER) };
+        match still {
+            _ if !is_stuck || still < doubted_after => Presence::There,
+            _ if still < gone_after => Presence::Doubtful,
+            _ => Presence::Gone,
+        }
     }
 
     /// Up to where the stream has arrived, as far as can be known.
     pub(super) fn arrived(&mut self, unacknowledged: Unacknowledged, now: Instant) -> u64 {
-        if self.answers && (self.is_remote || self.seems_gone(unacknowledged, now)) {
+        if self.answers && (self.is_remote || self.presence(unacknowledged, now) == Presence::Gone) {
             return self.confirmed;
         }
         let acknowledged = self.written.saturating_sub(unacknowledged.all);
@@ -224,8 +242,8 @@ mod tests {
     fn a_process_that_owes_an_answer_has_not_got_what_a_tunnel_took_for_it() {
         let start = Instant::now();
         let mut receipts = owing(false, start);
-        assert!(!receipts.seems_gone(NOTHING, start + SECOND));
-        assert!(receipts.seems_gone(NOTHING, start + GONE_AFTER));
+        assert_eq!(receipts.presence(NOTHING, start + SECOND), Presence::There);
+        assert_eq!(receipts.presence(NOTHING, start + GONE_AFTER), Presence::Gone);
         assert_eq!(receipts.arrived(NOTHING, start + GONE_AFTER), 10);
     }
 
@@ -234,9 +252,9 @@ mod tests {
         let start = Instant::now();
         let mut receipts = owing(true, start);
         let lost = Unacknowledged { all: 10, sent: 10 };
-        assert!(!receipts.seems_gone(lost, start), "it has just been sent");
-        assert!(!receipts.seems_gone(lost, start + SECOND));
-        assert!(receipts.seems_gone(lost, start + LOST_AFTER));
+        assert_eq!(receipts.presence(lost, start), Presence::There, "it has just been sent");
+        assert_eq!(receipts.presence(lost, start + SECOND), Presence::Doubtful);
+        assert_eq!(receipts.presence(lost, start + LOST_AFTER), Presence::Gone);
     }
 
     #[test]
@@ -246,13 +264,21 @@ mod tests {
             let mut receipts = owing(is_remote, start);
             for seconds in 0..10_u32 {
                 let left = Unacknowledged { all: 10 - u64::from(seconds), sent: 4 };
-                assert!(!receipts.seems_gone(left, start + SECOND * seconds), "{seconds} s");
+                assert_eq!(receipts.presence(left, start + SECOND * seconds), Presence::There, "{seconds} s");
             }
         }
         let mut stopped = owing(true, start);
         let unread = Unacknowledged { all: 10, sent: 0 };
-        assert!(!stopped.seems_gone(unread, start + SECOND * 60), "its host says that there is no room");
-        assert!(!owing(true, start).seems_gone(NOTHING, start + SECOND * 60), "its host has everything");
+        assert_eq!(
+            stopped.presence(unread, start + SECOND * 60),
+            Presence::There,
+            "its host says that there is no room"
+        );
+        assert_eq!(
+            owing(true, start).presence(NOTHING, start + SECOND * 60),
+            Presence::There,
+            "its host has everything"
+        );
     }
 
     #[test]
@@ -260,7 +286,7 @@ mod tests {
         let start = Instant::now();
         let mut receipts = owing(false, start);
         receipts.ask(20, start + GONE_AFTER - SECOND);
-        assert!(receipts.seems_gone(NOTHING, start + GONE_AFTER));
+        assert_eq!(receipts.presence(NOTHING, start + GONE_AFTER), Presence::Gone);
     }
 
     #[test]
@@ -294,7 +320,8 @@ mod tests {
         let (mut near, mut far) = (owing(false, start), owing(true, start));
         assert!(!near.is_to_ask_at_once(1000) && !far.is_to_ask_at_once(1000));
         assert!(near.is_to_ask_at_once(30 + ASK_BEYOND) && far.is_to_ask_at_once(30 + ASK_BEYOND));
-        let answer = |receipts: &mut Receipts| receipts.answered(Bytes::copy_from_slice(&20_u64.to_be_bytes()), start);
+        let answer =
+            |receipts: &mut Receipts| receipts.answered(Bytes::copy_from_slice(&20_u64.to_be_bytes()), start);
         assert_eq!((answer(&mut near), answer(&mut far)), (Some(20), Some(20)));
         assert!(!near.is_to_ask_at_once(1000));
         assert!(far.is_to_ask_at_once(1000));

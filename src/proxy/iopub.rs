@@ -11,7 +11,7 @@ use super::{
 use crate::{
     id::{ClientId, ConnectionId},
     jupyter::message::{Body, Envelope},
-    net::{Event, Peer, PeerError},
+    net::{Event, Peer, PeerError, Presence},
     route::Change,
 };
 
@@ -30,9 +30,12 @@ impl Proxy {
         let topics = Arc::new(Topics::default());
         self.topics.insert(connection.id, topics.clone());
         peer.keep(self.keep(connection));
-        self.end_silent_neighbours(connection);
+        let doubts = self.end_silent_neighbours(connection);
         self.with_table(|table, now| {
             table.subscriber_arrived(connection.id, connection.profile.id, connection.origin, now);
+            if doubts {
+                table.may_be_anothers(connection.id);
+            }
         });
         let ended = self.listen(peer, connection, &topics, arrival).await;
         self.reunions.forget(connection.id);
@@ -84,14 +87,18 @@ impl Proxy {
     }
 
     /// Connections of the same place whose host does not answer any more have broken, though nothing has told so: the one
-    /// that comes now may be in place of one of them.
-    fn end_silent_neighbours(&self, connection: &Connection) {
+    /// that comes now may be in place of one of them. `true`: or of one that will soon be known to have.
+    fn end_silent_neighbours(&self, connection: &Connection) -> bool {
         let neighbours = self.table.lock().neighbours(connection.profile.id, connection.origin);
+        let mut doubts = false;
         for (neighbour, _) in neighbours.into_iter().filter_map(|id| self.subscriber(id)) {
-            if neighbour.outbox.seems_gone() {
+            let presence = neighbour.outbox.presence();
+            doubts |= presence != Presence::There;
+            if presence == Presence::Gone {
                 neighbour.outbox.end();
             }
         }
+        doubts
     }
 
     /// Welcomes a subscriber whose subscription is its connection's first.

@@ -23,6 +23,7 @@ use super::{Proxy, connection::Connection};
 use crate::{
     channel::Channel,
     id::{Origin, ProfileId},
+    net::Presence,
 };
 
 /// The connections for requests that live, by their routing ids.
@@ -73,7 +74,7 @@ impl Proxy {
             let is_predecessor = earlier.channel == connection.channel && earlier.id < connection.id;
             if is_predecessor
                 && connection.takes_over(profile.id, origin, identity)
-                && earlier.outbox.seems_gone()
+                && earlier.outbox.presence() == Presence::Gone
             {
                 earlier.outbox.end();
             }

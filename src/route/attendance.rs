@@ -149,7 +149,11 @@ impl Attendance {
     }
 
     /// The same of all that belong to its user or address.
-    pub(super) fn of_owner_left_since(&self, place: &Place, since: Instant) -> impl Iterator<Item = &ClientId> {
+    pub(super) fn of_owner_left_since(
+        &self,
+        place: &Place,
+        since: Instant,
+    ) -> impl Iterator<Item = &ClientId> {
         let places = self.at.keys().filter(|at| at.same_owner(place));
         places.flat_map(move |at| self.left_since(at, since))
     }

@@ -73,6 +73,10 @@ pub(super) struct Subscriber {
     pub(super) arrived: Instant,
     /// It may yet turn out to be in the place of one that is away, and hears nothing until that is known.
     pub(super) undecided: bool,
+    /// That one may not have been found to be away yet.
+    pub(super) doubts: bool,
+    /// A client has come to its place since, whose it may be.
+    pub(super) in_company: bool,
     pub(super) topics: usize,
     /// A client of its process has shown up: it stands behind no tunnel, and is never matched by user.
     pub(super) met: bool,
@@ -93,7 +97,7 @@ impl Audience {
         self.reunite_behind_tunnels(&place, now);
         if has_come {
             // Those that are left are this one's, or those of others who have come.
-            self.at(&place).into_iter().for_each(|subscriber| self.decide_that_new(subscriber));
+            self.at(&place).into_iter().for_each(|subscriber| self.gets_company(subscriber));
         }
         if has_moved {
             self.narrow(place);
@@ -145,7 +149,16 @@ impl Audience {
     pub(super) fn subscriber_arrived(&mut self, subscriber: ConnectionId, place: Place, now: Instant) {
         let met = self.clients.here(&place).next().is_some();
         let undecided = self.anyone_is_missing(&place);
-        let entry = Subscriber { place, arrived: now, undecided, topics: 0, met, hears: Heard::new() };
+        let entry = Subscriber {
+            place,
+            arrived: now,
+            undecided,
+            doubts: false,
+            in_company: false,
+            topics: 0,
+            met,
+            hears: Heard::new(),
+        };
         self.subscribers.insert(subscriber, entry);
         self.subscribers_at.entry(place).or_default().insert(subscriber);
         if matches!(place.origin, Origin::User { .. }) {
@@ -157,10 +170,10 @@ impl Audience {
     pub(super) fn topics_changed(&mut self, subscriber: ConnectionId, topics: usize, now: Instant) {
         let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
         let is_first = std::mem::replace(&mut entry.topics, topics) == 0;
-        let place = entry.place;
+        let (place, doubts, in_company) = (entry.place, entry.doubts, entry.in_company);
         if is_first {
             self.reunite(&place, now);
-            if !self.awaits_clients(&place) {
+            if in_company || !(doubts || self.awaits_clients(&place)) {
                 self.decide_that_new(subscriber);
             }
         }
@@ -263,7 +276,11 @@ impl Audience {
     }
 
     /// Adds the kernels of these clients, and of those that they visit what answers them.
-    pub(super) fn add_heard<'a>(&self, company: impl Iterator<Item = &'a ClientId> + Clone, heard: &mut Heard) {
+    pub(super) fn add_heard<'a>(
+        &self,
+        company: impl Iterator<Item = &'a ClientId> + Clone,
+        heard: &mut Heard,
+    ) {
         for client in company.clone() {
             for kernel in self.clients.visits_of(client) {
                 let hearing =
@@ -364,7 +381,7 @@ impl Audience {
 }
 
 impl Subscriber {
-    fn now_hears(&mut self, subscriber: ConnectionId, heard: &Heard) -> Vec<Change> {
+    pub(super) fn now_hears(&mut self, subscriber: ConnectionId, heard: &Heard) -> Vec<Change> {
         let before = std::mem::replace(&mut self.hears, heard.clone());
         let left = before.keys().filter(|kernel| !heard.contains_key(*kernel)).cloned();
         let left = left.map(|kernel| Change::Left { subscriber, kernel });

@@ -54,7 +54,16 @@ impl Audience {
         };
         self.away.insert(subscriber, Away { since: now, left_with });
         self.end_lingering(place, now);
+        self.reunite(&place, now);
         true
+    }
+
+    /// A connection may be in place of one that has not been found to be broken yet.
+    pub(super) fn may_be_anothers(&mut self, subscriber: ConnectionId) {
+        let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
+        (entry.undecided, entry.doubts) = (true, true);
+        let hears = Heard::new();
+        self.changes.extend(entry.now_hears(subscriber, &hears));
     }
 
     /// Of those who keep most places, this one's owner among them, the one that has been away for longest.
@@ -78,7 +87,8 @@ impl Audience {
 
     /// What a subscriber that is away is to hear besides what it has heard: where the clients are now whose it may be.
     pub(super) fn also_heard(&self, subscriber: ConnectionId) -> Heard {
-        let (Some(away), Some(entry)) = (self.away.get(&subscriber), self.subscribers.get(&subscriber)) else {
+        let (Some(away), Some(entry)) = (self.away.get(&subscriber), self.subscribers.get(&subscriber))
+        else {
             return Heard::new();
         };
         let mut heard = entry.hears.clone();
@@ -90,7 +100,8 @@ impl Audience {
 
     /// Whether what is said to this client alone is to be kept by a subscriber that is away.
     pub(super) fn keeps_for(&self, subscriber: ConnectionId, client: &ClientId) -> bool {
-        let (Some(away), Some(entry)) = (self.away.get(&subscriber), self.subscribers.get(&subscriber)) else {
+        let (Some(away), Some(entry)) = (self.away.get(&subscriber), self.subscribers.get(&subscriber))
+        else {
             return false;
         };
         away.left_with.contains(client) || self.clients.places_of(client).any(|place| place == entry.place)
@@ -170,6 +181,15 @@ impl Audience {
         self.away.iter().filter(move |(subscriber, _)| is_missing_here(subscriber)).map(|(_, away)| away)
     }
 
+    /// A client has come to a subscriber's place: it is this one's if it was nobody's before, as soon as it listens.
+    pub(super) fn gets_company(&mut self, subscriber: ConnectionId) {
+        let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
+        entry.in_company = true;
+        if entry.topics > 0 {
+            self.decide_that_new(subscriber);
+        }
+    }
+
     /// A subscriber is in nobody's place, and hears from now on what there is to hear.
     pub(super) fn decide_that_new(&mut self, subscriber: ConnectionId) {
         let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
@@ -180,8 +200,11 @@ impl Audience {
 
     /// The same if it came long enough ago. `false`: it did not.
     pub(super) fn decide_in_time(&mut self, subscriber: ConnectionId, now: Instant) -> bool {
-        let Some(entry) = self.subscribers.get(&subscriber).filter(|entry| entry.undecided) else { return false };
-        let comes_far = matches!(entry.place.origin, Origin::Address(_)) || self.is_wide(&entry.place, subscriber);
+        let Some(entry) = self.subscribers.get(&subscriber).filter(|entry| entry.undecided) else {
+            return false;
+        };
+        let comes_far =
+            matches!(entry.place.origin, Origin::Address(_)) || self.is_wide(&entry.place, subscriber);
         let may_wait = comes_far && now.duration_since(entry.arrived) < UNDECIDED;
         if !may_wait {
             self.decide_that_new(subscriber);
@@ -209,8 +232,7 @@ impl Audience {
             let hears = |client: &&ClientId| {
                 self.clients.kernel_of(client).is_some_and(|kernel| entry.hears.contains_key(kernel))
             };
-            entry.place == *place
-                && self.clients.all_at(place).filter(is_back).any(|client| hears(&client))
+            entry.place == *place && self.clients.all_at(place).filter(is_back).any(|client| hears(&client))
         };
         let missing = self.away.iter().filter(belongs);
         missing.max_by_key(|(_, away)| away.since).map(|(subscriber, _)| *subscriber)

@@ -197,6 +197,11 @@ impl<A> Table<A> {
         self.audience.subscriber_arrived(subscriber, Place { profile, origin }, now);
     }
 
+    /// One that came from the same place before may be about to be found broken: this may be in its place.
+    pub fn may_be_anothers(&mut self, subscriber: ConnectionId) {
+        self.audience.may_be_anothers(subscriber);
+    }
+
     /// How many subscriptions it has now.
     pub fn topics_changed(&mut self, subscriber: ConnectionId, topics: usize, now: Instant) {
         self.audience.topics_changed(subscriber, topics, now);

@@ -213,7 +213,9 @@ fn a_listener_that_is_away_hears_where_its_client_goes_and_goes_on_hearing_where
     fleet.table.take_changes();
     fleet.visit("a", LUA_WISH).unwrap();
     let changes = fleet.table.take_changes();
-    let joins = changes.iter().filter(|change| matches!(change, Change::Joined { subscriber, .. } if subscriber.0 == 1));
+    let joins = changes
+        .iter()
+        .filter(|change| matches!(change, Change::Joined { subscriber, .. } if subscriber.0 == 1));
     assert_eq!(joins.count(), 1, "{changes:?}");
     assert!(!changes.iter().any(|change| matches!(change, Change::Left { .. })), "{changes:?}");
 }
@@ -309,7 +311,9 @@ fn a_listener_that_is_another_clients_takes_no_place_and_hears_nothing_twice() {
     fleet.connect("new", address(1));
     assert!(!fleet.table.is_undecided(ConnectionId(3)));
     let joined = fleet.table.take_changes();
-    assert!(joined.iter().any(|change| matches!(change, Change::Joined { subscriber, .. } if subscriber.0 == 3)));
+    assert!(
+        joined.iter().any(|change| matches!(change, Change::Joined { subscriber, .. } if subscriber.0 == 3))
+    );
     fleet.connect("leaves", address(1));
     assert_eq!(resumed(&mut fleet), [], "it has heard some of it");
 }
