@@ -2,7 +2,7 @@
 //!
 //! A SUB socket says nothing of whose it is, so a place is given by what is known of its neighbours. Clients that left at about
 //! the same time have lost the same network, and when one of them is back, its listener is. Where nobody else left, only
-//! the listener's own connection broke.
+//! the listener's own connection broke. Until it is known whose a connection is, [`super::newcomers`] keeps it from hearing anything.
 
 use std::{
     cmp::Reverse,
@@ -20,10 +20,6 @@ use crate::id::{ClientId, ConnectionId, Origin};
 /// One network's end is noticed on its connections within this time: keepalive looks after each by itself.
 const TOGETHER: Duration = Duration::from_secs(120);
 
-/// How long a listener that came over a network before its client hears nothing, where a listener is missed: connections are
-/// tried again later and later.
-const UNDECIDED: Duration = Duration::from_secs(30);
-
 /// Places that are kept at once. Each may keep messages.
 const MOST: usize = 64;
 
@@ -32,7 +28,7 @@ const MOST: usize = 64;
 pub(super) struct Away {
     since: Instant,
     /// Clients of its place that left when it did.
-    left_with: BTreeSet<ClientId>,
+    pub(super) left_with: BTreeSet<ClientId>,
 }
 
 impl Audience {
@@ -56,14 +52,6 @@ impl Audience {
         self.end_lingering(place, now);
         self.reunite(&place, now);
         true
-    }
-
-    /// A connection may be in place of one that has not been found to be broken yet.
-    pub(super) fn may_be_anothers(&mut self, subscriber: ConnectionId) {
-        let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
-        (entry.undecided, entry.doubts) = (true, true);
-        let hears = Heard::new();
-        self.changes.extend(entry.now_hears(subscriber, &hears));
     }
 
     /// Of those who keep most places, this one's owner among them, the one that has been away for longest.
@@ -154,62 +142,6 @@ impl Audience {
         for elsewhere in elsewhere.iter().filter(|elsewhere| *elsewhere != place) {
             self.reunite(elsewhere, now);
         }
-    }
-
-    /// Whether a connection may be in place of another.
-    fn is_new(&self, newcomer: ConnectionId) -> bool {
-        let Some(entry) = self.subscribers.get(&newcomer) else { return false };
-        // What it has heard, it would hear again.
-        entry.topics > 0 && entry.hears.is_empty() && !self.away.contains_key(&newcomer)
-    }
-
-    /// Whether a connection that comes to this place may be in that of one that is away.
-    pub(super) fn anyone_is_missing(&self, place: &Place) -> bool {
-        self.missing(place).next().is_some()
-    }
-
-    /// Whether it may turn out to be when clients come back.
-    pub(super) fn awaits_clients(&self, place: &Place) -> bool {
-        self.missing(place).any(|away| !away.left_with.is_empty())
-    }
-
-    fn missing(&self, place: &Place) -> impl Iterator<Item = &Away> {
-        let is_missing_here = |subscriber: &ConnectionId| {
-            let Some(kept) = self.subscribers.get(subscriber).map(|entry| entry.place) else { return false };
-            kept == *place || (kept.same_owner(place) && self.is_wide(&kept, *subscriber))
-        };
-        self.away.iter().filter(move |(subscriber, _)| is_missing_here(subscriber)).map(|(_, away)| away)
-    }
-
-    /// A client has come to a subscriber's place: it is this one's if it was nobody's before, as soon as it listens.
-    pub(super) fn gets_company(&mut self, subscriber: ConnectionId) {
-        let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
-        entry.in_company = true;
-        if entry.topics > 0 {
-            self.decide_that_new(subscriber);
-        }
-    }
-
-    /// A subscriber is in nobody's place, and hears from now on what there is to hear.
-    pub(super) fn decide_that_new(&mut self, subscriber: ConnectionId) {
-        let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
-        if std::mem::replace(&mut entry.undecided, false) {
-            self.refresh(&BTreeSet::from([subscriber]));
-        }
-    }
-
-    /// The same if it came long enough ago. `false`: it did not.
-    pub(super) fn decide_in_time(&mut self, subscriber: ConnectionId, now: Instant) -> bool {
-        let Some(entry) = self.subscribers.get(&subscriber).filter(|entry| entry.undecided) else {
-            return false;
-        };
-        let comes_far =
-            matches!(entry.place.origin, Origin::Address(_)) || self.is_wide(&entry.place, subscriber);
-        let may_wait = comes_far && now.duration_since(entry.arrived) < UNDECIDED;
-        if !may_wait {
-            self.decide_that_new(subscriber);
-        }
-        may_wait
     }
 
     /// Whoever left last of those whose place is this newcomer's.

@@ -12,6 +12,7 @@ mod bindings;
 mod cull;
 mod decide;
 mod in_flight;
+mod newcomers;
 mod offer;
 mod placement;
 mod refusal;
