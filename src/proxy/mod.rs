@@ -183,6 +183,8 @@ impl Proxy {
             bounds,
             journal,
         } = parts;
+        let file = published;
+        let published = Profile { id: ProfileId::DEFAULT, signer, file, defaults: Requirements::default() };
         let table = Table::new(Settings {
             runtimes: runtimes.iter().map(|runtime| offer(runtime)).collect(),
             default: default_runtime,
@@ -222,12 +224,7 @@ impl Proxy {
             voice: Voice::new("jupyter-fleet"),
             gatehouse: Gatehouse::new(&limits),
             metrics: Metrics::default(),
-            published: Arc::new(Profile {
-                id: ProfileId::DEFAULT,
-                signer,
-                file: published,
-                defaults: Requirements::default(),
-            }),
+            published: Arc::new(published),
             runtimes,
             default_runtime,
             provisioner,

@@ -66,7 +66,8 @@ impl Audience {
         };
         let comes_far =
             matches!(entry.place.origin, Origin::Address(_)) || self.is_wide(&entry.place, subscriber);
-        let may_wait = comes_far && now.duration_since(entry.arrived) < UNDECIDED;
+        // Before it has subscribed, it hears nothing anyway.
+        let may_wait = entry.topics == 0 || (comes_far && now.duration_since(entry.arrived) < UNDECIDED);
         if !may_wait {
             self.decide_that_new(subscriber);
         }

@@ -334,3 +334,16 @@ fn nobody_waits_for_long_to_hear_what_there_is() {
         assert!(!fleet.table.is_undecided(ConnectionId(3)));
     }
 }
+
+#[test]
+fn a_listener_that_subscribes_late_still_gets_its_place_back() {
+    let mut fleet = Fleet::new(settings());
+    join(&mut fleet, "a", 1, process(1), "");
+    assert!(fleet.break_off(1));
+    let late = ConnectionId(2);
+    fleet.table.subscriber_arrived(late, ProfileId::DEFAULT, process(1), fleet.now);
+    fleet.now += Duration::from_secs(2);
+    assert!(fleet.table.widen(late, fleet.now), "it is not known yet");
+    fleet.table.topics_changed(late, 1, fleet.now);
+    assert_eq!(resumed(&mut fleet), [(1, 2)]);
+}
