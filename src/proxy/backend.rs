@@ -96,7 +96,11 @@ impl Proxy {
     /// Hands a reply to whoever asked.
     fn deliver(self: &Arc<Self>, kernel: &Arc<Kernel>, message: Verified, flushes: &mut Flushes) {
         let Ok(parent) = Parent::peek(&message) else {
-            return self.trouble_with(kernel, Trouble::KernelMalformed, &"a reply without a parent");
+            return self.trouble_with(
+                kernel,
+                Trouble::KernelMalformed,
+                &"on shell or control: a reply without a parent",
+            );
         };
         let asked = self.table.lock().answered(&kernel.id, &parent.msg_id, &parent.session);
         if parent.session == self.voice.session() {
@@ -193,7 +197,11 @@ impl Proxy {
     fn publish(&self, source: &Source, message: Verified, profiles: &Profiles, visited: bool) {
         let kernel = &source.kernel;
         let Ok(header) = Header::peek(&message) else {
-            return self.trouble_with(kernel, Trouble::KernelMalformed, &"an iopub message without a header");
+            return self.trouble_with(
+                kernel,
+                Trouble::KernelMalformed,
+                &"on iopub: a message without a header",
+            );
         };
         let state = match &*header.msg_type {
             "status" => peek_execution_state(&message)

@@ -113,3 +113,19 @@ impl ReturnAddress {
         Self { connection, envelope, header, entry: Entry::NONE, stops_on_error: false }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ProfileId, SessionId};
+
+    #[test]
+    fn clients_are_inherited_by_connections_that_live() {
+        let clients = [ClientId { profile: ProfileId::DEFAULT, session: SessionId::from("mine") }];
+        let heritage = Heritage::default();
+        assert!(heritage.add(&clients));
+        assert_eq!(heritage.end(), clients);
+        assert!(!heritage.add(&clients), "who has it then says that it has left");
+        assert_eq!(heritage.end(), []);
+    }
+}

@@ -21,7 +21,11 @@ impl Proxy {
     /// Hands an `input_request` to the stdin connection of whoever asked for what the kernel runs.
     pub(super) fn ask_for_input(self: &Arc<Self>, kernel: &Kernel, message: Verified) {
         let Ok(parent) = Parent::peek(&message) else {
-            return self.trouble_with(kernel, Trouble::KernelMalformed, &"a question without a parent");
+            return self.trouble_with(
+                kernel,
+                Trouble::KernelMalformed,
+                &"on stdin: a question without a parent",
+            );
         };
         let asked = {
             let mut table = self.table.lock();

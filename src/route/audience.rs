@@ -170,10 +170,10 @@ impl Audience {
     pub(super) fn topics_changed(&mut self, subscriber: ConnectionId, topics: usize, now: Instant) {
         let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
         let is_first = std::mem::replace(&mut entry.topics, topics) == 0;
-        let (place, doubts, in_company) = (entry.place, entry.doubts, entry.in_company);
+        let place = entry.place;
         if is_first {
             self.reunite(&place, now);
-            if in_company || !(doubts || self.awaits_clients(&place)) {
+            if !self.is_to_wait(subscriber) {
                 self.decide_that_new(subscriber);
             }
         }

@@ -30,9 +30,23 @@ impl Audience {
         self.missing(place).next().is_some()
     }
 
-    /// Whether it may turn out to be when clients come back.
-    pub(super) fn awaits_clients(&self, place: &Place) -> bool {
-        self.missing(place).any(|away| !away.left_with.is_empty())
+    /// Whether it may still turn out to be one's when clients come back, or when a connection is found to be broken. Programs of
+    /// this machine come back at once, and open listeners as they like: none of them has to wait.
+    pub(super) fn is_to_wait(&self, subscriber: ConnectionId) -> bool {
+        let Some(entry) = self.subscribers.get(&subscriber) else { return false };
+        let is_remote = matches!(entry.place.origin, Origin::Address(_));
+        let awaits = || entry.doubts || self.missing(&entry.place).any(|away| !away.left_with.is_empty());
+        is_remote && !entry.in_company && awaits() && !self.lacks_listeners(&entry.place)
+    }
+
+    /// Whether more clients are connected from a place than listen there: one that comes is of a client that is there already.
+    fn lacks_listeners(&self, place: &Place) -> bool {
+        let connected = self.clients.all_at(place).filter(|client| self.clients.is_connected(client));
+        let listens = |subscriber: &ConnectionId| {
+            let entry = self.subscribers.get(subscriber).filter(|entry| entry.topics > 0 && !entry.undecided);
+            entry.is_some() && !self.away.contains_key(subscriber)
+        };
+        connected.count() > self.at(place).into_iter().filter(listens).count()
     }
 
     /// A connection may be in place of one that has not been found to be broken yet.
@@ -64,10 +78,9 @@ impl Audience {
         let Some(entry) = self.subscribers.get(&subscriber).filter(|entry| entry.undecided) else {
             return false;
         };
-        let comes_far =
-            matches!(entry.place.origin, Origin::Address(_)) || self.is_wide(&entry.place, subscriber);
+        let is_remote = matches!(entry.place.origin, Origin::Address(_));
         // Before it has subscribed, it hears nothing anyway.
-        let may_wait = entry.topics == 0 || (comes_far && now.duration_since(entry.arrived) < UNDECIDED);
+        let may_wait = entry.topics == 0 || (is_remote && now.duration_since(entry.arrived) < UNDECIDED);
         if !may_wait {
             self.decide_that_new(subscriber);
         }

@@ -242,7 +242,7 @@ fn where_the_process_is_hidden_a_listeners_place_is_taken_by_the_next_of_its_use
 }
 
 #[test]
-fn a_tunnel_with_a_process_for_each_channel_gets_its_listeners_place_back_in_whatever_order_they_come() {
+fn a_tunnel_with_a_process_for_each_channel_gets_its_listeners_place_back() {
     for shell_comes_first in [true, false] {
         let mut fleet = Fleet::new(settings());
         fleet.subscribe(1, process(71));
@@ -252,16 +252,15 @@ fn a_tunnel_with_a_process_for_each_channel_gets_its_listeners_place_back_in_wha
         assert!(fleet.break_off(1));
         fleet.disconnect("a");
         fleet.table.take_changes();
-        let shell = |fleet: &mut Fleet| fleet.connect("a", process(80));
         if shell_comes_first {
-            shell(&mut fleet);
+            fleet.connect("a", process(80));
         }
         fleet.subscribe(2, process(81));
+        if !shell_comes_first {
+            fleet.connect("a", process(80));
+        }
         assert_eq!(resumed(&mut fleet), [], "it may be of a program on this machine");
         fleet.table.widen(ConnectionId(2), fleet.now);
-        if !shell_comes_first {
-            shell(&mut fleet);
-        }
         assert_eq!(resumed(&mut fleet), [(1, 2)]);
     }
 }
@@ -319,7 +318,7 @@ fn a_listener_that_is_another_clients_takes_no_place_and_hears_nothing_twice() {
 }
 
 #[test]
-fn nobody_waits_for_long_to_hear_what_there_is() {
+fn who_waits_to_hear_what_there_is_and_for_how_long() {
     for (origin, waits) in [(address(1), true), (process(1), false)] {
         let mut fleet = Fleet::new(settings());
         join(&mut fleet, "stays", 1, origin, "");
@@ -327,11 +326,32 @@ fn nobody_waits_for_long_to_hear_what_there_is() {
         assert!(fleet.break_off(2));
         fleet.disconnect("leaves");
         fleet.subscribe(3, origin);
+        assert_eq!(fleet.table.is_undecided(ConnectionId(3)), waits);
         fleet.now += Duration::from_secs(2);
         assert_eq!(fleet.table.widen(ConnectionId(3), fleet.now), waits);
         fleet.now += Duration::from_secs(30);
         assert!(!fleet.table.widen(ConnectionId(3), fleet.now));
         assert!(!fleet.table.is_undecided(ConnectionId(3)));
+    }
+}
+
+#[test]
+fn a_new_clients_listener_hears_at_once_in_whatever_order_they_come() {
+    for shell_comes_first in [true, false] {
+        let mut fleet = Fleet::new(settings());
+        join(&mut fleet, "stays", 1, address(1), "");
+        join(&mut fleet, "leaves", 2, address(1), "");
+        assert!(fleet.break_off(2));
+        fleet.disconnect("leaves");
+        if shell_comes_first {
+            fleet.connect("new", address(1));
+            fleet.subscribe(3, address(1));
+        } else {
+            fleet.subscribe(3, address(1));
+            fleet.connect("new", address(1));
+        }
+        assert!(!fleet.table.is_undecided(ConnectionId(3)));
+        assert_eq!(resumed(&mut fleet), []);
     }
 }
 
