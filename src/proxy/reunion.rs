@@ -96,11 +96,20 @@ impl Proxy {
                 let table = self.table.lock();
                 (table.keeps_place(connection.id), table.awaited(connection.id))
             };
-            let is_over = since.elapsed() > EXPECTED_FOR || self.is_stopping();
+            let is_over = since.elapsed() > self.patience(awaited) || self.is_stopping();
             let is_kept = is_kept && !is_over && !awaited.is_some_and(has_ended);
             if !is_kept && self.with_table(|table, now| table.give_up_place(connection.id, now)) {
                 return None;
             }
+        }
+    }
+
+    /// How long a listener is waited for. Those of this machine's programs close as a rule, and what a tunnel has lost comes back
+    /// soon or from another process: for them it is as long as for their clients.
+    fn patience(&self, awaited: Option<Origin>) -> Duration {
+        match awaited {
+            Some(Origin::Address(_)) => EXPECTED_FOR,
+            _ => self.limits.linger(),
         }
     }
 
