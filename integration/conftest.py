@@ -1,6 +1,7 @@
 """Fixtures: a fleet that most tests share, a fleet of one's own, and clients that detach at the end."""
 
 import os
+import re
 import uuid
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from harness.fleet import Fleet
 from harness.remote_client import RemoteClient
 from harness.trio import Trio
 
+FILE_NAME_CHARACTERS = 200
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -38,8 +40,14 @@ def pytest_collection_modifyitems(config, items):
 def pytest_runtest_makereport(item, call):
     report = yield
     if report.failed:
-        for fleet in (each for each in item.config.stash.get(RUNNING, []) if each.home.path.exists()):
-            report.sections.append((f"fleet in {fleet.home.path}", fleet.report()))
+        fleets = [each for each in item.config.stash.get(RUNNING, []) if each.home.path.exists()]
+        reports = Path(item.config.getoption("--artifacts")) / "failures"
+        reports.mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"[^\w.-]+", "_", item.nodeid)[-FILE_NAME_CHARACTERS:]
+        file = reports / f"{name}-{report.when}.txt"
+        file.write_text("\n".join(f"----- fleet in {each.home.path}\n{each.report()}" for each in fleets))
+        report.sections.append(("all that fleets and kernels said", str(file)))
+        report.sections.extend((f"end of what the fleet in {each.home.path} said", each.last_words()) for each in fleets)
     return report
 
 

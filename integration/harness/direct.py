@@ -97,6 +97,9 @@ class DirectKernels:
             file.with_suffix(".log").unlink()
         self._kernels.clear()
 
+    def last_words(self):
+        return "plain kernels, without serve"
+
     def report(self):
         logs = self.home.runtime_dir.glob("*.log")
         return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-8000:]}" for log in logs)

@@ -14,6 +14,8 @@ START_SECONDS = 20
 STOP_SECONDS = 20
 COMMAND_SECONDS = 60
 LOG_TAIL_CHARACTERS = 8_000
+LAST_LINES = 12
+LINE_CHARACTERS = 240
 
 
 class Fleet:
@@ -148,6 +150,11 @@ class Fleet:
             self.process.wait()
             processes.end(processes.tagged(self._tag))
         self.home.remove()
+
+    def last_words(self):
+        """The end of what serve said, in lines that fit a screen."""
+        lines = self._stderr.read_text(errors="replace").splitlines() if self._stderr.exists() else []
+        return "\n".join(line[:LINE_CHARACTERS] for line in lines[-LAST_LINES:])
 
     def report(self):
         """What serve and its kernels said, for a person who reads a failure."""

@@ -39,6 +39,15 @@ def first_of(client, name):
     return done.result.strip('"')
 
 
+def kernels(fleet, count, what):
+    """The pids of the kernels once there are this many: of one look, for a process that is being executed shows nothing."""
+
+    def pids():
+        return {process.pid for process in fleet.kernel_processes()}
+
+    return wait_until(lambda: len(found := pids()) == count and found, 20, what)
+
+
 def lines_on_stderr(client, seconds, until):
     """What arrives on stderr's stream for no cell in particular, through the first text that contains `until`."""
     texts, deadline = [], Deadline(seconds)
@@ -94,11 +103,9 @@ def test_full_kernels_make_the_fleet_grow_and_the_least_loaded_takes_the_next(fl
 
 def test_one_kernel_of_the_default_runtime_is_kept_warm(fleet_of):
     fleet, connect = fleet_of('default_runtime = "lua"\n')
-    wait_until(lambda: len(fleet.kernel_processes()) == 1, 20, "a kernel before anyone asks")
-    [warm] = {process.pid for process in fleet.kernel_processes()}
+    [warm] = kernels(fleet, 1, "a kernel before anyone asks")
     assert first_of(connect(), "me") == "me"
-    wait_until(lambda: len(fleet.kernel_processes()) == 2, 20, "another one, after the first was used")
-    assert warm in {process.pid for process in fleet.kernel_processes()}
+    assert warm in kernels(fleet, 2, "another one, after the first was used")
     assert first_of(connect(), "you") == "me", "the warm one is not for those who may share"
     assert first_of(connect(group="other"), "you") == "you"
 
@@ -107,8 +114,7 @@ def test_a_warm_kernel_gives_way_to_a_client_that_needs_another(fleet_of, binary
     argv = json.dumps([binary, "lua-kernel", "-f", "{connection_file}"])
     other = f'[runtimes.other]\nargv = {argv}\nlanguage = "lua"\ninterrupt_mode = "message"\n'
     fleet, connect = fleet_of(f'max_kernels = 1\ndefault_runtime = "lua"\n{other}')
-    wait_until(lambda: len(fleet.kernel_processes()) == 1, 20, "the warm kernel")
-    [warm] = {process.pid for process in fleet.kernel_processes()}
+    [warm] = kernels(fleet, 1, "the warm kernel")
     client = connect(runtime="other")
     assert first_of(client, "me") == "me"
 

@@ -24,10 +24,10 @@ def test_words_of_the_fleet_are_completed(at_home, group):
     assert complete(client, "%fleet re|") == ["%fleet restart"]
     assert "%fleet use python3" in complete(client, "%fleet use p|")
     assert complete(client, "%fleet use runtime=pyth|\nx")[0].startswith("%fleet use runtime=python")
-    assert complete(client, f"%fleet new group={group[:8]}|") == [f"%fleet new group={group}"]
+    assert complete(client, f"%fleet new group={group[:-1]}|") == [f"%fleet new group={group}"]
     assert complete(client, "%%fleet memory|") == ["%%fleet memory_limit="]
     kernel = own_kernel(client)
-    assert complete(client, f"%fleet why kernel={kernel[:4]}|") == [f"%fleet why kernel={kernel}"]
+    assert complete(client, f"%fleet why kernel={kernel[:7]}|") == [f"%fleet why kernel={kernel}"]
     assert complete(client, "%fleet list\n%fleet sta|") == ["%fleet list\n%fleet status"]
 
 
