@@ -164,13 +164,13 @@ class Seen:
         return self
 
     def is_told_once(self, *reasons):
-        """The log has one line per origin for each of these kinds of trouble, told by a part of their reason.
+        """The log has one line per origin for each of these kinds of trouble, told by a pattern in their reason.
 
         A peer that is gone before it could be looked for is of unknown origin, and that may come to a line of its own.
         """
         log = [line["fields"] for line in self._siege.log() if "reason" in line["fields"]]
         for reason in reasons:
-            told = [re.sub("process [0-9]+", "a process", line.get("origin", "")) for line in log if reason in line["reason"]]
+            told = [re.sub("process [0-9]+", "a process", line.get("origin", "")) for line in log if re.search(reason, line["reason"])]
             assert told and len(told) == len(set(told)), f"{self._title}: {reason!r} is told to be of {told}: {log}"
         assert len(log) <= 2 * len(reasons), f"{self._title}: too many lines: {log}"
         return self

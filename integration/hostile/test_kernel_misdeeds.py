@@ -64,7 +64,7 @@ def test_a_request_that_is_never_answered_keeps_nobody_else_waiting(evil):
 
 @pytest.mark.parametrize(
     "deed, counter, reason",
-    [("sign_badly", "kernel_badly_signed", "signature"), ("say_nonsense", "kernel_malformed", "on ")],
+    [("sign_badly", "kernel_badly_signed", "signature"), ("say_nonsense", "kernel_malformed", "^on ")],
 )
 def test_garbage_is_counted_and_told_once(evil, deed, counter, reason):
     siege, new_prey = evil

@@ -3,6 +3,8 @@
 import json
 import sys
 
+import psutil
+
 from harness.home import CONFIG
 
 WAIT_AND_START = f'until [ -e "$HOME/gate" ]; do sleep 0.02; done; exec {sys.executable} -m ipykernel_launcher -f "$0"'
@@ -28,4 +30,11 @@ class Gate:
 
     def waiting(self):
         """The pids of the kernels that wait; each keeps its pid when it comes up."""
-        return [process.pid for process in self._fleet.kernel_processes() if process.name() == "sh"]
+        return [process.pid for process in self._fleet.kernel_processes() if self._waits(process)]
+
+    @staticmethod
+    def _waits(process):
+        try:
+            return process.name() == "sh"
+        except psutil.NoSuchProcess:
+            return False

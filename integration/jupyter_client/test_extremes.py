@@ -63,7 +63,7 @@ def test_more_than_a_starting_kernel_may_hold_leaves_no_request_unanswered(own_f
     client.shell_channel.send(connect)
     replies = collect_replies(client, {connect["header"]["msg_id"]})
     gate = Gate(own_fleet)
-    assert gate.waiting()
+    wait_until(gate.waiting, 20, "the kernel's process")
     gate.open()
     replies |= collect_replies(client, {first, last} - set(replies))
     assert replies[first]["content"]["status"] == "ok", replies[first]["content"]

@@ -45,6 +45,7 @@ def test_each_leaves_alone_and_the_last_takes_the_kernel_along(own_fleet, trio):
     heard[berta].is_exactly()
     heard[carla].is_exactly(control=["shutdown_reply ok (carla)"], iopub=["shutdown_reply ok (carla)"])
 
-    assert three.run(anna, "'kept' in globals()") == "False"
+    for client in three:
+        assert three.run(client, "'kept' in globals()") == "False"
     assert three.meet() != process
     assert three.kernel_id() != kernel

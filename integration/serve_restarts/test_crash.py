@@ -4,16 +4,12 @@ import os
 import signal
 
 import pytest
+from crashes import crash
 
 from harness.clients import Execution, execute, is_status, new_client, next_message, reply_to
 from harness.deadline import Deadline, wait_until
 
 pytestmark = pytest.mark.proxy_only
-
-
-def crash(fleet):
-    fleet.kill()
-    return fleet.restart()
 
 
 def test_ports_key_state_and_bindings_survive(lasting_fleet, connect):

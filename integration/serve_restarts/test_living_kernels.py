@@ -7,8 +7,9 @@ import subprocess
 
 import psutil
 import pytest
+from crashes import crash, wait_until_up
 
-from harness.clients import execute, next_message
+from harness.clients import execute, next_message, reply_to
 from harness.deadline import Deadline, wait_until
 
 pytestmark = pytest.mark.proxy_only
@@ -41,16 +42,10 @@ def test_input_that_was_asked_before_the_crash_is_taken_after_it(lasting_fleet, 
     client = connect()
     msg_id = client.execute("answer = input('? ')", allow_stdin=True)
     assert client.get_stdin_msg(timeout=30)["content"]["prompt"] == "? "
-    lasting_fleet.kill()
-    lasting_fleet.restart()
-    wait_until(
-        lambda: [kernel["status"] for kernel in lasting_fleet.registry()["kernels"]] == ["up"],
-        20,
-        lambda: lasting_fleet.report(),
-    )
+    crash(lasting_fleet)
+    wait_until_up(lasting_fleet)
     client.input("yes")
-    reply = client.get_shell_msg(timeout=30)
-    assert (reply["parent_header"]["msg_id"], reply["content"]["status"]) == (msg_id, "ok")
+    assert reply_to(client, msg_id)["content"]["status"] == "ok"
     assert execute(client, "answer").result == "'yes'"
 
 

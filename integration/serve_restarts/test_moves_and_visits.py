@@ -1,17 +1,13 @@
 """serve is killed and started again: who has moved stays where it is, and visits find what they left."""
 
 import pytest
+from crashes import crash, wait_until_up
 
 from harness.clients import execute, next_message, reply_to
 from harness.deadline import Deadline
 from harness.magics import ask, own_kernel, run, send, wait_for_start
 
 pytestmark = pytest.mark.proxy_only
-
-
-def crash(fleet):
-    fleet.kill()
-    return fleet.restart()
 
 
 def listen_again(client):
@@ -49,10 +45,13 @@ def test_a_cell_that_visits_through_the_crash_is_answered(lasting_fleet, connect
     waits = f"import os, time\nprint('started', flush=True)\nwhile not os.path.exists({str(marker)!r}): time.sleep(.05)\n"
     msg_id = send(client, f"%%fleet python3\n{waits}print('after')")
     wait_for_start(client)
+    wait_until_up(lasting_fleet)
     crash(lasting_fleet)
     listen_again(client)
+    wait_until_up(lasting_fleet)
     marker.touch()
-    assert reply_to(client, msg_id)["content"]["status"] == "ok"
+    reply = reply_to(client, msg_id)["content"]
+    assert reply["status"] == "ok", reply["evalue"]
     deadline = Deadline(30)
     while next_message(client, "iopub", deadline, lambda: "the rest of the cell")["content"].get("text") != "after\n":
         pass

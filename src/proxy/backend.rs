@@ -211,8 +211,10 @@ impl Proxy {
             "shutdown_reply" => return,
             _ => None,
         };
-        if let Some(state) = &state {
-            self.heard_status(source, &message, state);
+        if let Some(state) = &state
+            && !self.heard_status(source, &message, state)
+        {
+            return;
         }
         kernel.speaks();
         self.metrics.published.increment();
@@ -238,12 +240,14 @@ impl Proxy {
         }
     }
 
-    fn heard_status(&self, source: &Source, message: &Verified, state: &ExecutionState) {
-        let Ok(parent) = Parent::peek(message) else { return };
+    /// `false`: it concerns no client that the kernel is busy with what we have asked it ourselves, to end for example.
+    fn heard_status(&self, source: &Source, message: &Verified, state: &ExecutionState) -> bool {
+        let Ok(parent) = Parent::peek(message) else { return true };
         source.kernel.tells_state(source.life, &parent, state);
         if *state == ExecutionState::Idle {
             self.table.lock().finished(&source.kernel.id, &parent.msg_id, &parent.session);
         }
+        *state != ExecutionState::Busy || parent.session != self.voice.session()
     }
 
     fn give_notices(&self, kernel: &Kernel) {
