@@ -64,6 +64,14 @@ class ClientProcess:
         texts = [json.dumps({name: message[name] for name in kept}, default=str) for message in self.recorded.seen]
         return {"messages": texts}
 
+    def do_unread(self):
+        """What has come on shell and stdin and was not asked for yet, as text."""
+        texts = []
+        for channel in (self.client.shell_channel, self.client.stdin_channel):
+            while channel.socket.poll(0):
+                texts.append(json.dumps(channel.get_msg(timeout=1)["content"], default=str))
+        return {"messages": texts}
+
     def do_die(self):
         """No goodbye: sockets closed by the system, as after a crash."""
         os._exit(9)

@@ -34,6 +34,9 @@ class RemoteClient:
     def everything_heard(self):
         return self.command("everything_heard")["messages"]
 
+    def unread(self):
+        return self.command("unread")["messages"]
+
     def command(self, name, **arguments):
         """Sends a command and returns its answer, or fails after a deadline."""
         self.process.stdin.write(json.dumps({"do": name, **arguments}).encode() + b"\n")

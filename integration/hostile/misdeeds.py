@@ -23,10 +23,10 @@ def do(kernel, line, parent, code):
 
 def answer_for(kernel, line, parent, victim):
     """Answers somebody else's request, on its channel and on iopub, with a question on top."""
-    kernel.reply(line, "execute_reply", {"status": "ok", "execution_count": 666, "user_expressions": {}}, victim)
+    kernel.reply(line, "execute_reply", {"status": "ok", "execution_count": 1, "user_expressions": {"x": "stolen"}}, victim)
     kernel.publish("stream", {"name": "stdout", "text": "stolen"}, victim)
     kernel.publish("comm_open", {"comm_id": "theirs", "target_name": "t", "data": {}}, victim)
-    kernel.ask("your password? ", victim)
+    kernel.ask("stolen? ", victim)
 
 
 def answer_twice(kernel, line, parent, times):
