@@ -10,6 +10,8 @@ from harness.gate import Gate
 pytestmark = pytest.mark.proxy_only
 PING_SOON = "[limits]\nping_after_ms = 500\n"
 PINGS = 40  # packets; among so many that answer nothing, there are PINGs on each connection
+# Packets from the clients after which the connections end again: a client's first has greeted after some ten.
+COMING_BACK = (12, 14, 16, 18, 20, 23, 26, 30, 35)
 NOTICE = re.compile(r"\[jupyter-fleet: (\d+) messages? w(?:as|ere) lost while this client was away\]")
 
 
@@ -46,6 +48,22 @@ def test_the_same_again_and_again(network, scene):
         network.restore()
         # It is back before the next time, and has heard what came meanwhile.
         far.listen({"channel": "iopub", "content": {"name": "stdout", "text": f"number {counting.number} \n"}})
+    counting.end()
+    assert_complete(far.hear_out(cell), cell, counting)
+
+
+def test_connections_that_end_again_while_they_come_back(packets, scene):
+    """At any moment of it: while they greet, subscribe, or are handed what was kept."""
+    stage = scene(packets)
+    far, counting = stage.far(), stage.counting()
+    cell = far.execute(counting.cell())
+    counting.goes_on(20)
+    for many in COMING_BACK:
+        packets.end_connections()
+        counting.goes_on(5)
+        packets.restore()
+        packets.carries(many, "to_fleet")
+    counting.goes_on(20)
     counting.end()
     assert_complete(far.hear_out(cell), cell, counting)
 
