@@ -93,6 +93,9 @@ pub struct Limits {
     pub widen_after_ms: u64,
     /// How long a client without connections still counts as live.
     pub linger_ms: u64,
+    /// How long a client whose connection broke is expected back, and what it is owed is kept. Sockets try again within a
+    /// second; a laptop may sleep longer.
+    pub expected_for_ms: u64,
     /// How long a client waits for a starting kernel before it is told what is known of its runtime.
     pub cold_start_ms: u64,
     /// Longest log of a kernel; as much of its end again is kept when it is shortened.
@@ -148,6 +151,7 @@ impl Default for Limits {
             barrier_ms: 500,
             widen_after_ms: 2_000,
             linger_ms: 30_000,
+            expected_for_ms: 60 * 60 * 1000,
             cold_start_ms: 2_000,
             log_bytes: 10 << 20,
             abandoned_after_ms: 24 * 60 * 60 * 1000,
@@ -184,6 +188,8 @@ durations! {
     widen_after = widen_after_ms;
     /// See [`Limits::linger_ms`].
     linger = linger_ms;
+    /// See [`Limits::expected_for_ms`].
+    expected_for = expected_for_ms;
     /// See [`Limits::cold_start_ms`].
     cold_start = cold_start_ms;
     /// See [`Limits::abandoned_after_ms`].

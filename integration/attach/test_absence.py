@@ -89,7 +89,7 @@ def test_what_is_asked_while_serve_is_away_is_done_when_it_is_back(lasting_fleet
 def test_what_a_crashed_fleet_never_read_fails_in_words(lasting_fleet, host_of):
     client = host_of(lasting_fleet.home).client()
     assert execute(client, "x = 1").status == "ok"
-    lasting_fleet.process.send_signal(signal.SIGSTOP)
+    lasting_fleet.pause()
     msg_id = client.execute("x = 2")
     # Attach answers this itself, and reads one message after the other: it has written the cell to the socket.
     request(client, "connect_request")

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import uuid
+from pathlib import Path
 
 from harness import processes
 from harness.clients import detach
@@ -150,6 +151,13 @@ class Fleet:
             self.process.wait()
             processes.end(processes.tagged(self._tag))
         self.home.remove()
+
+    def pause(self):
+        """Stops serve, all of its threads, as SIGSTOP does in its own time."""
+        self.process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self.process.pid}/task")
+        states = lambda: {each.joinpath("stat").read_text().rpartition(")")[2].split()[0] for each in threads.iterdir()}  # noqa: E731
+        wait_until(lambda: states() == {"T"}, 5, "serve to stop")
 
     def last_words(self):
         """The end of what serve said, in lines that fit a screen."""

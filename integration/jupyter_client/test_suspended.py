@@ -93,3 +93,36 @@ def test_a_client_that_does_not_read_keeps_its_connection_and_is_told_what_it_lo
     assert lost == COUNT - len(numbers)
     assert_uncut(monitor)
     assert execute(client, "print('hears again')").stream() == "hears again\n"
+
+
+PINGS_AT_ONCE = {"config": f"{CONFIG}\n[limits]\nping_after_ms = 1\n"}
+# Messages of many frames, with pauses in which PINGs come.
+SHOWS = """
+import os, time
+from IPython.display import display
+for number in range({}):
+    get_ipython().kernel.session.send(
+        get_ipython().kernel.iopub_socket, 'display_data', {{'data': {{'text/plain': str(number)}}, 'metadata': {{}}}},
+        parent=get_ipython().get_parent(), ident=b'display_data', buffers=[b'x' * 3000] * 30)
+    time.sleep(0.001)
+os.getpid()
+"""
+MANY = 1500
+
+
+@pytest.mark.parametrize("own_fleet", [PINGS_AT_ONCE], indirect=True)
+def test_heartbeats_are_answered_in_the_middle_of_messages(own_fleet, connect_own):
+    """As libzmq does: what it is asked then is no reason to end a connection, or a kernel."""
+    client = connect_own()
+    process = execute(client, "import os\nos.getpid()").result
+    monitors = [watch(channel.socket) for channel in (client.shell_channel, client.iopub_channel)]
+    shows = client.execute(SHOWS.format(MANY))
+    for _ in range(MANY):
+        message = client.session.msg("comm_msg", {"comm_id": "nobody", "data": {}})
+        client.session.send(client.shell_channel.socket, message, buffers=[bytes(3000)] * 30)
+    done = finish(client, shows, seconds=60)
+    assert done.result == process
+    assert [each["data"]["text/plain"] for each in done.of_type("display_data")] == [str(number) for number in range(MANY)]
+    assert execute(client, "os.getpid()", seconds=60).result == process
+    for monitor in monitors:
+        assert_uncut(monitor)

@@ -24,6 +24,7 @@ cull_after = 4
 
 [limits]
 linger_ms = 1000
+expected_for_ms = 2000
 abandoned_after_ms = 2000
 remembered_signatures = 2000
 remembered_clients = 50

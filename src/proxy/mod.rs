@@ -219,7 +219,7 @@ impl Proxy {
             registry_changed: Notify::new(),
             registry_turn: Mutex::default(),
             journal,
-            returning: Returning::new(Instant::now(), limits.held_bytes),
+            returning: Returning::new(Instant::now(), &limits),
             stopping: AtomicBool::new(false),
             voice: Voice::new("jupyter-fleet"),
             gatehouse: Gatehouse::new(&limits),

@@ -31,12 +31,10 @@ use crate::{
     channel::Channel,
     id::{ClientId, ConnectionId, Origin},
     jupyter::message::Body,
+    limits::Limits,
     net::{Flushes, Keep, PeerError, Undelivered},
     state::Entry,
 };
-
-/// How long a client is expected back. Sockets try again within a second; a laptop may sleep longer.
-pub(super) const EXPECTED_FOR: Duration = Duration::from_secs(3600);
 
 /// Routing ids with which clients are expected.
 const EXPECTED: usize = 65_536;
@@ -45,6 +43,8 @@ const EXPECTED: usize = 65_536;
 #[derive(Debug)]
 pub(super) struct Returning {
     since: Instant,
+    /// How long anyone is expected.
+    patience: Duration,
     /// Several sessions may share one socket, as gateways do.
     expected: DashMap<Bytes, Vec<Expected>>,
     debts: Debts,
@@ -60,14 +60,20 @@ struct Expected {
 }
 
 impl Returning {
-    /// Nobody is expected. `most` bounds the bytes that are owed to all clients together.
-    pub(super) fn new(since: Instant, most: usize) -> Self {
-        Self { since, expected: DashMap::new(), debts: Debts::new(most), missed: Mutex::default() }
+    /// Nobody is expected.
+    pub(super) fn new(since: Instant, limits: &Limits) -> Self {
+        Self {
+            since,
+            patience: limits.expected_for(),
+            expected: DashMap::new(),
+            debts: Debts::new(limits.held_bytes),
+            missed: Mutex::default(),
+        }
     }
 
     /// A client of an earlier `serve` is expected to come back with this routing id.
     pub(super) fn expect(&self, identity: Bytes, client: ClientId, origin: Origin) {
-        self.expect_until(self.since + EXPECTED_FOR, identity, client, origin);
+        self.expect_until(self.since + self.patience, identity, client, origin);
     }
 
     fn expect_until(&self, until: Instant, identity: Bytes, client: ClientId, origin: Origin) {
@@ -110,7 +116,7 @@ impl Returning {
             expected.retain(|known| known.until > now);
             !expected.is_empty()
         });
-        if now.duration_since(self.since) > EXPECTED_FOR {
+        if now.duration_since(self.since) > self.patience {
             self.missed.lock().clear();
         }
         self.debts.forget_late(now)
@@ -154,10 +160,8 @@ impl Proxy {
     /// Remembers what a client is to be given when it comes back.
     pub(super) fn owe(&self, client: &ClientId, address: &ReturnAddress, due: Due) {
         let Connection { identity, origin, .. } = &*address.connection;
-        let until = match address.is_from_before() {
-            true => self.returning.since + EXPECTED_FOR,
-            false => Instant::now() + EXPECTED_FOR,
-        };
+        let from = if address.is_from_before() { self.returning.since } else { Instant::now() };
+        let until = from + self.returning.patience;
         self.returning.expect_until(until, identity.clone(), client.clone(), *origin);
         let debt = Debt { client: client.clone(), address: address.clone(), due, until };
         for given_up in self.returning.debts.add(debt) {
@@ -182,7 +186,7 @@ impl Proxy {
     /// A client's connection has broken. It may come back with the same routing id, and is then sent what has not arrived.
     pub(super) fn expect_back(self: &Arc<Self>, connection: &Arc<Connection>, known: &Speakers) {
         let undelivered = connection.outbox.take_undelivered();
-        let until = Instant::now() + EXPECTED_FOR;
+        let until = Instant::now() + self.returning.patience;
         for (client, _) in known {
             let Connection { identity, origin, .. } = &**connection;
             self.returning.expect_until(until, identity.clone(), client.clone(), *origin);
@@ -303,7 +307,7 @@ mod tests {
     fn who_has_not_shown_the_key_cannot_say_for_whom_it_comes_back() {
         let origin = Origin::Address([10, 0, 0, 1].into());
         let client = ClientId { profile: ProfileId::DEFAULT, session: SessionId::from("mine") };
-        let returning = Returning::new(Instant::now(), 1000);
+        let returning = Returning::new(Instant::now(), &Limits::default());
         returning.expect(Bytes::from_static(b"me"), client.clone(), origin);
         let says = |session: Option<&str>| {
             let plain = connection(ProfileId::DEFAULT, origin, "me");

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tracing::{debug, info};
 
-use super::{Proxy, connection::Connection, returning::EXPECTED_FOR};
+use super::{Proxy, connection::Connection};
 use crate::{
     id::{ConnectionId, Origin},
     jupyter::message::{DELIMITER, Envelope, Signed},
@@ -108,7 +108,7 @@ impl Proxy {
     /// soon or from another process: for them it is as long as for their clients.
     fn patience(&self, awaited: Option<Origin>) -> Duration {
         match awaited {
-            Some(Origin::Address(_)) => EXPECTED_FOR,
+            Some(Origin::Address(_)) => self.limits.expected_for(),
             _ => self.limits.linger(),
         }
     }

@@ -60,7 +60,7 @@ pub enum CodecError {
     /// Too many frames.
     #[error("a message of more than {0} frames")]
     ManyParts(usize),
-    /// A command between the frames of a message.
+    /// A command, and no heartbeat, between the frames of a message.
     #[error("a command in the middle of a message")]
     CommandInsideMessage,
     /// A command that makes no sense.
@@ -124,7 +124,7 @@ impl Decoder {
             buffer.advance(frame.header);
             let body = buffer.split_to(frame.body).freeze();
             if frame.flags & COMMAND != 0 {
-                return Ok(Some(Item::Command(Command::parse(body)?)));
+                return self.command(body).map(Some);
             }
             self.size += body.len();
             self.parts.push(body);
@@ -135,6 +135,17 @@ impl Decoder {
         }
         self.settle();
         Ok(None)
+    }
+
+    /// RFC 37 has no place for a command between the frames of a message. But libzmq writes PING and PONG whenever it comes to
+    /// them, and its peers take them there.
+    fn command(&self, body: Bytes) -> Result<Item, CodecError> {
+        let command = Command::parse(body)?;
+        let is_heartbeat = matches!(command, Command::Ping(..) | Command::Pong(_));
+        if !is_heartbeat && !self.parts.is_empty() {
+            return Err(CodecError::CommandInsideMessage);
+        }
+        Ok(Item::Command(command))
     }
 
     /// Small parts that wait for the rest of their message are copied, once. As they were read, each would keep a whole read
@@ -154,13 +165,11 @@ impl Decoder {
             Ok(body) if body <= self.limits.frame => body,
             _ => return Err(CodecError::LongFrame { announced, limit: self.limits.frame }),
         };
-        if flags & COMMAND != 0 {
-            if !self.parts.is_empty() {
-                return Err(CodecError::CommandInsideMessage);
-            }
-        } else if self.parts.len() >= self.limits.parts {
+        let is_part = flags & COMMAND == 0;
+        if is_part && self.parts.len() >= self.limits.parts {
             return Err(CodecError::ManyParts(self.limits.parts));
-        } else if self.size + body > self.limits.message {
+        }
+        if is_part && self.size + body > self.limits.message {
             return Err(CodecError::LongMessage(self.limits.message));
         }
         Ok(Some(FrameHeader { flags, header, body }))
@@ -269,8 +278,23 @@ mod tests {
     #[test]
     fn a_command_inside_a_message_is_refused() {
         let mut wire = BytesMut::from(&[MORE, 0][..]);
-        encode_command(&Command::Ping(0, Bytes::new()), &mut wire);
+        encode_command(&Command::Subscribe(Bytes::new()), &mut wire);
         assert_eq!(decode_all(&mut Decoder::new(LIMITS), &mut wire), Err(CodecError::CommandInsideMessage));
+    }
+
+    #[test]
+    fn heartbeats_inside_a_message_are_heard_and_the_message_is_whole() {
+        let beats = [Command::Ping(1, Bytes::new()), Command::Pong(Bytes::from_static(b"context"))];
+        let mut wire = BytesMut::new();
+        for beat in &beats {
+            wire.extend_from_slice(&[MORE, 1, b'a']);
+            encode_command(beat, &mut wire);
+        }
+        wire.extend_from_slice(&[0, 1, b'b']);
+        let [ping, pong] = beats.map(Item::Command);
+        let message = ["a", "a", "b"].map(|part| Bytes::from_static(part.as_bytes())).into_iter().collect();
+        let expected = vec![ping, pong, Item::Message(message)];
+        assert_eq!(decode_all(&mut Decoder::new(LIMITS), &mut wire), Ok(expected));
     }
 
     #[test]
