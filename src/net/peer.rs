@@ -221,7 +221,9 @@ impl Peer {
                 Ok(Some(item)) => item,
                 Ok(None) => return Ok(()),
                 // It has been read, and would not be met again.
-                Err(error @ CodecError::Command(_)) => return Err(error.into()),
+                Err(error @ (CodecError::Command(_) | CodecError::CommandInsideMessage)) => {
+                    return Err(error.into());
+                }
                 // What came before is served first: it may even be what makes the rest admissible.
                 Err(_) if !batch.is_empty() => return Ok(()),
                 Err(error) => return Err(error.into()),
