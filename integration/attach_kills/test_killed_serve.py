@@ -45,13 +45,18 @@ async def until_it_ticks(notebook, since=-1):
     return ticks(notebook.said)[-1]
 
 
+async def until_it_is_heard_again(notebook):
+    """Waits for a tick that the next serve has carried: the last one's are all here by now."""
+    await until_it_ticks(notebook, since=ticks(notebook.said)[-1])
+
+
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 async def test_a_cell_that_runs_on_is_heard_again_and_finished(lasting_fleet, kernelspec, gate, how):
     async with running(kernelspec, "x = 21", gate.ticking_cell(), REMEMBERS, coalesce_streams=True) as notebook:
-        last = await until_it_ticks(notebook)
+        await until_it_ticks(notebook)
         end(lasting_fleet, how)
         await restart(lasting_fleet)
-        await until_it_ticks(notebook, since=last)
+        await until_it_is_heard_again(notebook)
         gate.open()
         printed, remembered = results(await notebook.end())
     assert printed.endswith("done\n") and remembered == "(21, 'the kernel is the same')"
@@ -61,10 +66,10 @@ async def test_a_cell_that_runs_on_is_heard_again_and_finished(lasting_fleet, ke
 async def test_serve_may_be_killed_again_and_again(lasting_fleet, kernelspec, gate):
     async with running(kernelspec, "x = 21", gate.ticking_cell(), REMEMBERS, coalesce_streams=True) as notebook:
         for _ in range(3):
-            last = await until_it_ticks(notebook)
+            await until_it_ticks(notebook)
             end(lasting_fleet, "killed")
             await restart(lasting_fleet)
-            await until_it_ticks(notebook, since=last)
+            await until_it_is_heard_again(notebook)
         gate.open()
         printed, remembered = results(await notebook.end())
     assert printed.endswith("done\n") and remembered == "(21, 'the kernel is the same')"
@@ -72,11 +77,11 @@ async def test_serve_may_be_killed_again_and_again(lasting_fleet, kernelspec, ga
 
 async def test_serve_may_be_killed_before_anybody_has_come_back(lasting_fleet, kernelspec, gate):
     async with running(kernelspec, "x = 21", gate.ticking_cell(), REMEMBERS, coalesce_streams=True) as notebook:
-        last = await until_it_ticks(notebook)
+        await until_it_ticks(notebook)
         for _ in range(3):
             end(lasting_fleet, "killed")
             await restart(lasting_fleet)
-        await until_it_ticks(notebook, since=last)
+        await until_it_is_heard_again(notebook)
         gate.open()
         printed, remembered = results(await notebook.end())
     assert printed.endswith("done\n") and remembered == "(21, 'the kernel is the same')"
@@ -100,11 +105,11 @@ async def test_a_cell_that_ends_while_nobody_serves_says_that_its_reply_is_lost(
 async def test_a_cell_sent_while_nobody_serves_runs_with_the_next_serve(lasting_fleet, kernelspec, gate):
     """nbclient sends a cell when the one before is answered, so a person's second notebook is the one that finds nobody."""
     async with running(kernelspec, "x = 21", gate.ticking_cell()) as first:
-        last = await until_it_ticks(first)
+        await until_it_ticks(first)
         end(lasting_fleet, "killed")
         async with running(kernelspec, REMEMBERS) as second:
             await restart(lasting_fleet)
-            await until_it_ticks(first, since=last)
+            await until_it_is_heard_again(first)
             await until(lambda: clients(lasting_fleet) == [2], STEP_SECONDS, lambda: "both notebooks on one kernel")
             gate.open()
             assert results(await second.end()) == ["(21, 'the kernel is the same')"]

@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 
 import psutil
 
+from harness.deadline import wait_until
+
+KNOWN_SECONDS = 20
+
 
 @dataclass
 class Killer:
@@ -18,7 +22,7 @@ class Killer:
     killed: list = field(default_factory=list)
 
     def run(self, seconds):
-        """Kills for so long; serve is back whenever this returns."""
+        """Kills for so long; serve is back when this returns, and knows of all deaths."""
         end = time.monotonic() + seconds
         rate = self.kernel_kills_per_second + self.serve_kills_per_second
         while rate and (pause := self.chance.expovariate(rate)) < end - time.monotonic():
@@ -27,6 +31,12 @@ class Killer:
                 self.kill_serve()
             else:
                 self.kill_a_kernel()
+        dead = {pid for kind, pid, _ in self.killed if kind == "kernel"}
+        wait_until(lambda: not dead & self.known(), KNOWN_SECONDS, lambda: f"serve to know of deaths: {dead & self.known()}")
+
+    def known(self):
+        """The processes of the kernels that serve believes to be up."""
+        return {kernel["pid"] for kernel in self.fleet.registry()["kernels"] if kernel["status"] == "up"}
 
     def kill_serve(self):
         self.killed.append(("serve", self.fleet.process.pid, time.monotonic()))
