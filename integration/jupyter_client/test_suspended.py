@@ -103,11 +103,11 @@ from IPython.display import display
 for number in range({}):
     get_ipython().kernel.session.send(
         get_ipython().kernel.iopub_socket, 'display_data', {{'data': {{'text/plain': str(number)}}, 'metadata': {{}}}},
-        parent=get_ipython().get_parent(), ident=b'display_data', buffers=[b'x' * 3000] * 30)
+        parent=get_ipython().get_parent(), ident=b'display_data', buffers=[b'x' * 500] * 30)
     time.sleep(0.001)
 os.getpid()
 """
-MANY = 1500
+MANY = 900
 
 
 @pytest.mark.parametrize("own_fleet", [PINGS_AT_ONCE], indirect=True)
@@ -119,7 +119,7 @@ def test_heartbeats_are_answered_in_the_middle_of_messages(own_fleet, connect_ow
     shows = client.execute(SHOWS.format(MANY))
     for _ in range(MANY):
         message = client.session.msg("comm_msg", {"comm_id": "nobody", "data": {}})
-        client.session.send(client.shell_channel.socket, message, buffers=[bytes(3000)] * 30)
+        client.session.send(client.shell_channel.socket, message, buffers=[bytes(500)] * 30)
     done = finish(client, shows, seconds=60)
     assert done.result == process
     assert [each["data"]["text/plain"] for each in done.of_type("display_data")] == [str(number) for number in range(MANY)]
