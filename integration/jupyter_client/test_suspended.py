@@ -99,7 +99,6 @@ PINGS_AT_ONCE = {"config": f"{CONFIG}\n[limits]\nping_after_ms = 1\n"}
 # Messages of many frames, with pauses in which PINGs come.
 SHOWS = """
 import os, time
-from IPython.display import display
 for number in range({}):
     get_ipython().kernel.session.send(
         get_ipython().kernel.iopub_socket, 'display_data', {{'data': {{'text/plain': str(number)}}, 'metadata': {{}}}},
