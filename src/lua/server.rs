@@ -9,10 +9,8 @@ mod cell_host;
 mod connection;
 mod content;
 mod control;
-mod doors;
 mod info;
 mod kernel;
-mod publisher;
 mod request;
 mod stdin;
 mod worker;
@@ -25,12 +23,12 @@ use tokio::{
     time::timeout,
 };
 
-use self::{doors::Doors, kernel::Kernel, worker::Worker};
+use self::{kernel::Kernel, worker::Worker};
 use super::interpreter::{Interpreter, StartError};
 use crate::{
     jupyter::connection_file::{ConnectionFile, ConnectionFileError},
     limits::Limits,
-    net::BindError,
+    net::{BindError, Gatehouse, Server},
 };
 
 /// How long a cell that is still running at the end may take to notice that it is interrupted.
@@ -67,7 +65,8 @@ pub async fn serve(file: ConnectionFile) -> Result<(), ServeError> {
     let kernel = Kernel::new(&file, interpreter.interrupt_handle(), &limits)?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let doors = Doors::bind(&file, &limits).await?;
+    let server = Server::bind(file.address(), Some(file.ports())).await?;
+    let gatehouse = Gatehouse::new(&limits);
     let (worker, queue) = Worker::new(interpreter, kernel.clone());
     let finished = worker.start()?;
 
@@ -77,7 +76,7 @@ pub async fn serve(file: ConnectionFile) -> Result<(), ServeError> {
         }
     };
     let ended = tokio::select! {
-        () = doors.serve(&kernel, queue) => Ok(()),
+        () = server.serve(&gatehouse, |incoming| connection::serve(incoming, kernel.clone(), queue.clone())) => Ok(()),
         () = kernel.ended() => Ok(()),
         _ = terminate.recv() => Ok(()),
         () = finished.cancelled() => if kernel.has_ended() { Ok(()) } else { Err(ServeError::Crashed) },

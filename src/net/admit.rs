@@ -22,6 +22,11 @@ impl Gatehouse {
         Self { origins: Origins::start(), admission: Admission::new(limits), limits: limits.clone() }
     }
 
+    /// The longest handshake of a connection, in bytes.
+    pub(super) fn handshake_bytes(&self) -> usize {
+        self.limits.handshake_bytes
+    }
+
     /// Lets a connection in as a stranger; [`Peer::trust`] makes it one of those that hold the key.
     ///
     /// Its origin is found while hands are shaken, so it costs no time of its own.

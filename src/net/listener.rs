@@ -1,6 +1,14 @@
 //! A bound address that accepts connections for as long as it lives, whatever single connections do.
 
-use std::{io, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+use std::{
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::PermissionsExt,
+    },
+    path::PathBuf,
+    time::Duration,
+};
 
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
@@ -13,7 +21,7 @@ use crate::jupyter::endpoint::Endpoint;
 const BACK_OFF: Duration = Duration::from_millis(10);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
 
-/// A listening socket. An ipc path is removed when it is dropped.
+/// A listening socket. An ipc path is removed when it is dropped, unless its socket was given away.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
@@ -23,7 +31,7 @@ pub struct Listener {
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
-    Ipc(UnixListener, PathBuf),
+    Ipc(UnixListener, Option<PathBuf>),
 }
 
 /// Why an address could not be bound.
@@ -53,9 +61,43 @@ impl Listener {
                 }
                 let socket = UnixListener::bind(path).map_err(failed)?;
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-                Ok(Self { socket: Socket::Ipc(socket, path.clone()), endpoint: endpoint.clone() })
+                Ok(Self { socket: Socket::Ipc(socket, Some(path.clone())), endpoint: endpoint.clone() })
             }
         }
+    }
+
+    /// A socket that listens at this address already.
+    pub(super) fn from_socket(endpoint: Endpoint, socket: OwnedFd) -> Result<Self, BindError> {
+        let taken = || -> io::Result<Socket> {
+            Ok(match &endpoint {
+                Endpoint::Tcp(_) => {
+                    let socket = std::net::TcpListener::from(socket);
+                    socket.set_nonblocking(true)?;
+                    Socket::Tcp(TcpListener::from_std(socket)?)
+                }
+                Endpoint::Ipc(path) => {
+                    let socket = std::os::unix::net::UnixListener::from(socket);
+                    socket.set_nonblocking(true)?;
+                    Socket::Ipc(UnixListener::from_std(socket)?, Some(path.clone()))
+                }
+            })
+        };
+        match taken() {
+            Ok(socket) => Ok(Self { socket, endpoint }),
+            Err(error) => Err(BindError { endpoint, error }),
+        }
+    }
+
+    /// Gives the socket away, which goes on listening. An ipc path stays.
+    pub(super) fn into_socket(mut self) -> io::Result<OwnedFd> {
+        let socket = match &self.socket {
+            Socket::Tcp(listener) => listener.as_fd().try_clone_to_owned()?,
+            Socket::Ipc(listener, _) => listener.as_fd().try_clone_to_owned()?,
+        };
+        if let Socket::Ipc(_, path) = &mut self.socket {
+            *path = None;
+        }
+        Ok(socket)
     }
 
     /// The address, with the port that was taken.
@@ -88,7 +130,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Socket::Ipc(_, path) = &self.socket {
+        if let Socket::Ipc(_, Some(path)) = &self.socket {
             let _ = std::fs::remove_file(path);
         }
     }

@@ -24,13 +24,7 @@ impl CellHost {
 impl Host for CellHost {
     fn stream(&self, stdio: Stdio, text: &str) {
         if !self.silent {
-            let name = stdio.name();
-            let body = self.kernel.voice.say_raw(
-                "stream",
-                json!({ "name": name, "text": text }),
-                &self.request.header,
-            );
-            self.kernel.publisher.publish(&format!("stream.{name}"), body);
+            self.kernel.publish_stream(stdio.name(), text, &self.request.header);
         }
     }
 

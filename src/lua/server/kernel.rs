@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jupyter_protocol::ExecutionState;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{publisher::Publisher, request::Request, stdin::Stdin};
+use super::{request::Request, stdin::Stdin};
 use crate::{
+    id::KernelId,
     jupyter::{
         connection_file::{ConnectionFile, ConnectionFileError, Ports},
         message::Body,
@@ -17,11 +18,13 @@ use crate::{
     },
     limits::Limits,
     lua::InterruptHandle,
+    net::Publisher,
 };
 
 /// The running kernel: how it speaks, how it is interrupted, how it ends.
 #[derive(Debug)]
 pub(super) struct Kernel {
+    id: KernelId,
     pub signer: Signer,
     pub voice: Voice,
     pub publisher: Publisher,
@@ -39,9 +42,10 @@ impl Kernel {
         limits: &Limits,
     ) -> Result<Arc<Self>, ConnectionFileError> {
         let signer = Signer::new(file.signature_scheme, file.signing_key()?);
-        let voice = Voice::new("kernel");
+        let (id, voice) = (KernelId::random(), Voice::new("kernel"));
         Ok(Arc::new(Self {
-            publisher: Publisher::new(voice.clone(), signer.clone(), limits),
+            publisher: Publisher::new(voice.clone(), signer.clone(), topic_of(&id, "stream.stderr"), limits),
+            id,
             signer,
             voice,
             stdin: Stdin::new(interrupt.clone()),
@@ -92,16 +96,31 @@ impl Kernel {
         self.send(request, self.voice.error_reply(&request.msg_type, failure, &request.header));
     }
 
-    /// Publishes something that a request led to.
+    /// Publishes something that a request led to, under the topic of its type.
     pub fn publish(&self, msg_type: &str, content: Value, parent: &Bytes) {
-        self.publisher.publish(msg_type, self.voice.say_raw(msg_type, content, parent));
+        self.publish_as(msg_type, msg_type, content, parent);
+    }
+
+    /// Publishes what a cell prints.
+    pub fn publish_stream(&self, name: &str, text: &str, parent: &Bytes) {
+        self.publish_as(&format!("stream.{name}"), "stream", json!({ "name": name, "text": text }), parent);
+    }
+
+    fn publish_as(&self, topic: &str, msg_type: &str, content: Value, parent: &Bytes) {
+        self.publisher.publish(topic_of(&self.id, topic), self.voice.say_raw(msg_type, content, parent));
     }
 
     fn publish_status(&self, state: ExecutionState, request: &Request) {
-        self.publisher.publish_status(self.voice.status(state, &request.header));
+        let status = self.voice.status(state, &request.header);
+        self.publisher.publish_status(topic_of(&self.id, "status"), status);
     }
 
     fn send(&self, request: &Request, body: Body) {
         request.sender.send(&request.envelope, &self.signer.sign(body));
     }
+}
+
+/// The topic of a message, `kernel.<id>.<kind>`, as ipykernel has it.
+fn topic_of(id: &KernelId, kind: &str) -> Bytes {
+    format!("kernel.{id}.{kind}").into()
 }
