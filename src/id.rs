@@ -30,6 +30,13 @@ impl ProfileId {
     pub fn of_door(kernel: &KernelId) -> Option<Self> {
         u32::from_str_radix(kernel.as_str(), 16).ok().map(|number| Self(u64::from(number) + 1))
     }
+
+    /// The profile of a host's connection file, by the name of its client, which is a hash. Numbers up to 2^53 are the same in
+    /// all readers of JSON.
+    pub fn of_host(name: &str) -> Self {
+        let digits = name.get(..12).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        Self((1 << 52) | digits.unwrap_or_default())
+    }
 }
 
 /// A client: one session, by way of one connection file.

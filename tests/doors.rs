@@ -20,10 +20,9 @@ use jupyter_fleet::{
         connection_file::{Address, ConnectionFile},
         endpoint::Endpoint,
         scheme::SecretKey,
-        signature::Signer,
     },
     limits::Limits,
-    net::bind_channels,
+    net::Server,
     proxy::{DoorError, Parts, Proxy},
     route::{Bounds, RestartRight},
     runtimes::{Launch, Runtime, write_connection_file},
@@ -53,12 +52,11 @@ struct Fleet<'a> {
 
 impl<'a> Fleet<'a> {
     async fn start(address: AddressOf, state: &'a Path) -> Self {
-        let (_, ports) = bind_channels(&address(state), None).await.unwrap();
+        let ports = Server::bind(&address(state), None).await.unwrap().ports();
         let published = ConnectionFile::new(address(state), ports, SecretKey::new("published")).unwrap();
         let argv = [BINARY, "lua-kernel", "-f", "{connection_file}"].map(str::to_owned).to_vec();
         let launch = Launch::Argv { argv, env: BTreeMap::new(), cwd: None };
         let proxy = Proxy::new(Parts {
-            signer: Signer::new(published.signature_scheme, published.key.as_ref()),
             published,
             runtimes: vec![Arc::new(Runtime { launch, ..Runtime::builtin_lua() })],
             default_runtime: 0,

@@ -35,18 +35,20 @@ const LAYERS: [&[&str]; 9] = [
     &["jupyter", "zmtp"],
     &["route"],
     &["magic", "net", "runtimes"],
-    &["attach", "exec", "fleet", "kernelspecs", "lua"],
+    &["exec", "fleet", "kernelspecs", "lua"],
     &["state"],
     &["proxy"],
-    &["admin", "app", "cli", "config"],
+    &["admin", "app", "attach", "cli", "config"],
     &["laws", "main"],
 ];
 
 /// Edges within a layer, each with its reason.
-const SIDEWAYS: [(&str, &str, &str); 5] = [
+const SIDEWAYS: [(&str, &str, &str); 7] = [
     ("cli", "config", "what is typed wins over what the config says"),
     ("cli", "admin", "commands show what the API answers"),
     ("app", "admin", "serve serves the API"),
+    ("app", "attach", "attach is a command"),
+    ("attach", "admin", "a stub talks to serve over the admin socket"),
     ("app", "config", "commands run what is meant, which the config says"),
     ("app", "cli", "commands take what was typed"),
 ];

@@ -3,6 +3,7 @@
 import re
 import signal
 
+import pytest
 import zmq
 from jupyter_client.session import Session
 
@@ -86,34 +87,38 @@ def test_a_restart_gives_a_new_process_of_the_same_kernel(host, fleet, group):
     assert kernels_of(fleet, group) == before and len(before) == 1
 
 
-def test_killing_attach_leaves_the_kernel_to_the_next_one(host):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
+def test_a_host_that_kills_attach_and_lives_on_begins_anew(host, fleet, group, how):
+    """As `restart_kernel(now=True)`, and VS Code's Restart, do it."""
     client = host.client()
+    execute(client, "x = 'kept'")
+    before = kernels_of(fleet, group)
+    host.process.send_signal(how)
+    host.process.wait()
+    host.start()
+    client.wait_for_ready(timeout=60)
+    assert execute(client, "'x' in globals()").result == "False"
+    wait_until(lambda: len(kernels_of(fleet, group)) == 1, 20, "the first kernel to be gone")
+    assert kernels_of(fleet, group) != before
+
+
+def test_a_cell_that_loops_ends_with_attach(host, fleet, group):
+    client = host.client()
+    client.execute("print('runs', flush=True)\nwhile True: pass")
+    next_stream(client)
+    host.kill()
+    wait_until(lambda: not kernels_of(fleet, group), 20, "the kernel to be gone")
+
+
+def test_killing_attach_leaves_a_kernel_that_others_use(host, fleet, group, connect):
+    client, other = host.client(), connect(runtime="python3", group=group)
     pid = execute(client, "x = 'kept'\nimport os; os.getpid()").result
+    assert execute(other, "x").result == "'kept'"
     host.kill()
     host.start()
     client.wait_for_ready(timeout=60)
     assert execute(client, "x, str(os.getpid())").result == str(("kept", pid))
-
-
-def test_a_cell_that_runs_while_attach_is_killed_is_answered_by_the_next_one(host):
-    client = host.client()
-    marker = host.home.path / "go"
-    msg_id = client.execute(
-        f"import os, time\nprint('before', flush=True)\nwhile not os.path.exists({str(marker)!r}): time.sleep(0.05)\n'done'"
-    )
-    next_stream(client)
-    host.kill()
-    host.start()
-    assert request(client, "kernel_info_request", channel="control")["content"]["status"] == "ok"
-    marker.touch()
-    assert reply_to(client, msg_id)["content"]["status"] == "ok"
-
-
-def test_sigterm_detaches(host, fleet, group):
-    execute(host.client(), "1")
-    host.process.send_signal(signal.SIGTERM)
-    assert host.wait() == 0
-    assert len(kernels_of(fleet, group)) == 1
+    assert execute(other, "x").result == "'kept'"
 
 
 def test_shutdown_ends_attach_and_its_kernel(host, fleet, group):

@@ -11,18 +11,6 @@ def test_a_wish_that_no_fleet_understands_is_a_usage_error(binary, home):
     assert "runtmie" in done.stderr
 
 
-def test_who_is_no_fleet_for_us_is_named_in_the_cell(own_fleet, host_of):
-    """Another key: who listens is a fleet, but not the one of this file."""
-    path = own_fleet.home.path / "other.json"
-    path.write_text(own_fleet.published_file.read_text().replace('"key": "', '"key": "x'))
-    path.chmod(0o600)
-    assert path.read_text() != own_fleet.published_file.read_text()
-    client = host_of(own_fleet.home, "--existing", str(path)).client(ready=False)
-    done = finish(client, client.execute("1"), 60)
-    assert done.error["ename"] == "NoFleet"
-    assert "key" in done.error["evalue"] and str(path) in done.error["evalue"]
-
-
 def test_a_client_that_repeats_a_message_takes_nothing_from_the_others(host):
     one, other = host.client(), host.client()
     msg_id = one.execute("import time\nfor i in range(100): print(i, flush=True); time.sleep(0.02)")

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request, StatusCode, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
@@ -14,7 +14,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 use tokio::{net::UnixStream, time::timeout};
 
-use super::{PREFIX, Problem, SOCKET_NAME};
+use super::{
+    PREFIX, Problem, SOCKET_NAME,
+    hosts::{self, Conversation},
+};
 
 /// Longest answer that is read, in bytes: thousands of kernels are a few megabytes.
 const LONGEST_ANSWER: usize = 64 << 20;
@@ -116,6 +119,32 @@ impl AdminClient {
             Ok(problem) => CallError::Refused(problem),
             Err(_) => CallError::Broken(format!("HTTP status {status}")),
         })
+    }
+
+    /// Begins the conversation of a stub.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn converse(&self) -> Result<Conversation, CallError> {
+        let broken = |error: &dyn std::fmt::Display| CallError::Broken(error.to_string());
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(error))?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
+        tokio::spawn(connection.with_upgrades());
+        let request = Request::builder()
+            .uri(format!("{PREFIX}{}", hosts::PATH))
+            .header(header::HOST, "jupyter-fleet")
+            .header(header::CONNECTION, "upgrade")
+            .header(header::UPGRADE, hosts::PROTOCOL)
+            .body(Full::new(Bytes::new()))
+            .map_err(|error| broken(&error))?;
+        let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(broken(&format_args!("it is of another version (HTTP status {})", response.status())));
+        }
+        let upgraded = hyper::upgrade::on(response).await.map_err(|error| broken(&error))?;
+        let parts = upgraded.downcast::<TokioIo<UnixStream>>().map_err(|_| broken(&"no Unix socket"))?;
+        Ok(Conversation::new(parts.io.into_inner(), BytesMut::from(parts.read_buf)))
     }
 
     async fn exchange(

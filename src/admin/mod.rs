@@ -5,6 +5,8 @@
 
 mod client;
 mod handlers;
+mod host_handler;
+pub mod hosts;
 mod problem;
 mod schema;
 mod server;

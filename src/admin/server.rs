@@ -12,7 +12,7 @@ use utoipa::openapi::{Info, OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    PREFIX, SOCKET_NAME, handlers,
+    PREFIX, SOCKET_NAME, handlers, host_handler,
     problem::{Code, Problem},
 };
 use crate::{
@@ -123,7 +123,8 @@ fn api() -> (Router<Arc<Admin>>, OpenApi) {
         .routes(routes!(handlers::interrupt))
         .routes(routes!(handlers::door))
         .routes(routes!(handlers::clients))
-        .routes(routes!(handlers::why));
+        .routes(routes!(handlers::why))
+        .routes(routes!(host_handler::hosts));
     let (router, mut document) = OpenApiRouter::new().nest(PREFIX, paths).split_for_parts();
     document.info = Info::new("jupyter-fleet", env!("CARGO_PKG_VERSION"));
     document.info.description = Some("Looks after a running fleet, over a Unix socket.".to_owned());
@@ -169,6 +170,7 @@ mod tests {
             "post /api/v1/kernels/{id}/door",
             "get /api/v1/clients",
             "post /api/v1/why",
+            "get /api/v1/hosts",
         ];
         assert_eq!(operations, expected.map(str::to_owned).into());
         for schema in ["Kernel", "Client", "Status", "Explanation", "Problem", "Door", "Stopped"] {

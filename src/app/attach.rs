@@ -1,6 +1,6 @@
-//! `attach`: a kernel to the program that started it, a client to the fleet.
+//! `attach`: the process that a host takes for its kernel.
 
-use std::env;
+use std::{env, path::absolute};
 
 use crate::{
     attach::{Options, run},
@@ -8,14 +8,16 @@ use crate::{
     runtimes::{Directories, Environment},
 };
 
-/// Serves the host's connection file until the host needs it no more.
+/// Stands for the host's kernel until the host needs it no more.
 pub fn attach(arguments: AttachArguments, environment: &Environment) -> anyhow::Result<()> {
-    let request = arguments.meaning(&Directories::of(environment)).unwrap_or_else(|error| error.exit());
+    let request = arguments.meaning().unwrap_or_else(|error| error.exit());
     let options = Options {
-        connection_file: request.connection_file,
-        fleet_file: request.fleet_file,
+        connection_file: absolute(&request.connection_file)?,
+        directories: Directories::of(environment),
         wishes: request.fleet,
         directory: env::current_dir().ok(),
+        arguments: request.arguments,
+        environment: env::vars_os().collect(),
         patience: request.patience,
         starter: if request.start { Some(env::current_exe()?) } else { None },
         // What jupyter_client tells kernels, so that they end with their host.

@@ -24,10 +24,7 @@ use crate::{
     },
     config::Config,
     fleet::{Local, LocalSettings, confine::Confinement},
-    jupyter::{
-        connection_file::{Address, ConnectionFile},
-        signature::Signer,
-    },
+    jupyter::connection_file::{Address, ConnectionFile},
     proxy::{Parts, Proxy},
     runtimes::{Directories, Environment, Runtimes, create_directory},
     shutdown::Shutdown,
@@ -85,13 +82,12 @@ async fn run(
 ) -> anyhow::Result<()> {
     let shutdown = Shutdown::default();
     watch_signals(shutdown.clone())?;
-    let (listeners, published) = publish::bind(&settings, &state).await?;
+    let (server, published) = publish::bind(&settings, &state).await?;
     let admin = bind_admin(state.path()).await?;
     let limits = Arc::new(config.limits);
     let hidden = settings.key.as_ref().map(|key| key.variable.clone());
     let Found { past, retired, journal } = past::find(&state, runtimes)?;
     let proxy = Proxy::new(Parts {
-        signer: Signer::new(published.signature_scheme, published.key.as_ref()),
         published: published.clone(),
         default_runtime: position(runtimes),
         runtimes: runtimes.iter().cloned().chain(retired).collect(),
@@ -109,10 +105,8 @@ async fn run(
         bounds: config.bounds,
     });
     proxy.resume(past).await;
+    proxy.open_published(server);
     let mut doors = JoinSet::new();
-    for (channel, listener) in listeners {
-        doors.spawn(proxy.clone().accept(channel, listener));
-    }
     if let Some(socket) = admin {
         let held_by = confinement.to_string();
         let admin = Admin::new(proxy.clone(), &settings.connection_file, state.registry(), held_by);
@@ -129,6 +123,7 @@ async fn run(
         shutdown.asked().await;
     }
     publish::unpublish(&settings, &published);
+    proxy.close_published();
     if settings.ephemeral {
         info!("stopping; a second signal kills what is still running");
         doors.shutdown().await;

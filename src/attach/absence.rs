@@ -1,67 +1,60 @@
 //! Why the fleet is not there, in words for whoever reads them in a cell.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use thiserror::Error;
 
-use crate::{
-    jupyter::{connection_file::ConnectionFileError, reply::Failure},
-    net::DialError,
-    runtimes::FileError,
-};
+use crate::{admin::CallError, jupyter::reply::Failure};
 
 /// Why the last try to reach the fleet failed.
 #[derive(Debug, Error)]
 pub(super) enum Absence {
-    /// The connection file is not there.
+    /// Nobody listens, and nothing says that anybody ever did.
     #[error("no fleet is running: {} does not exist", .0.display())]
     NoFile(PathBuf),
-    /// The connection file cannot be read.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The connection file is one that must not be used.
-    #[error("the fleet's connection file {} {cause}", path.display())]
-    Unsafe { path: PathBuf, cause: ConnectionFileError },
-    /// Nobody listens where the file says, or somebody who is no fleet.
-    #[error("the fleet of {} is not running ({cause})", path.display())]
-    Unreachable { path: PathBuf, cause: DialError },
-    /// Somebody listens who is no fleet.
-    #[error("who listens where {} says is no fleet", .0.display())]
-    Strange(PathBuf),
-    /// Somebody listens, and says nothing that shows that he is the fleet of this file.
-    #[error("the fleet of {} does not answer within {} s: it is stopped or too busy, or the file's key is not its own", path.display(), within.as_secs())]
-    Silent { path: PathBuf, within: Duration },
-    /// Somebody listens, and ended the connection before saying anything.
-    #[error("the fleet of {} ends the connection at once: its log says why, most likely that it has too many connections", .0.display())]
-    TurnedAway(PathBuf),
-    /// One was to be started.
+    /// Nobody listens any more.
+    #[error("the fleet of {} is not running", .0.display())]
+    NotRunning(PathBuf),
+    /// Somebody listens, and does not answer as a fleet would.
+    #[error("the fleet of {} does not answer ({cause}): it is stopped, too busy, or of another version", path.display())]
+    Silent {
+        /// The fleet's connection file.
+        path: PathBuf,
+        /// What went wrong.
+        cause: String,
+    },
+    /// The fleet does not serve this host.
+    #[error("the fleet does not serve this kernel: {0}")]
+    Refused(String),
+    /// A fleet was to be started.
     #[error("no fleet is running, and none could be started: {0}")]
     NotStarted(String),
 }
 
-/// What to do about it.
-const ADVICE: &str = "Start one with `jupyter-fleet serve` in a terminal, then run the cell again. (`jupyter-fleet attach \
-                      --start`, in the kernelspec, starts one by itself.)";
+/// What to do where no fleet runs.
+const START_ONE: &str = "Start one with `jupyter-fleet serve` in a terminal, then run the cell again. (`jupyter-fleet attach \
+                         --start`, in the kernelspec, starts one by itself.)";
 
 impl Absence {
+    /// What an error of the admin socket means, where the fleet's connection file is this one.
+    pub(super) fn of(error: &CallError, path: &std::path::Path) -> Self {
+        match error {
+            CallError::NoFleet(_) if path.exists() => Self::NotRunning(path.to_owned()),
+            CallError::NoFleet(_) => Self::NoFile(path.to_owned()),
+            other => Self::Silent { path: path.to_owned(), cause: other.to_string() },
+        }
+    }
+
     /// Whether somebody listens, who may yet answer.
     pub(super) fn is_somebody_there(&self) -> bool {
-        match self {
-            Self::Silent { .. } | Self::TurnedAway(_) => true,
-            Self::Unreachable { cause: DialError::Peer { .. }, .. } => true,
-            Self::Unreachable { cause: DialError::Unreachable { error, .. }, .. } => {
-                matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::UnexpectedEof)
-            }
-            _ => false,
-        }
+        matches!(self, Self::Silent { .. })
     }
 
     fn advice(&self) -> &'static str {
         match self {
-            Self::Silent { .. } | Self::TurnedAway(_) => {
-                "Run the cell again once `jupyter-fleet list` answers"
-            }
-            _ => ADVICE,
+            Self::Silent { .. } => "Run the cell again once `jupyter-fleet list` answers",
+            Self::Refused(_) => "Mend what it names, then restart the kernel",
+            _ => START_ONE,
         }
     }
 
@@ -70,19 +63,9 @@ impl Absence {
         Failure::new("NoFleet", format!("{self}. {}", self.advice()))
     }
 
-    /// For a request that the fleet had been sent when it went away, and has not come back since.
-    pub(super) fn gave_up(&self, waited: Duration) -> Failure {
+    /// For a request that a fleet had when it went away, and that has not come back.
+    pub(super) fn fleet_lost(&self, waited: Duration) -> Failure {
         let seconds = waited.as_secs_f32();
         Failure::new("FleetLost", format!("{self}; it was waited for {seconds} s. {}", self.advice()))
     }
-}
-
-/// For a request that a fleet had been sent when it went away, where another has come in its place.
-pub(super) fn replaced(path: &std::path::Path) -> Failure {
-    let text = format!(
-        "the fleet of {} ended while it had this request, and another one runs now: what was computed is lost with \
-         its kernels. Run the cells again",
-        path.display()
-    );
-    Failure::new("FleetLost", text)
 }

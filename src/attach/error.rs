@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::{net::BindError, runtimes::FileError};
 
-/// Why an attachment could not begin. That there is no fleet is no such reason: the host's cells say so.
+/// Why a stub could not begin. That there is no fleet is no such reason: the host's cells say so.
 #[derive(Debug, Error)]
 pub enum AttachError {
     /// The host's connection file cannot be read or used.

@@ -4,12 +4,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, CommandFactory, error::ErrorKind};
 use serde_json::{Map, Value};
 
-use super::{
-    Cli,
-    exec::{existing_file, parse_seconds},
-    wishes::KernelArguments,
-};
-use crate::runtimes::Directories;
+use super::{Cli, exec::parse_seconds, wishes::KernelArguments};
 
 /// What is typed after `attach`.
 #[derive(Debug, Clone, Args)]
@@ -19,10 +14,7 @@ pub struct AttachArguments {
     /// The connection file that the host wrote: where to listen and which key to use
     #[arg(short = 'f', long = "connection-file", value_name = "FILE")]
     connection_file: PathBuf,
-    /// The fleet's connection file, or its name: `fleet` stands for kernel-fleet.json in Jupyter's runtime directory
-    #[arg(long, value_name = "FILE", default_value = "fleet", env = "JUPYTER_FLEET_EXISTING")]
-    existing: PathBuf,
-    /// Start a fleet if none runs; only that of the runtime directory can be started
+    /// Start a fleet if none runs
     #[arg(long)]
     start: bool,
     /// How long to wait for a fleet that went away before cells that it was asked to run fail
@@ -31,6 +23,9 @@ pub struct AttachArguments {
     // Last, for its heading would stand over whatever follows.
     #[command(flatten)]
     kernel: KernelArguments,
+    /// What a program adds that starts this as a kernel: it goes to a kernel that is launched for that program
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    arguments: Vec<String>,
 }
 
 /// What `attach` is asked to do.
@@ -38,40 +33,37 @@ pub struct AttachArguments {
 pub struct AttachRequest {
     /// The connection file of the host.
     pub connection_file: PathBuf,
-    /// The connection file of the fleet. It need not exist.
-    pub fleet_file: PathBuf,
     /// The routing metadata that holds for all that the host sends.
     pub fleet: Map<String, Value>,
     /// Whether to start a fleet where none runs.
     pub start: bool,
     /// How long a fleet that went away is waited for.
     pub patience: Duration,
+    /// What the host added.
+    pub arguments: Vec<String>,
 }
 
 impl AttachArguments {
-    /// What the arguments mean, where Jupyter's directories are these.
+    /// What the arguments mean.
     ///
     /// # Errors
-    /// A fleet is to be started that is not the one `serve` would start, or no fleet would understand the wishes.
-    pub fn meaning(self, directories: &Directories) -> Result<AttachRequest, clap::Error> {
-        let fleet_file = existing_file(self.existing, &directories.runtime);
-        let startable = directories.runtime.join("kernel-fleet.json");
-        if self.start && fleet_file != startable {
+    /// No fleet would understand the wishes, or a fleet elsewhere is asked for.
+    pub fn meaning(self) -> Result<AttachRequest, clap::Error> {
+        if let Some(existing) = self.arguments.iter().find(|argument| argument.starts_with("--existing")) {
             let text = format!(
-                "--start starts the fleet of {}, so it cannot be used with --existing {}",
-                startable.display(),
-                fleet_file.display()
+                "{existing}: attach serves hosts of this machine by the fleet of this machine. For a fleet elsewhere, connect \
+                 to its published connection file. If a kernelspec says so, install it again: jupyter-fleet kernelspec install"
             );
-            return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+            return Err(Cli::command().error(ErrorKind::UnknownArgument, text));
         }
         let fleet = self.kernel.understood();
         let fleet = fleet.map_err(|error| Cli::command().error(ErrorKind::ValueValidation, error))?;
         Ok(AttachRequest {
             connection_file: self.connection_file,
-            fleet_file,
             fleet,
             start: self.start,
             patience: self.patience,
+            arguments: self.arguments,
         })
     }
 }
@@ -83,24 +75,19 @@ mod tests {
     use super::*;
     use crate::cli::Command;
 
-    fn directories() -> Directories {
-        Directories { config: None, data: "/nowhere/data".into(), runtime: "/nowhere/runtime".into() }
-    }
-
     fn typed(arguments: &[&str]) -> Result<AttachRequest, clap::Error> {
         let typed = ["jupyter-fleet", "attach"].iter().chain(arguments);
         let Command::Attach(arguments) = Cli::try_parse_from(typed)?.command else {
             panic!("another command")
         };
-        arguments.meaning(&directories())
+        arguments.meaning()
     }
 
     #[test]
     fn a_connection_file_is_enough() {
         let request = typed(&["-f", "host.json"]).unwrap();
-        assert_eq!(request.fleet_file, PathBuf::from("/nowhere/runtime/kernel-fleet.json"));
         assert_eq!((request.patience, request.start), (Duration::from_secs(60), false));
-        assert!(request.fleet.is_empty());
+        assert!(request.fleet.is_empty() && request.arguments.is_empty());
     }
 
     #[test]
@@ -117,10 +104,17 @@ mod tests {
     }
 
     #[test]
-    fn only_the_fleet_of_the_runtime_directory_can_be_started() {
-        assert!(typed(&["-f", "h", "--start"]).unwrap().start);
-        assert!(typed(&["-f", "h", "--start", "--existing", "fleet"]).unwrap().start);
-        let error = typed(&["-f", "h", "--start", "--existing", "/x/other.json"]).unwrap_err();
+    fn what_a_host_appends_never_ends_it() {
+        let appended = ["--HistoryManager.hist_file=:memory:", "--matplotlib", "inline", "notebook.ipynb", "-x"];
+        let all: Vec<&str> = ["-f", "h", "--runtime", "python3"].into_iter().chain(appended).collect();
+        let request = typed(&all).unwrap();
+        assert_eq!(request.arguments, appended);
+        assert_eq!(Value::Object(request.fleet), serde_json::json!({"runtime": "python3"}));
+    }
+
+    #[test]
+    fn a_fleet_elsewhere_is_refused_in_words() {
+        let error = typed(&["-f", "h", "--existing=/x/other.json"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("/x/other.json"), "{error}");
     }

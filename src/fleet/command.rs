@@ -6,6 +6,7 @@ use std::{
     io,
     num::NonZeroU16,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::{io::Errno, process::Rlimit};
@@ -13,6 +14,7 @@ use tokio::process::Command;
 
 use super::{
     confine::{Confined, Confinement},
+    launched_for::LaunchedFor,
     launcher::{OpenFiles, Start},
     provision::{LaunchError, LaunchOrder},
 };
@@ -22,6 +24,9 @@ use crate::runtimes::{CommandValues, Launch};
 /// sees them ends with a process that is none of its own (ipykernel), or takes itself for another notebook's.
 const OF_ANOTHER_LAUNCHER: [&str; 2] = ["JPY_PARENT_PID", "JPY_SESSION_NAME"];
 
+/// Of the environment of the program that a kernel is launched for, what makes a kernel end with that program.
+const TIES_TO_A_HOST: [&str; 2] = ["JPY_PARENT_PID", "JPY_INTERRUPT_EVENT"];
+
 /// A kernel's command: what its launcher becomes.
 #[derive(Debug)]
 pub(super) struct KernelCommand {
@@ -29,15 +34,17 @@ pub(super) struct KernelCommand {
     argv: Vec<OsString>,
     env: BTreeMap<String, String>,
     cwd: Option<PathBuf>,
+    launched_for: Option<Arc<LaunchedFor>>,
 }
 
 impl KernelCommand {
     /// The runtime's command, filled in.
     pub(super) fn of(order: &LaunchOrder, program: &Path, file: &Path, port: NonZeroU16) -> io::Result<Self> {
+        let launched_for = order.launched_for.clone();
         match &order.runtime.launch {
             Launch::BuiltinLua { env, cwd } => {
-                let words = [program.into(), "lua-kernel".into(), "-f".into(), file.into()];
-                Ok(Self { argv: words.to_vec(), env: env.clone(), cwd: cwd.clone() })
+                let argv = vec![program.into(), "lua-kernel".into(), "-f".into(), file.into()];
+                Ok(Self { argv, env: env.clone(), cwd: cwd.clone(), launched_for })
             }
             Launch::Argv { argv, env, cwd } => {
                 let connection_file = file.to_string_lossy();
@@ -46,11 +53,12 @@ impl KernelCommand {
                     port,
                     kernel_id: order.kernel.as_str(),
                 };
-                let argv: Vec<_> = values.fill(argv).into_iter().map(OsString::from).collect();
+                let mut argv: Vec<_> = values.fill(argv).into_iter().map(OsString::from).collect();
                 if argv.is_empty() {
                     return Err(io::Error::other("the runtime's argv is empty"));
                 }
-                Ok(Self { argv, env: env.clone(), cwd: cwd.clone() })
+                argv.extend(launched_for.iter().flat_map(|host| &host.arguments).map(OsString::from));
+                Ok(Self { argv, env: env.clone(), cwd: cwd.clone(), launched_for })
             }
         }
     }
@@ -80,8 +88,14 @@ impl KernelCommand {
             argv: self.argv,
         };
         let mut command = Command::new(program);
-        for variable in OF_ANOTHER_LAUNCHER {
-            command.env_remove(variable);
+        match self.launched_for.as_ref().and_then(|host| host.environment()) {
+            Some(environment) => {
+                let own = environment.iter().filter(|(name, _)| !TIES_TO_A_HOST.iter().any(|tie| name == tie));
+                command.env_clear().envs(own.map(|(name, value)| (name, value)));
+            }
+            None => OF_ANOTHER_LAUNCHER.iter().for_each(|variable| {
+                command.env_remove(variable);
+            }),
         }
         // What the runtime says of itself goes before what follows from its limits.
         command.args(start.arguments()).envs(limits.environment()).envs(&self.env);
@@ -99,9 +113,19 @@ impl KernelCommand {
         self.find().map_err(|error| LaunchError::Spawn { argv: self.words(), error: error.into() })
     }
 
+    /// A variable of the environment that the kernel's own variables are added to.
+    fn inherited(&self, name: &str) -> Option<OsString> {
+        match self.launched_for.as_ref().and_then(|host| host.environment()) {
+            Some(environment) => {
+                environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+            }
+            None => env::var_os(name),
+        }
+    }
+
     fn find(&self) -> Result<(), Errno> {
         let program = self.argv.first().map(OsString::as_os_str).unwrap_or_default();
-        let path = self.env.get("PATH").map(OsString::from).or_else(|| env::var_os("PATH"));
+        let path = self.env.get("PATH").map(OsString::from).or_else(|| self.inherited("PATH"));
         let here = || env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let cwd = self.cwd.clone().unwrap_or_else(here);
         match which::which_in(program, path, &cwd) {
@@ -132,6 +156,7 @@ mod tests {
             argv: vec![program.into()],
             env: BTreeMap::from([("PATH".to_owned(), path.to_owned())]),
             cwd: Some(cwd.to_owned()),
+            launched_for: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duratio
 
 use thiserror::Error;
 
-use super::{confine::Exceeded, record::ProcessRecord};
+use super::{confine::Exceeded, launched_for::LaunchedFor, record::ProcessRecord};
 use crate::{
     byte_size::ByteSize,
     id::KernelId,
@@ -34,6 +34,8 @@ pub struct LaunchOrder {
     pub runtime: Arc<Runtime>,
     /// The most memory that it may use: what the client asked for, else the runtime's own limit.
     pub memory_limit: Option<ByteSize>,
+    /// For which program, if one asked for it by a kernelspec.
+    pub launched_for: Option<Arc<LaunchedFor>>,
 }
 
 /// A process that has been started.

@@ -21,8 +21,6 @@ pub struct FleetKernelspec {
     pub mark: FleetMark,
     /// This program's file, with its whole path.
     pub program: PathBuf,
-    /// The fleet's connection file, with its whole path, or its name; without it, the one in Jupyter's runtime directory.
-    pub existing: Option<String>,
     /// Whether the fleet is started where none is running.
     pub start: bool,
     /// Whether each notebook has a kernel to itself.
@@ -41,7 +39,6 @@ impl FleetKernelspec {
             debugger: runtime.debugger,
             mark: FleetMark { runtime: runtime.name.clone(), group: group.map(str::to_owned) },
             program: program.to_owned(),
-            existing: None,
             start: false,
             isolated,
             logos: runtime.resource_dir.clone(),
@@ -74,7 +71,6 @@ impl FleetKernelspec {
         // In one word, for a group may begin with a dash.
         argv.extend(self.mark.group.as_ref().map(|group| format!("--group={group}")));
         argv.extend(self.isolated.then(|| "--isolated".to_owned()));
-        argv.extend(self.existing.as_ref().map(|existing| format!("--existing={existing}")));
         argv.extend(self.start.then(|| "--start".to_owned()));
         argv
     }
@@ -141,13 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn group_fleet_and_start_are_handed_on() {
+    fn group_and_start_are_handed_on() {
         let spec = FleetKernelspec::new(&Runtime::builtin_lua(), Some("-team a"), true, Path::new("/f"));
-        let spec = FleetKernelspec { existing: Some("/c d.json".to_owned()), start: true, ..spec };
+        let spec = FleetKernelspec { start: true, ..spec };
         let read = read_again(&spec);
         assert_eq!(
             read.argv[4..],
-            ["--runtime", "lua", "--group=-team a", "--isolated", "--existing=/c d.json", "--start"]
+            ["--runtime", "lua", "--group=-team a", "--isolated", "--start"]
         );
         assert_eq!(read.display_name, "Lua (fleet, -team a, isolated)");
         assert_eq!((read.debugger, read.fleet.unwrap().group.as_deref()), (false, Some("-team a")));

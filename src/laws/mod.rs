@@ -7,7 +7,7 @@
 pub use crate::{
     jupyter::laws::{connection_file, content, header, kernelspec, message},
     magic::laws::magic,
-    route::laws::{attachment, requirements},
+    route::laws::requirements,
     state::laws::{journal, registry},
     zmtp::laws::{codec, command, greeting, handshake},
 };
@@ -16,8 +16,7 @@ pub use crate::{
 pub type Named = (&'static str, fn(&[u8]));
 
 /// All laws.
-pub const ALL: [Named; 14] = [
-    ("attachment", attachment),
+pub const ALL: [Named; 13] = [
     ("codec", codec),
     ("command", command),
     ("connection_file", connection_file),

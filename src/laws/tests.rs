@@ -106,7 +106,7 @@ macro_rules! each_holds {
     };
 }
 each_holds! {
-    attachment codec command connection_file content greeting handshake header journal kernelspec magic message registry
+    codec command connection_file content greeting handshake header journal kernelspec magic message registry
     requirements
 }
 

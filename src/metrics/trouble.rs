@@ -51,8 +51,6 @@ troubles! {
     UnreadPongs unread_pongs,
     /// More or longer subscriptions than are allowed.
     TooManySubscriptions too_many_subscriptions,
-    /// A connection that says in a wrong way whose it is.
-    BadAttachment bad_attachments,
     /// A message of a client without delimiter, parts or header.
     Malformed malformed,
     /// A message of a client with a wrong signature.

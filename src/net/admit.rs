@@ -3,10 +3,14 @@
 use tokio::time::timeout;
 
 use super::{
-    admission::Admission, origin::Origins, peer::Peer, peer_error::PeerError, settings::PeerSettings,
-    stream::Stream,
+    admission::Admission, handover::HandedOver, origin::Origins, peer::Peer, peer_error::PeerError,
+    settings::PeerSettings, stream::Stream,
 };
-use crate::{id::Origin, limits::Limits, zmtp::Local};
+use crate::{
+    id::Origin,
+    limits::Limits,
+    zmtp::{Local, SocketType},
+};
 
 /// What letting connections in needs, shared by all listeners.
 #[derive(Clone, Debug)]
@@ -59,6 +63,26 @@ impl Gatehouse {
         let (peer, origin) =
             timeout(deadline, both).await.map_err(|_| PeerError::SlowHandshake(deadline))??;
         let mut peer = peer?;
+        peer.distrust(ticket, self.limits.unauthenticated_message_bytes);
+        Ok((peer, origin))
+    }
+
+    /// Lets a connection in whose handshake another process of ours has made: as a stranger, like any other.
+    pub async fn admit_handed_over(
+        &self,
+        handed_over: HandedOver,
+        local: SocketType,
+    ) -> Result<(Peer, Origin), PeerError> {
+        let HandedOver { socket, remote, unread } = handed_over;
+        let mut ticket = self.admission.enter()?;
+        let stream = Stream::from_socket(socket)?;
+        let ends = stream.ends()?;
+        let deadline = self.limits.handshake();
+        let origin = timeout(deadline, self.origins.of(ends)).await;
+        let origin = origin.map_err(|_| PeerError::SlowHandshake(deadline))?;
+        ticket.belongs_to(&origin)?;
+        let settings = PeerSettings::accepting(&self.limits, local);
+        let mut peer = Peer::established(stream, remote, unread.into(), local, settings);
         peer.distrust(ticket, self.limits.unauthenticated_message_bytes);
         Ok((peer, origin))
     }

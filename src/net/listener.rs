@@ -21,7 +21,7 @@ use crate::jupyter::endpoint::Endpoint;
 const BACK_OFF: Duration = Duration::from_millis(10);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
 
-/// A listening socket. An ipc path is removed when it is dropped, unless its socket was given away.
+/// A listening socket. An ipc path is removed when it is dropped, if it was bound here.
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
@@ -66,7 +66,7 @@ impl Listener {
         }
     }
 
-    /// A socket that listens at this address already.
+    /// A socket that listens at this address already. An ipc path is another process's, which removes it.
     pub(super) fn from_socket(endpoint: Endpoint, socket: OwnedFd) -> Result<Self, BindError> {
         let taken = || -> io::Result<Socket> {
             Ok(match &endpoint {
@@ -75,10 +75,10 @@ impl Listener {
                     socket.set_nonblocking(true)?;
                     Socket::Tcp(TcpListener::from_std(socket)?)
                 }
-                Endpoint::Ipc(path) => {
+                Endpoint::Ipc(_) => {
                     let socket = std::os::unix::net::UnixListener::from(socket);
                     socket.set_nonblocking(true)?;
-                    Socket::Ipc(UnixListener::from_std(socket)?, Some(path.clone()))
+                    Socket::Ipc(UnixListener::from_std(socket)?, None)
                 }
             })
         };
@@ -88,16 +88,12 @@ impl Listener {
         }
     }
 
-    /// Gives the socket away, which goes on listening. An ipc path stays.
-    pub(super) fn into_socket(mut self) -> io::Result<OwnedFd> {
-        let socket = match &self.socket {
-            Socket::Tcp(listener) => listener.as_fd().try_clone_to_owned()?,
-            Socket::Ipc(listener, _) => listener.as_fd().try_clone_to_owned()?,
-        };
-        if let Socket::Ipc(_, path) = &mut self.socket {
-            *path = None;
+    /// Another descriptor of the socket.
+    pub(super) fn socket(&self) -> io::Result<OwnedFd> {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
+            Socket::Ipc(listener, _) => listener.as_fd().try_clone_to_owned(),
         }
-        Ok(socket)
     }
 
     /// The address, with the port that was taken.

@@ -5,9 +5,9 @@
 
 mod admission;
 mod admit;
-mod channels;
 mod dial;
 mod flushes;
+mod handover;
 mod kept;
 mod listener;
 mod origin;
@@ -24,9 +24,9 @@ mod unacknowledged;
 
 pub use admission::Refused;
 pub use admit::Gatehouse;
-pub use channels::{bind_again, bind_channels};
 pub use dial::{DialError, dial, dial_for};
 pub use flushes::Flushes;
+pub use handover::HandedOver;
 pub use kept::{Keep, Missed};
 pub use listener::{BindError, Listener};
 pub use origin::Origins;
@@ -35,6 +35,6 @@ pub use peer::{Event, Peer};
 pub use peer_error::PeerError;
 pub use receipts::Presence;
 pub use run::{Run, WrittenRun};
-pub use server::{Incoming, Lost, Publisher, Server, SubscriberOutbox, echo};
+pub use server::{Incoming, Lost, Publisher, Server, SubscriberOutbox, echo, socket_type};
 pub use settings::PeerSettings;
 pub use stream::Stream;

@@ -366,6 +366,11 @@ impl Outbox {
         self.0.emptied.notify_waiters();
     }
 
+    /// Ends without ending the socket. `false` if it has ended before, or if something waits.
+    pub(super) fn release_socket(&self) -> bool {
+        self.0.queue.lock().release_socket()
+    }
+
     pub(super) fn close(&self) {
         self.0.queue.lock().close();
         self.0.changed.notify_one();

@@ -1,6 +1,6 @@
 //! One connection, as the task that serves it sees it: batches of events in, an outbox out.
 
-use std::pin::Pin;
+use std::{io, os::fd::OwnedFd, pin::Pin};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
@@ -94,13 +94,37 @@ impl Peer {
         };
         outbox.push_bytes(&output);
         outbox.flush();
-        Ok(Self {
+        Ok(Self::new(read, outbox, remote, input, socket, settings))
+    }
+
+    /// The end of a connection whose handshake was made before; `input` has come since.
+    pub(super) fn established(
+        stream: Stream,
+        remote: Remote,
+        input: BytesMut,
+        local: SocketType,
+        settings: PeerSettings,
+    ) -> Self {
+        let (read, write) = stream.split();
+        let outbox = Outbox::new(write, settings.outbox_bytes, settings.time_to_live);
+        Self::new(read, outbox, remote, input, local, settings)
+    }
+
+    fn new(
+        read: ReadHalf,
+        outbox: Outbox,
+        remote: Remote,
+        input: BytesMut,
+        local: SocketType,
+        settings: PeerSettings,
+    ) -> Self {
+        Self {
             read,
             buffer: input,
             decoder: Decoder::new(settings.frames),
             outbox,
             remote,
-            local: socket,
+            local,
             read_size: SMALL_READ,
             unknown: 0,
             heard: Instant::now(),
@@ -110,7 +134,26 @@ impl Peer {
             settings,
             ticket: None,
             voucher: None,
-        })
+        }
+    }
+
+    /// Another descriptor of the connection's socket.
+    pub(super) fn socket(&self) -> io::Result<OwnedFd> {
+        self.read.socket()
+    }
+
+    /// Nothing more is written on this connection, and its socket stays open. `false` if it has ended, or if something waits to be
+    /// written: the other process could not go on in the middle.
+    pub(super) fn release_socket(&self) -> bool {
+        self.outbox.release_socket()
+    }
+
+    /// What has been read and not been served, behind what is held.
+    pub(super) fn unread(&mut self, held: Bytes) -> Bytes {
+        let mut unread = BytesMut::from(held);
+        self.decoder.write_unfinished(&mut unread);
+        unread.extend_from_slice(&self.buffer.split());
+        unread.freeze()
     }
 
     /// Puts the peer under the limits for strangers until [`Self::trust`].

@@ -232,6 +232,20 @@ impl Queue {
         }
     }
 
+    /// Ends without ending the socket. `false` if it has ended before, or if something waits.
+    pub(super) fn release_socket(&mut self) -> bool {
+        if self.bytes > 0 || self.socket().is_none() {
+            return false;
+        }
+        if let Line::Open(socket) = std::mem::replace(self, Self::closed()).line
+            && let Some(socket) = Arc::into_inner(socket)
+        {
+            socket.forget();
+            return true;
+        }
+        false
+    }
+
     /// Ends for good.
     pub(super) fn close(&mut self) {
         *self = Self::closed();

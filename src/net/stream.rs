@@ -3,13 +3,17 @@
 use std::{
     io::{self, IoSlice},
     net::SocketAddr,
+    os::fd::{AsFd, OwnedFd},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
 use super::{receipts::Unacknowledged, unacknowledged::unacknowledged};
-use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl};
+use rustix::net::{
+    AddressFamily,
+    sockopt::{set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl, socket_domain},
+};
 use tokio::{
     io::{AsyncRead, ReadBuf},
     net::{TcpStream, UnixStream, tcp, unix},
@@ -59,6 +63,21 @@ impl Stream {
         Ok(Self::Tcp(stream))
     }
 
+    /// A connected socket that another process has given away.
+    ///
+    /// # Errors
+    /// It is no stream socket of a kind that we know.
+    pub(super) fn from_socket(socket: OwnedFd) -> io::Result<Self> {
+        if socket_domain(&socket)? == AddressFamily::UNIX {
+            let stream = std::os::unix::net::UnixStream::from(socket);
+            stream.set_nonblocking(true)?;
+            return UnixStream::from_std(stream).map(Self::Ipc);
+        }
+        let stream = std::net::TcpStream::from(socket);
+        stream.set_nonblocking(true)?;
+        Self::tcp(TcpStream::from_std(stream)?)
+    }
+
     /// Whom the stream connects.
     pub fn ends(&self) -> io::Result<Ends> {
         match self {
@@ -100,6 +119,16 @@ impl ReadHalf {
     }
 }
 
+impl ReadHalf {
+    /// Another descriptor of the same socket.
+    pub(super) fn socket(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(read) => read.as_ref().as_fd().try_clone_to_owned(),
+            Self::Ipc(read) => read.as_ref().as_fd().try_clone_to_owned(),
+        }
+    }
+}
+
 impl AsyncRead for ReadHalf {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -133,6 +162,14 @@ impl WriteHalf {
         match self {
             Self::Tcp(write) => unacknowledged(write.as_ref()).unwrap_or_default(),
             Self::Ipc(_) => Unacknowledged::default(),
+        }
+    }
+
+    /// Drops this end without ending what the socket can write.
+    pub(super) fn forget(self) {
+        match self {
+            Self::Tcp(write) => write.forget(),
+            Self::Ipc(write) => write.forget(),
         }
     }
 

@@ -1,8 +1,7 @@
-//! Taking connections on the five channels of a connection file, each served by a task of its own.
+//! A connection that has come in, by whichever connection file: admitted, entered, served to its end.
 
 use std::{
     fmt::Display,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -26,61 +25,75 @@ use crate::{
     channel::Channel,
     id::{ConnectionId, Origin},
     metrics::Trouble,
-    net::{Listener, Peer, PeerError, Stream},
-    route::{ATTACHMENT, Attachment, AttachmentError},
-    zmtp::{Local, SocketType},
+    net::{HandedOver, Incoming, Peer, PeerError, socket_type},
 };
 
 impl Proxy {
-    /// Accepts connections of one published channel until the task is dropped. One connection's error ends that
-    /// connection.
-    pub async fn accept(self: Arc<Self>, channel: Channel, listener: Listener) {
-        let published = self.published.clone();
-        self.accept_at(published, channel, listener).await;
+    /// Serves one connection from its handshake to its end.
+    pub(super) async fn attend(self: Arc<Self>, profile: Arc<Profile>, incoming: Incoming) {
+        let channel = incoming.channel();
+        let arrival = self.arrival_at(&profile, channel);
+        let span = span(channel);
+        async move {
+            let mut from = Origin::Unknown;
+            let tell = |origin| {
+                from = profile.origin_of(origin);
+                arrival.iter().for_each(|arrival| arrival.is_from(from));
+            };
+            match incoming.admit_telling(tell).await {
+                Ok((peer, origin)) => self.admitted(profile, channel, peer, origin, arrival).await,
+                Err(reason) => self.refuse_connection(channel, from, reason.trouble(), &reason),
+            }
+        }
+        .instrument(span)
+        .await;
     }
 
-    /// The same for a channel of any connection file.
-    pub(super) async fn accept_at(
+    /// The same for a connection that another process has taken. What it has sent is served as if it came now.
+    pub(super) fn attend_handed_over(
         self: Arc<Self>,
         profile: Arc<Profile>,
         channel: Channel,
-        listener: Listener,
+        connection: HandedOver,
     ) {
-        loop {
-            let stream = listener.accept().await;
-            let span = info_span!(parent: None, "client", %channel, origin = Empty, session = Empty);
-            tokio::spawn(self.clone().attend(profile.clone(), channel, stream).instrument(span));
-        }
+        let arrival = self.arrival_at(&profile, channel);
+        let span = span(channel);
+        let attend = async move {
+            match self.gatehouse.admit_handed_over(connection, socket_type(channel)).await {
+                Ok((peer, origin)) => {
+                    arrival.iter().for_each(|arrival| arrival.is_from(profile.origin_of(origin)));
+                    self.admitted(profile, channel, peer, origin, arrival).await;
+                }
+                Err(reason) => {
+                    self.refuse_connection(channel, Origin::Unknown, reason.trouble(), &reason);
+                }
+            }
+        };
+        tokio::spawn(attend.instrument(span));
     }
 
-    async fn attend(self: Arc<Self>, profile: Arc<Profile>, channel: Channel, stream: Stream) {
-        let socket = match channel {
-            Channel::Shell | Channel::Control | Channel::Stdin => SocketType::Router,
-            Channel::IoPub => SocketType::XPub,
-            Channel::Heartbeat => SocketType::Rep,
-        };
-        let local = Local::new(socket, Bytes::new(), self.limits.handshake_bytes);
-        let arrival = (channel == Channel::IoPub).then(|| self.arrives(profile.id));
-        let mut from = Origin::Unknown;
-        let tell = |origin| {
-            from = origin;
-            arrival.iter().for_each(|arrival| arrival.is_from(origin));
-        };
-        let (peer, origin) = match self.gatehouse.admit_telling(stream, local, tell).await {
-            Ok(admitted) => admitted,
-            Err(reason) => return self.refuse_connection(channel, from, reason.trouble(), &reason),
-        };
+    fn arrival_at(self: &Arc<Self>, profile: &Profile, channel: Channel) -> Option<Arrival> {
+        (channel == Channel::IoPub).then(|| self.arrives(profile.id))
+    }
+
+    async fn admitted(
+        self: Arc<Self>,
+        profile: Arc<Profile>,
+        channel: Channel,
+        peer: Peer,
+        origin: Origin,
+        arrival: Option<Arrival>,
+    ) {
         self.metrics.connections.increment();
         Span::current().record("origin", field::display(origin));
         debug!("connected");
+        let origin = profile.origin_of(origin);
         let ended = match channel {
             Channel::Heartbeat => self.serve_heartbeat(peer, profile.id, origin).await,
-            _ => match self.register(profile, channel, origin, &peer) {
-                Ok(connection) => self.clone().serve(peer, &connection, arrival).await,
-                Err(reason) => {
-                    return self.refuse_connection(channel, origin, Trouble::BadAttachment, &reason);
-                }
-            },
+            _ => {
+                let connection = self.register(profile, channel, origin, &peer);
+                self.clone().serve(peer, &connection, arrival).await
+            }
         };
         self.log_end(channel, origin, ended);
     }
@@ -99,28 +112,21 @@ impl Proxy {
         ended
     }
 
-    /// Enters a connection, which may have said whose it is.
+    /// Enters a connection.
     fn register(
         &self,
         profile: Arc<Profile>,
         channel: Channel,
         origin: Origin,
         peer: &Peer,
-    ) -> Result<Arc<Connection>, AttachmentError> {
-        let attachment =
-            peer.remote().property(ATTACHMENT).map(|text| Attachment::parse(text)).transpose()?;
-        let directory = attachment.as_ref().and_then(|attachment| attachment.directory.clone());
-        let (client, wishes) =
-            attachment.map(|attachment| (attachment.client, attachment.requirements)).unzip();
+    ) -> Arc<Connection> {
         let id = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed));
         let connection = Arc::new(Connection {
             id,
             channel,
             origin,
             identity: Bytes::copy_from_slice(&peer.remote().identity),
-            client,
-            defaults: wishes.unwrap_or_default().over(&profile.defaults),
-            directory: directory.filter(|directory| is_elsewhere(directory, &origin)),
+            client: profile.host.as_ref().map(|host| host.client.clone()),
             profile,
             holds_key: AtomicBool::new(false),
             heir_of: Heritage::default(),
@@ -128,7 +134,7 @@ impl Proxy {
         });
         self.connections.insert(id, connection.clone());
         self.routing_ids.add(&connection);
-        Ok(connection)
+        connection
     }
 
     /// The connection has ended: nothing more is to be sent on it.
@@ -157,9 +163,6 @@ impl Proxy {
     }
 }
 
-/// Whether a directory is one of this machine, and not the one that kernels begin in anyway.
-fn is_elsewhere(directory: &Path, origin: &Origin) -> bool {
-    let is_local = matches!(origin, Origin::Process { .. } | Origin::User { .. });
-    let is_here = std::env::current_dir().is_ok_and(|here| here == directory);
-    is_local && !is_here && directory.is_absolute() && directory.is_dir()
+fn span(channel: Channel) -> Span {
+    info_span!(parent: None, "client", %channel, origin = Empty, session = Empty)
 }

@@ -70,7 +70,14 @@ impl Proxy {
                 self.tell_shutdown(client, &address, true);
             }
             Decision::RestartRefused(id, others) => {
-                self.fail(client, msg_type, &address, &restart_refused(&id, others));
+                let failure = restart_refused(&id, others);
+                if address.connection.profile.host.is_some() {
+                    // Hosts do not look at the reply.
+                    let text = format!("[jupyter-fleet: the kernel was not restarted and goes on: {}]", failure.evalue);
+                    self.whisper(client, [self.voice.notice(&text, &address.header)]);
+                }
+                self.fail(client, msg_type, &address, &failure);
+                self.host_has_its_answer(&address);
             }
             Decision::Unasked => self.metrics.troubles.of(Trouble::Malformed).increment(),
             Decision::Misunderstood(error) => self.refuse(client, msg_type, &address, &error.to_string()),
@@ -79,7 +86,7 @@ impl Proxy {
     }
 
     /// The client leaves: what waits for its turn is not run, and kernels that only it visited are stopped.
-    fn end_visits(self: &Arc<Self>, client: &ClientId) {
+    pub(super) fn end_visits(self: &Arc<Self>, client: &ClientId) {
         self.abort_waiting(client);
         for kernel in self.with_table(|table, _| table.leave_visited(client)) {
             self.stop_kernel(&kernel, &format!("its last visitor ({}) left", client.session));
@@ -229,7 +236,7 @@ impl Proxy {
         self.voice.say_raw("connect_reply", connect_content(&ports), &address.header)
     }
 
-    fn interrupt_reply(&self, parent: &Bytes) -> Body {
+    pub(super) fn interrupt_reply(&self, parent: &Bytes) -> Body {
         self.voice.say(InterruptReply::new(), parent)
     }
 
@@ -242,6 +249,7 @@ impl Proxy {
         };
         self.reply(client, address, reply());
         self.whisper(client, [reply()]);
+        self.host_has_its_answer(address);
     }
 }
 

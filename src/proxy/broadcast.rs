@@ -50,7 +50,6 @@ mod tests {
             message::Unverified,
             reply::Voice,
             scheme::SecretKey,
-            signature::Signer,
         },
         route::Requirements,
     };
@@ -60,8 +59,7 @@ mod tests {
         let ports = Ports { shell, iopub, stdin, control, heartbeat };
         let address = Address::Tcp([127, 0, 0, 1].into());
         let file = ConnectionFile::new(address, ports, SecretKey::new(key)).unwrap();
-        let signer = Signer::new(file.signature_scheme, file.key.as_ref());
-        Profile { id: ProfileId(id), signer, file, defaults: Requirements::default() }
+        Profile::new(ProfileId(id), file, Requirements::default())
     }
 
     #[test]

@@ -1,11 +1,8 @@
 //! A client's connection, as the rest of the walk sees it: where it comes from and where messages to it go.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use bytes::Bytes;
@@ -17,7 +14,7 @@ use crate::{
     id::{ClientId, ConnectionId, Origin, SessionId},
     jupyter::message::{Envelope, Signed},
     net::{PushError, SignedOutbox},
-    route::{Request, RequestKind, Requirements},
+    route::{Request, RequestKind},
     state::Entry,
 };
 
@@ -33,10 +30,6 @@ pub(super) struct Connection {
     pub(super) profile: Arc<Profile>,
     /// Whose all messages on it are, whatever their sessions.
     pub(super) client: Option<SessionId>,
-    /// What its clients get where they ask for nothing else.
-    pub(super) defaults: Requirements,
-    /// Where kernels that are launched for its client begin, if not where `serve` runs.
-    pub(super) directory: Option<PathBuf>,
     /// Whether a message on it has shown that the peer holds the key.
     pub(super) holds_key: AtomicBool,
     pub(super) heir_of: Heritage,
@@ -75,9 +68,9 @@ impl Connection {
         Request {
             client,
             kind,
-            defaults: &self.defaults,
+            defaults: &self.profile.defaults,
             door: self.profile.defaults.kernel.as_ref(),
-            reserve: self.directory.is_none(),
+            reserve: self.profile.host.as_ref().is_none_or(|host| host.takes_warm_kernels),
         }
     }
 

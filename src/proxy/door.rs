@@ -13,19 +13,16 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::task::JoinSet;
 use tracing::info;
 
 use super::{Proxy, profile::Profile};
 use crate::{
-    channel::Channel,
     id::{KernelId, ProfileId},
     jupyter::{
         connection_file::{Address, ConnectionFile, ConnectionFileError},
         scheme::SecretKey,
-        signature::Signer,
     },
-    net::{BindError, Listener, bind_channels},
+    net::{BindError, Server},
     route::Requirements,
     runtimes::{FileError, write_connection_file},
     state::door_file,
@@ -51,27 +48,20 @@ pub enum DoorError {
     Key(#[from] getrandom::Error),
 }
 
-/// An open door. When it is dropped, nobody can connect there any more.
-#[derive(Debug)]
-pub(super) struct Door {
-    pub(super) profile: Arc<Profile>,
-    _accepting: JoinSet<()>,
-}
-
 impl Proxy {
     /// Opens the kernel's door, or finds it open: the same connection file whoever asks, while the kernel lives.
     pub async fn open_door(self: &Arc<Self>, kernel: &KernelId) -> Result<ConnectionFile, DoorError> {
         let _one_at_a_time = self.opening.lock().await;
-        if let Some(door) = self.doors.get(kernel) {
-            return Ok(door.profile.file.clone());
+        if let Some(door) = ProfileId::of_door(kernel).and_then(|id| self.profile(id)) {
+            return Ok(door.file.clone());
         }
         let runtime =
             self.kernel(kernel).ok_or_else(|| DoorError::NoSuchKernel(kernel.clone()))?.runtime.clone();
         let address = self.door_address(kernel);
-        let (listeners, ports) = bind_channels(&address, None).await?;
-        let mut file = ConnectionFile::new(address, ports, Some(SecretKey::random()?))?;
+        let server = Server::bind(&address, None).await?;
+        let mut file = ConnectionFile::new(address, server.ports(), Some(SecretKey::random()?))?;
         file.kernel_name = Some(runtime.name.to_string());
-        self.set_up_door(kernel, file.clone(), listeners)?;
+        self.set_up_door(kernel, file.clone(), server)?;
         Ok(file)
     }
 
@@ -84,8 +74,8 @@ impl Proxy {
     ) -> Result<(), DoorError> {
         let _one_at_a_time = self.opening.lock().await;
         file.signing_key()?;
-        let (listeners, _) = bind_channels(file.address(), Some(file.ports())).await?;
-        self.set_up_door(kernel, file, listeners)
+        let server = Server::bind(file.address(), Some(file.ports())).await?;
+        self.set_up_door(kernel, file, server)
     }
 
     /// Writes the connection file of a door that has just been opened, beside the registry; its writer does that too, but
@@ -99,7 +89,7 @@ impl Proxy {
         let mut on_disk = self.registry_turn.lock();
         let path = door_file(registry, kernel);
         write_connection_file(&path, file)?;
-        if self.doors.contains_key(kernel) {
+        if ProfileId::of_door(kernel).is_some_and(|id| self.endpoints.contains_key(&id)) {
             // Whoever closes the door from now on has the file removed.
             on_disk.insert(kernel.clone());
             return Ok(path);
@@ -111,32 +101,28 @@ impl Proxy {
 
     /// All doors that are open.
     pub fn doors(&self) -> Vec<(KernelId, ConnectionFile)> {
-        self.doors.iter().map(|door| (door.key().clone(), door.profile.file.clone())).collect()
+        let door = |profile: &Profile| Some((profile.defaults.kernel.clone()?, profile.file.clone()));
+        let of_kernels = self.endpoints.iter().filter(|open| open.profile.host.is_none());
+        of_kernels.filter_map(|open| door(&open.profile)).collect()
     }
 
     /// The kernel is gone. Whoever is still connected is told so when they next ask for anything.
     pub(super) fn close_door(&self, kernel: &KernelId) {
-        self.doors.remove(kernel);
+        if let Some(door) = ProfileId::of_door(kernel) {
+            self.endpoints.remove(&door);
+        }
     }
 
     fn set_up_door(
         self: &Arc<Self>,
         kernel: &KernelId,
         file: ConnectionFile,
-        listeners: Vec<(Channel, Listener)>,
+        server: Server,
     ) -> Result<(), DoorError> {
         let no_such_kernel = || DoorError::NoSuchKernel(kernel.clone());
-        let profile = Arc::new(Profile {
-            id: ProfileId::of_door(kernel).ok_or_else(no_such_kernel)?,
-            signer: Signer::new(file.signature_scheme, file.key.as_ref()),
-            file,
-            defaults: Requirements { kernel: Some(kernel.clone()), ..Requirements::default() },
-        });
-        let mut accepting = JoinSet::new();
-        for (channel, listener) in listeners {
-            accepting.spawn(self.clone().accept_at(profile.clone(), channel, listener));
-        }
-        self.doors.insert(kernel.clone(), Door { profile, _accepting: accepting });
+        let id = ProfileId::of_door(kernel).ok_or_else(no_such_kernel)?;
+        let defaults = Requirements { kernel: Some(kernel.clone()), ..Requirements::default() };
+        self.open(Arc::new(Profile::new(id, file, defaults)), server);
         if self.kernel(kernel).is_none() {
             // It ended meanwhile, and closed no door.
             self.close_door(kernel);

@@ -139,6 +139,14 @@ impl Proxy {
             return Err(Refused::Replayed);
         }
         let header = Header::peek(&message)?;
+        if let Some(host) = &connection.profile.host {
+            if host.leaves() {
+                return Ok(());
+            }
+            if header.msg_type == "shutdown_request" {
+                host.parts(peek_restart(&message));
+            }
+        }
         let (client, gate) = self.recognise(connection, known, &header.session);
         let entry = self.note(connection, client, &header, &message);
         let stops_on_error = header.is_cell() && stops_on_error(message.body().content());
@@ -152,8 +160,8 @@ impl Proxy {
     /// Sends a message on its way. Cells and questions about code may be meant for the fleet.
     pub(super) fn route(
         self: &Arc<Self>,
-        (client, gate): (&ClientId, &Gate),
-        held: Held,
+        (client, gate): (&ClientId, &Arc<Gate>),
+        mut held: Held,
         flushes: &mut Flushes,
     ) {
         if self.is_stopping() {
@@ -161,6 +169,13 @@ impl Proxy {
             return;
         }
         let Ok(header) = Header::peek(&held.message) else { return };
+        if header.msg_type == "interrupt_request" {
+            match self.hesitate((client, gate), held) {
+                Some(meant) => held = meant,
+                None => return,
+            }
+            return self.pass((client, gate), held, None, flushes);
+        }
         if held.connection.channel != Channel::Shell {
             return self.pass((client, gate), held, None, flushes);
         }
@@ -207,7 +222,7 @@ impl Proxy {
                 self.note_binding(table, &connection, client);
             }
             if let Decision::Launch(id, launch) | Decision::KnownInfo(id, Some(launch)) = &decision {
-                self.launch(id, launch, connection.directory.as_deref());
+                self.launch(id, launch, Some(&connection.profile));
             }
             let forward = self.destination(&decision).map(|kernel| {
                 if table.kernel_of(client) != Some(&kernel.id) {

@@ -65,7 +65,8 @@ impl Proxy {
             };
             // What has not arrived is kept from now on.
             drop(peer);
-            let next = if has_broken(&ended) { self.next_peer(connection, topics).await } else { None };
+            let is_away = has_broken(&ended) && !connection.outbox.is_closed();
+            let next = if is_away { self.next_peer(connection, topics).await } else { None };
             let Some(next) = next else {
                 connection.outbox.close();
                 return ended;

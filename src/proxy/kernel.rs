@@ -17,8 +17,8 @@ use super::{
 use crate::{
     byte_size::ByteSize,
     channel::Channel,
-    fleet::{KernelHandle, ProcessRecord},
-    id::{ClientId, KernelId},
+    fleet::{KernelHandle, LaunchedFor, ProcessRecord},
+    id::{ClientId, KernelId, ProfileId},
     jupyter::{content::execution_count, header::Parent, kernelspec::InterruptMode, message::Body},
     runtimes::Runtime,
 };
@@ -32,6 +32,9 @@ pub(super) struct Kernel {
     /// The most memory that it may use.
     pub(super) memory_limit: Option<ByteSize>,
     pub(super) handle: KernelHandle,
+    /// The host that it was launched for, if one was: its file, and what the kernel's processes get of it.
+    pub(super) host: Option<ProfileId>,
+    pub(super) launched_for: Option<Arc<LaunchedFor>>,
     pub(super) fanout: Mutex<Fanout>,
     pub(super) link: Link,
     process: Mutex<Option<ProcessRecord>>,
@@ -56,7 +59,9 @@ impl Kernel {
         runtime: Arc<Runtime>,
         memory_limit: Option<ByteSize>,
         handle: KernelHandle,
+        host: Option<(ProfileId, Arc<LaunchedFor>)>,
     ) -> Self {
+        let (host, launched_for) = host.unzip();
         Self {
             fanout: Mutex::new(Fanout::new(&id)),
             id,
@@ -64,6 +69,8 @@ impl Kernel {
             runtime,
             memory_limit,
             handle,
+            host,
+            launched_for,
             link: Link::new(),
             process: Mutex::new(None),
             used: AtomicBool::new(false),
@@ -194,6 +201,11 @@ impl Kernel {
 
     pub(super) fn fanout(&self) -> MutexGuard<'_, Fanout> {
         self.fanout.lock()
+    }
+
+    /// Whether its next process lacks the environment of the program that it was launched for: nobody wrote that down.
+    pub(super) fn lacks_environment(&self) -> bool {
+        self.launched_for.as_ref().is_some_and(|host| host.environment().is_none())
     }
 
     /// How messages name it: id and runtime.

@@ -1,6 +1,6 @@
 //! What happens to kernels, and what their clients are told of it: launch, death, restart, end.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use jupyter_protocol::{ExecutionState, ShutdownRequest};
@@ -9,7 +9,7 @@ use tracing::{Instrument, info, info_span, warn};
 
 use super::{
     Proxy, backend::Source, broadcast::Broadcast, connection::ReturnAddress, explain::explain,
-    fanout::NOBODY_ASKED, kernel::Kernel, link::Outboxes,
+    fanout::NOBODY_ASKED, kernel::Kernel, link::Outboxes, profile::Profile,
 };
 use crate::{
     channel::Channel,
@@ -36,19 +36,28 @@ pub(super) enum RestartAsked<'a> {
 }
 
 impl Proxy {
-    /// Launches a kernel, in this directory unless its runtime names one. Called with the table locked: whoever is routed to the kernel finds it here.
-    pub(super) fn launch(self: &Arc<Self>, id: &KernelId, launch: &Launch, directory: Option<&Path>) {
+    /// Launches a kernel; one for a host gets its environment, and begins in its directory unless the runtime names one. Called
+    /// with the table locked: whoever is routed to the kernel finds it here.
+    pub(super) fn launch(self: &Arc<Self>, id: &KernelId, launch: &Launch, asker: Option<&Profile>) {
         let Launch { runtime: runtime_index, memory_limit, ref displaced } = *launch;
         let Some(runtime) = self.runtimes.get(runtime_index) else { return };
+        let host = asker.and_then(|profile| Some((profile.id, profile.host.as_ref()?)));
+        let directory = host.and_then(|(_, host)| host.directory.as_deref());
         let runtime = Runtime::beginning_at(runtime, directory);
         for reserve in displaced.iter().filter_map(|reserve| self.kernel(reserve)) {
             info!(kernel = %reserve.id, "killing it: nobody has had it yet, and kernel {id} needs its room now");
             reserve.handle.kill();
         }
         info!(kernel = %id, runtime = %runtime.name, "launching");
-        let order = LaunchOrder { kernel: id.clone(), runtime: runtime.clone(), memory_limit };
+        let host = host.map(|(id, host)| (id, host.launched_for.clone()));
+        let order = LaunchOrder {
+            kernel: id.clone(),
+            runtime: runtime.clone(),
+            memory_limit,
+            launched_for: host.as_ref().map(|(_, launched_for)| launched_for.clone()),
+        };
         let (handle, events) = supervise(self.provisioner.clone(), order, None, self.limits.clone());
-        let kernel = Arc::new(Kernel::new(id.clone(), runtime_index, runtime, memory_limit, handle));
+        let kernel = Arc::new(Kernel::new(id.clone(), runtime_index, runtime, memory_limit, handle, host));
         self.kernels.insert(id.clone(), kernel.clone());
         let span = info_span!(parent: None, "kernel", %id, runtime = %kernel.runtime.name);
         tokio::spawn(self.clone().follow(kernel, events).instrument(span));
@@ -190,7 +199,20 @@ impl Proxy {
             }
         }
         self.set_state(kernel, ExecutionState::Restarting);
+        self.tell_of_lost_environment(kernel);
         self.set_state(kernel, ExecutionState::Starting);
+    }
+
+    /// Says that the next process is another than the last: whoever was told of an environment has ended since.
+    fn tell_of_lost_environment(&self, kernel: &Kernel) {
+        if kernel.lacks_environment() {
+            let text = format!(
+                "[jupyter-fleet: {} starts again without the environment of the program that it was launched for, which has \
+                 ended; it has the fleet's own]",
+                kernel.name()
+            );
+            self.with_table(|table, _| self.tell_clients(table, kernel, &[], &text, None));
+        }
     }
 
     /// What is routed from now on waits for the next process; returns what the last one has not answered.
@@ -288,6 +310,7 @@ impl Proxy {
         }
         self.fail_all(lost, &explain(&kernel, &Downfall::Restarted, true));
         self.set_state(&kernel, ExecutionState::Restarting);
+        self.tell_of_lost_environment(&kernel);
         self.set_state(&kernel, ExecutionState::Starting);
         true
     }

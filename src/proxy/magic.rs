@@ -98,7 +98,7 @@ impl Proxy {
                 if let Moved::To(kernel, launch) = &moved {
                     self.note_binding(table, &held.connection, client);
                     if let Some(launch) = launch {
-                        self.launch(kernel, launch, held.connection.directory.as_deref());
+                        self.launch(kernel, launch, Some(&held.connection.profile));
                     }
                 }
                 Ok(moved)

@@ -23,11 +23,13 @@ mod cull;
 mod debts;
 mod departed;
 mod door;
+mod endpoints;
 mod explain;
 mod fanout;
 mod frontend;
 mod gate;
 mod heartbeat;
+mod host;
 mod iopub;
 mod kernel;
 mod lifecycle;
@@ -73,8 +75,9 @@ use self::{
     comms::Comms,
     connection::{Connection, ReturnAddress},
     departed::Departed,
-    door::Door,
+    endpoints::Open,
     gate::Gate,
+    host::Bereft,
     kernel::Kernel,
     notice::Notices,
     profile::Profile,
@@ -86,6 +89,7 @@ use self::{
 };
 pub use self::{
     door::DoorError,
+    host::{HostError, HostRequest, ServedHost},
     operate::OperateError,
     report::{KernelReport, KernelStatus},
     resume::Past,
@@ -93,7 +97,7 @@ pub use self::{
 use crate::{
     fleet::Provisioner,
     id::{ClientId, ConnectionId, KernelId, ProfileId},
-    jupyter::{connection_file::ConnectionFile, replay::Replays, reply::Voice, signature::Signer},
+    jupyter::{connection_file::ConnectionFile, replay::Replays, reply::Voice},
     limits::Limits,
     metrics::Metrics,
     net::Gatehouse,
@@ -107,8 +111,6 @@ use crate::{
 pub struct Parts {
     /// The published connection file.
     pub published: ConnectionFile,
-    /// The published key.
-    pub signer: Signer,
     /// What can be launched, in order of preference.
     pub runtimes: Vec<Arc<Runtime>>,
     /// The index of the default runtime.
@@ -141,8 +143,10 @@ pub struct Proxy {
     topics: DashMap<ConnectionId, Arc<Topics>>,
     /// The content of each runtime's `kernel_info_reply`, once a kernel of it was up.
     infos: DashMap<usize, Bytes>,
-    /// The doors of kernels that have one.
-    doors: DashMap<KernelId, Door>,
+    /// The connection files by which clients can connect, or are expected to.
+    endpoints: DashMap<ProfileId, Open>,
+    /// Hosts whose stubs are gone, until it is known why.
+    bereft: DashMap<ProfileId, Bereft>,
     /// Held while a door is opened, which takes a while.
     opening: tokio::sync::Mutex<()>,
     replays: Mutex<Replays>,
@@ -174,7 +178,6 @@ impl Proxy {
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts {
             published,
-            signer,
             runtimes,
             default_runtime,
             provisioner,
@@ -183,8 +186,7 @@ impl Proxy {
             bounds,
             journal,
         } = parts;
-        let file = published;
-        let published = Profile { id: ProfileId::DEFAULT, signer, file, defaults: Requirements::default() };
+        let published = Profile::new(ProfileId::DEFAULT, published, Requirements::default());
         let table = Table::new(Settings {
             runtimes: runtimes.iter().map(|runtime| offer(runtime)).collect(),
             default: default_runtime,
@@ -206,7 +208,8 @@ impl Proxy {
             comms: Comms::default(),
             topics: DashMap::new(),
             infos: DashMap::new(),
-            doors: DashMap::new(),
+            endpoints: DashMap::new(),
+            bereft: DashMap::new(),
             opening: tokio::sync::Mutex::default(),
             notices: Notices::new(Instant::now()),
             departed: Departed::default(),
@@ -256,14 +259,6 @@ impl Proxy {
             self.change_audience(change);
         }
         result
-    }
-
-    /// The connection file that clients of this profile use, while it leads anywhere.
-    fn profile(&self, id: ProfileId) -> Option<Arc<Profile>> {
-        if id == ProfileId::DEFAULT {
-            return Some(self.published.clone());
-        }
-        self.doors.iter().map(|door| door.profile.clone()).find(|profile| profile.id == id)
     }
 
     fn is_stopping(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::{
     jupyter::connection_file::ConnectionFile,
     route::{RememberedClient, RememberedKernel},
     runtimes::write_connection_file,
-    state::{BindingRecord, KernelRecord, Registry, door_file},
+    state::{BindingRecord, HostRecord, KernelRecord, LaunchedForRecord, Registry, door_file},
 };
 
 /// How long after a failure the registry is written again.
@@ -82,7 +82,21 @@ impl Proxy {
         let bindings = clients
             .into_iter()
             .map(|remembered| BindingRecord { identity: self.identity_of(&remembered.client), remembered });
-        Registry::new(journal, kernels, bindings.collect())
+        Registry::new(journal, kernels, bindings.collect(), self.hosts())
+    }
+
+    fn hosts(&self) -> Vec<HostRecord> {
+        let hosts = self.endpoints.iter().filter_map(|open| {
+            let host = open.profile.host.as_ref()?;
+            Some(HostRecord {
+                endpoint: open.profile.id,
+                client: host.client.clone(),
+                connection_file: host.connection_file.clone(),
+                stub: host.stub,
+                process: host.process,
+            })
+        });
+        hosts.collect()
     }
 
     /// The routing id of a client that is here, in hexadecimal digits.
@@ -108,6 +122,9 @@ impl Kernel {
                 .unwrap_or_default(),
             identity: known.map(|known| text(&known.identity)),
             config: self.runtime.clone(),
+            launched_for: self.host.zip(self.launched_for.as_ref()).map(|(endpoint, launched_for)| {
+                LaunchedForRecord { endpoint, arguments: launched_for.arguments.clone() }
+            }),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     Proxy, connection::ReturnAddress, kernel::Kernel, past::restarted, returning::connection_before,
 };
 use crate::{
-    fleet::{Acquaintance, Earlier, LaunchOrder, supervise},
+    fleet::{Acquaintance, Earlier, LaunchOrder, LaunchedFor, supervise},
     id::{KernelId, SessionId},
     jupyter::{connection_file::ConnectionFile, header::Header, message::Envelope},
     route::Outstanding,
@@ -50,6 +50,7 @@ impl Proxy {
             requests = owed.len(),
             "taking up what the last serve left"
         );
+        self.expect_hosts(&registry.hosts);
         let taken_over: Vec<_> = registry
             .kernels
             .iter()
@@ -110,10 +111,14 @@ impl Proxy {
             identities: latest(earlier_identities).chain([identity]).map(Bytes::from).collect(),
             owes,
         });
+        let host = record.launched_for.as_ref().map(|host| {
+            (host.endpoint, Arc::new(LaunchedFor::new(host.arguments.clone(), None)))
+        });
         let order = LaunchOrder {
             kernel: remembered.id.clone(),
             runtime: runtime.clone(),
             memory_limit: remembered.memory_limit,
+            launched_for: host.as_ref().map(|(_, launched_for)| launched_for.clone()),
         };
         let earlier = Some(Earlier { record: process, known });
         let (handle, events) = supervise(self.provisioner.clone(), order, earlier, self.limits.clone());
@@ -123,6 +128,7 @@ impl Proxy {
             runtime,
             remembered.memory_limit,
             handle,
+            host,
         ));
         self.with_table(|table, _| {
             self.kernels.insert(remembered.id.clone(), kernel.clone());
@@ -172,6 +178,8 @@ impl Proxy {
 
     /// Gives up clients that have not come back.
     pub(super) fn forget_late(&self) {
+        let patience = self.limits.expected_for();
+        self.endpoints.retain(|_, open| open.accepts() || open.since.elapsed() < patience);
         for entry in self.returning.forget_late(Instant::now()) {
             self.journal.answered(entry);
         }

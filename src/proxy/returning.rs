@@ -276,9 +276,8 @@ pub(super) fn connection_before(
     identity: Bytes,
 ) -> Arc<Connection> {
     let outbox = crate::net::SignedOutbox::closed();
-    let (client, defaults) = (None, profile.defaults.clone());
+    let client = profile.host.as_ref().map(|host| host.client.clone());
     let id = ConnectionId::BEFORE;
-    let directory = None;
     let (holds_key, heir_of) = (AtomicBool::new(false), Heritage::default());
     Arc::new(Connection {
         id,
@@ -287,8 +286,6 @@ pub(super) fn connection_before(
         identity,
         profile,
         client,
-        defaults,
-        directory,
         holds_key,
         heir_of,
         outbox,

@@ -121,7 +121,6 @@ pub(super) mod tests {
         jupyter::{
             connection_file::{Address, ConnectionFile, Ports},
             scheme::SecretKey,
-            signature::Signer,
         },
         proxy::{profile::Profile, returning::connection_before},
         route::Requirements,
@@ -139,8 +138,7 @@ pub(super) mod tests {
         let ports = Ports { shell: port, iopub: port, stdin: port, control: port, heartbeat: port };
         let address = Address::Tcp([127, 0, 0, 1].into());
         let file = ConnectionFile::new(address, ports, SecretKey::new("key")).unwrap();
-        let signer = Signer::new(file.signature_scheme, file.key.as_ref());
-        let profile = Profile { id: profile, signer, file, defaults: Requirements::default() };
+        let profile = Profile::new(profile, file, Requirements::default());
         connection_before(Channel::Shell, Arc::new(profile), origin, Bytes::from_static(identity.as_bytes()))
     }
 

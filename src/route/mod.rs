@@ -4,13 +4,13 @@
 //! message's bytes look like belongs below, carrying a decision out belongs above.
 
 mod admission;
-mod attachment;
 mod attendance;
 mod audience;
 mod away;
 mod bindings;
 mod cull;
 mod decide;
+mod host;
 mod in_flight;
 mod newcomers;
 mod offer;
@@ -29,10 +29,10 @@ mod why;
 mod tests;
 
 pub use admission::{Launch, NoRoom};
-pub use attachment::{ATTACHMENT, Attachment, AttachmentError};
 pub use audience::{Change, Hearing};
 pub use cull::Cull;
 pub use decide::{Decision, Request, RequestKind};
+pub use host::host_client;
 pub use in_flight::Outstanding;
 pub use offer::{Offer, Unmet};
 pub use placement::{Candidate, Placement, place};
@@ -48,5 +48,5 @@ pub use why::{ConsideredKernel, ConsideredRuntime, Explanation, Reason, explain}
 /// What holds for whatever a connection or a message asks for.
 #[cfg(any(test, fuzzing))]
 pub mod laws {
-    pub use super::{attachment::law::attachment, requirements::law::requirements};
+    pub use super::requirements::law::requirements;
 }

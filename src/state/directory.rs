@@ -20,6 +20,9 @@ use crate::{
 /// What `serve` says where it runs in the background: a file in the directory.
 pub const SERVE_LOG: &str = "serve.log";
 
+/// The journal: a file in the directory.
+pub const JOURNAL: &str = "requests.log";
+
 /// The directory, held against any other `serve` for as long as this lives.
 #[derive(Debug)]
 pub struct StateDirectory {
@@ -104,7 +107,7 @@ impl StateDirectory {
 
     /// Where the journal is.
     pub fn journal(&self) -> PathBuf {
-        self.path.join("requests.log")
+        self.path.join(JOURNAL)
     }
 
     /// The connection file of a kernel's door, if it had one.

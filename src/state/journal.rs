@@ -120,6 +120,14 @@ impl Journal {
         Ok((Self(Mutex::new(inner)), noted))
     }
 
+    /// The requests that the `serve` which wrote this journal has not answered, in the order in which they came.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn unanswered(path: &Path) -> io::Result<Vec<Asked>> {
+        Ok(read(path)?.owed.into_values().collect())
+    }
+
     /// Notes a request. To be [written](Self::write) before the request goes anywhere.
     pub fn asked(&self, asked: &Asked) -> Entry {
         let mut inner = self.0.lock();

@@ -8,9 +8,9 @@ mod directory;
 mod journal;
 mod registry;
 
-pub use directory::{SERVE_LOG, StateDirectory, StateError, door_file};
+pub use directory::{JOURNAL, SERVE_LOG, StateDirectory, StateError, door_file};
 pub use journal::{Asked, Entry, Journal, Noted};
-pub use registry::{BindingRecord, KernelRecord, Registry};
+pub use registry::{BindingRecord, HostRecord, KernelRecord, LaunchedForRecord, Registry};
 
 /// What holds for whatever a file of ours holds.
 #[cfg(any(test, fuzzing))]

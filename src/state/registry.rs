@@ -13,7 +13,7 @@ use tracing::{error, warn};
 use super::Entry;
 use crate::{
     fleet::{ProcessIdentity, ProcessRecord, seconds_since_epoch},
-    id::KernelId,
+    id::{KernelId, ProfileId, SessionId},
     route::{RememberedClient, RememberedKernel},
     runtimes::{FileError, Runtime, write_private},
 };
@@ -35,6 +35,33 @@ pub struct Registry {
     pub kernels: Vec<KernelRecord>,
     /// Which client has which kernel.
     pub bindings: Vec<BindingRecord>,
+    /// The hosts whose connection files are served.
+    #[serde(default)]
+    pub hosts: Vec<HostRecord>,
+}
+
+/// A host's connection file. The key stays in that file.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct HostRecord {
+    /// The file's number among the fleet's endpoints.
+    pub endpoint: ProfileId,
+    /// The client that all who connect by it are.
+    pub client: SessionId,
+    /// Where it is.
+    pub connection_file: PathBuf,
+    /// The process that stands for the host's kernel.
+    pub stub: Option<ProcessIdentity>,
+    /// The host's own process.
+    pub process: Option<ProcessIdentity>,
+}
+
+/// The host that a kernel was launched for.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LaunchedForRecord {
+    /// Its connection file's number among the fleet's endpoints.
+    pub endpoint: ProfileId,
+    /// What it added to the kernelspec's arguments.
+    pub arguments: Vec<String>,
 }
 
 /// One kernel.
@@ -61,6 +88,9 @@ pub struct KernelRecord {
     pub kernel_info: Option<Value>,
     /// How it was launched, without the variables of its environment.
     pub config: Arc<Runtime>,
+    /// For whom, where a host started it. Its environment is never written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launched_for: Option<LaunchedForRecord>,
 }
 
 /// One client and its kernel.
@@ -86,13 +116,19 @@ impl KernelRecord {
             earlier_identities: Vec::new(),
             kernel_info: None,
             config,
+            launched_for: None,
         }
     }
 }
 
 impl Registry {
     /// The registry of this process, which knows of the journal up to this line.
-    pub fn new(journal: Entry, kernels: Vec<KernelRecord>, bindings: Vec<BindingRecord>) -> Self {
+    pub fn new(
+        journal: Entry,
+        kernels: Vec<KernelRecord>,
+        bindings: Vec<BindingRecord>,
+        hosts: Vec<HostRecord>,
+    ) -> Self {
         let pid = i32::try_from(std::process::id()).unwrap_or_default();
         Self {
             version: VERSION,
@@ -101,6 +137,7 @@ impl Registry {
             serve: ProcessIdentity::of(pid).ok(),
             kernels,
             bindings,
+            hosts,
         }
     }
 
@@ -120,6 +157,7 @@ impl Registry {
             // No process of then lives now, whoever has its number.
             registry.kernels.clear();
             registry.bindings.clear();
+            registry.hosts.clear();
         }
         Some(registry)
     }
@@ -223,6 +261,7 @@ mod tests {
             earlier_identities: vec!["jupyter-fleet-a".to_owned()],
             kernel_info: Some(serde_json::json!({ "status": "ok" })),
             config: Arc::new(Runtime::builtin_lua()),
+            launched_for: None,
         };
         let client = ClientId { profile: ProfileId::DEFAULT, session: SessionId::from("s") };
         let origins = vec![Origin::Process { uid: 1, pid: 2 }];
@@ -237,7 +276,7 @@ mod tests {
             },
             identity: Some("00ff".to_owned()),
         };
-        Registry::new(Entry::NONE, vec![kernel], vec![binding])
+        Registry::new(Entry::NONE, vec![kernel], vec![binding], Vec::new())
     }
 
     #[test]

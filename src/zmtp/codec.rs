@@ -112,6 +112,14 @@ impl Decoder {
         !buffer.is_empty() || !self.parts.is_empty()
     }
 
+    /// Writes the frames that have arrived of the message that is being received, as they stood on the wire.
+    pub fn write_unfinished(&self, out: &mut BytesMut) {
+        for frame in self.parts.iter() {
+            encode_header(frame.len(), true, out);
+            out.put_slice(frame);
+        }
+    }
+
     /// The next message or command, or `None` if more bytes are needed.
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Item>, CodecError> {
         while let Some(frame) = self.read_header(buffer)? {

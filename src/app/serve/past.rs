@@ -62,7 +62,7 @@ fn rebuild(state: &StateDirectory, runtimes: &Runtimes, living: &[Belonging]) ->
     if !kernels.is_empty() {
         info!(kernels = kernels.len(), "kernels were found alive: reach each by `jupyter-fleet connect`");
     }
-    Registry::new(Entry::NONE, kernels, Vec::new())
+    Registry::new(Entry::NONE, kernels, Vec::new(), Vec::new())
 }
 
 fn found(state: &StateDirectory, one: &Belonging, runtime: &Arc<Runtime>) -> KernelRecord {

@@ -5,13 +5,12 @@ use std::path::Path;
 use tracing::{info, warn};
 
 use crate::{
-    channel::Channel,
     cli::serve::{Listen, ServeSettings},
     jupyter::{
         connection_file::{Address, ConnectionFile, Ports},
         scheme::SecretKey,
     },
-    net::{Listener, bind_again, bind_channels},
+    net::{BindError, Server},
     runtimes::{FileError, create_directory, read_connection_file, write_connection_file},
     state::StateDirectory,
 };
@@ -19,14 +18,12 @@ use crate::{
 /// What the published file says its kernel is called; jupyter_server lists a file only if it names a kernel.
 const PUBLISHED_NAME: &str = "fleet";
 
-type Bound = Vec<(Channel, Listener)>;
-
 /// The five published sockets and the file that lists them. Clients of the last `serve` find the same ones, unless the
 /// settings ask for others or somebody else has taken them.
 pub(super) async fn bind(
     settings: &ServeSettings,
     state: &StateDirectory,
-) -> anyhow::Result<(Bound, ConnectionFile)> {
+) -> anyhow::Result<(Server, ConnectionFile)> {
     let last = state.published();
     let key = match (&settings.key, last.as_ref().and_then(|last| last.key.clone())) {
         (Some(given), _) => given.key.clone(),
@@ -38,22 +35,22 @@ pub(super) async fn bind(
         Listen::Ipc => Address::Ipc(state.path().join("published").to_string_lossy().into_owned()),
     };
     let last = last.filter(|last| *last.address() == address);
-    let (listeners, ports) = bind_as_before(&address, last.map(|last| last.ports())).await?;
-    let mut published = ConnectionFile::new(address, ports, Some(key))?;
+    let server = bind_as_before(&address, last.map(|last| last.ports())).await?;
+    let mut published = ConnectionFile::new(address, server.ports(), Some(key))?;
     published.kernel_name = Some(PUBLISHED_NAME.to_owned());
-    Ok((listeners, published))
+    Ok((server, published))
 }
 
-async fn bind_as_before(address: &Address, last: Option<Ports>) -> anyhow::Result<(Bound, Ports)> {
-    let Some(last) = last else { return Ok(bind_channels(address, None).await?) };
-    match bind_again(address, last).await {
-        Ok(listeners) => {
+async fn bind_as_before(address: &Address, last: Option<Ports>) -> Result<Server, BindError> {
+    let Some(last) = last else { return Server::bind(address, None).await };
+    match Server::bind_again(address, last).await {
+        Ok(server) => {
             info!("publishing the same ports as the last serve");
-            Ok((listeners, last))
+            Ok(server)
         }
         Err(error) => {
             warn!(%error, "the ports of the last serve are taken: its clients have to connect anew");
-            Ok(bind_channels(address, None).await?)
+            Server::bind(address, None).await
         }
     }
 }

@@ -2,7 +2,7 @@
 use std::{
     env,
     io::Write,
-    path::{Path, PathBuf, absolute},
+    path::Path,
     sync::Arc,
 };
 
@@ -41,11 +41,8 @@ pub(super) struct InstallArguments {
     /// Each notebook gets a kernel that nobody else has
     #[arg(long)]
     isolated: bool,
-    /// The fleet's connection file, or its name [default: kernel-fleet.json in Jupyter's runtime directory]
-    #[arg(long, value_name = "FILE")]
-    existing: Option<PathBuf>,
     /// Start a fleet where none is running when a notebook is opened: that of Jupyter's runtime directory
-    #[arg(long, conflicts_with = "existing")]
+    #[arg(long)]
     start: bool,
     /// The config file.
     #[command(flatten)]
@@ -115,7 +112,6 @@ impl InstallArguments {
         if let Some(display_name) = &self.display_name {
             spec.display_name.clone_from(display_name);
         }
-        spec.existing = self.existing.as_deref().map(in_full).transpose()?;
         spec.start = self.start;
         Ok((self.name.clone().unwrap_or_else(usual), spec))
     }
@@ -128,13 +124,6 @@ fn is_variant(runtime: &Runtime, runtimes: &Runtimes) -> bool {
         && runtimes
             .iter()
             .any(|other| other.name != runtime.name && other.display_name == runtime.display_name)
-}
-
-/// A connection file by its whole path, for Jupyter starts kernels wherever their notebooks are; a mere name stays one.
-fn in_full(existing: &Path) -> anyhow::Result<String> {
-    let is_name = existing.components().count() == 1 && !existing.is_file();
-    let existing = if is_name { existing.to_owned() } else { absolute(existing)? };
-    Ok(existing.to_string_lossy().into_owned())
 }
 
 fn is_searched(directory: &Path, environment: &Environment) -> bool {

@@ -75,17 +75,17 @@ fn all_runtimes_or_those_that_are_named() {
 #[test]
 fn everything_that_can_be_chosen() {
     let home = Home::new();
-    let (prefix, file) = (home.path().join("env"), home.path().join("../c.json"));
-    let (prefix, file) = (prefix.to_str().unwrap(), file.to_str().unwrap());
+    let prefix = home.path().join("env");
+    let prefix = prefix.to_str().unwrap();
     let mut words = vec!["install", "--name", "Mine", "--display-name", "My own", "--prefix", prefix];
-    words.extend(["--runtime", "gpu", "--group", "g", "--existing", file]);
+    words.extend(["--runtime", "gpu", "--group", "g", "--start"]);
     home.run(&words).unwrap();
     let path = home.path().join("env/share/jupyter/kernels/mine/kernel.json");
     let spec: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     assert_eq!(spec["display_name"], "My own");
     assert_eq!(spec["metadata"]["debugger"], true);
     let argv: Vec<_> = spec["argv"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
-    assert_eq!(argv[5..], ["gpu", "--group=g", &format!("--existing={file}")]);
+    assert_eq!(argv[5..], ["gpu", "--group=g", "--start"]);
     assert!(home.names().is_empty(), "Jupyter does not look there");
 
     home.run(&["remove", "mine", "--prefix", prefix]).unwrap();
@@ -103,7 +103,6 @@ fn one_name_for_several_kernelspecs_is_a_usage_error() {
     for words in [
         &["install", "--all", "--name", "x"][..],
         &["install", "--user", "--sys-prefix"],
-        &["install", "--start", "--existing", "x.json"],
         &["install", "--name", "a b"],
         &["remove"],
         &["remove", "--all", "x"],

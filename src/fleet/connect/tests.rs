@@ -1,12 +1,12 @@
-use std::{net::Ipv4Addr, sync::Arc};
+use std::net::Ipv4Addr;
 
 use jupyter_protocol::ExecutionState;
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::{
     jupyter::{message::Body, scheme::SecretKey},
-    net::{Gatehouse, Listener, bind_channels},
+    net::{Gatehouse, Incoming, Server},
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -15,15 +15,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 struct Kernel {
     signer: Signer,
     voice: Voice,
-    gatehouse: Gatehouse,
 }
 
 impl Kernel {
-    async fn accept(&self, listener: Listener, socket: SocketType) -> Peer {
-        let local = Local::new(socket, Bytes::new(), 1000);
-        self.gatehouse.admit(listener.accept().await, local).await.unwrap().0
-    }
-
     fn say(&self, peer: &Peer, envelope: &Envelope, body: Body) {
         peer.signed_outbox().send(envelope, &self.signer.sign(body)).unwrap();
     }
@@ -56,25 +50,28 @@ impl Kernel {
 #[tokio::test]
 async fn a_kernel_that_had_spoken_before_anyone_listened_is_asked_once_more() {
     let address = Address::Tcp(Ipv4Addr::LOCALHOST.into());
-    let (listeners, ports) = bind_channels(&address, None).await.unwrap();
-    let file = ConnectionFile::new(address, ports, SecretKey::new("a key")).unwrap();
-    let kernel = Arc::new(Kernel {
+    let server = Server::bind(&address, None).await.unwrap();
+    let file = ConnectionFile::new(address, server.ports(), SecretKey::new("a key")).unwrap();
+    let kernel = Kernel {
         signer: Signer::new(file.signature_scheme, file.signing_key().unwrap()),
         voice: Voice::new("kernel"),
-        gatehouse: Gatehouse::new(&Limits::default()),
-    });
-    let mut accepting = JoinSet::new();
-    for (channel, listener) in listeners {
-        let socket = match channel {
-            Channel::IoPub => SocketType::XPub,
-            Channel::Heartbeat => SocketType::Rep,
-            _ => SocketType::Router,
+    };
+    let (admit, mut admitted) = mpsc::unbounded_channel();
+    let accepting = tokio::spawn(async move {
+        let handler = |incoming: Incoming| {
+            let admit = admit.clone();
+            async move {
+                let channel = incoming.channel();
+                admit.send((channel, incoming.admit().await.unwrap().0)).unwrap();
+            }
         };
-        let kernel = kernel.clone();
-        accepting.spawn(async move { (channel, kernel.accept(listener, socket).await) });
-    }
+        server.serve(&Gatehouse::new(&Limits::default()), handler).await;
+    });
     let asked = tokio::spawn(async move {
-        let mut peers = accepting.join_all().await;
+        let mut peers = Vec::new();
+        while peers.len() < Channel::ALL.len() {
+            peers.push(admitted.recv().await.unwrap());
+        }
         let mut take = |wanted| {
             let at = peers.iter().position(|(channel, _)| *channel == wanted).unwrap();
             peers.swap_remove(at).1
@@ -86,6 +83,7 @@ async fn a_kernel_that_had_spoken_before_anyone_listened_is_asked_once_more() {
         connect(&id, &connection, None, &Limits::default(), Instant::now() + DEADLINE).await.unwrap();
     let info: serde_json::Value = serde_json::from_slice(&channels.info).unwrap();
     drop(channels);
+    accepting.abort();
     let asked = timeout(DEADLINE, asked).await.unwrap().unwrap();
     assert!(asked > 1, "its first answer says nothing of whether iopub is heard");
     assert_eq!(info["asked"], asked, "what it published of the last question has been heard to its end");

@@ -20,7 +20,7 @@ use crate::{
 /// Serves a connection to its end.
 pub(super) async fn serve(incoming: Incoming, kernel: Arc<Kernel>, queue: Queue) {
     let channel = incoming.channel();
-    let (peer, origin) = match incoming.admit().await {
+    let (mut peer, origin) = match incoming.admit().await {
         Ok(admitted) => admitted,
         Err(error) => return debug!(%channel, %error, "a connection was not admitted"),
     };
@@ -28,8 +28,8 @@ pub(super) async fn serve(incoming: Incoming, kernel: Arc<Kernel>, queue: Queue)
         Channel::Shell => shell(Messages::new(kernel, peer, origin), queue).await,
         Channel::Control => control(Messages::new(kernel, peer, origin)).await,
         Channel::Stdin => stdin(Messages::new(kernel, peer, origin)).await,
-        Channel::IoPub => kernel.publisher.serve(peer).await,
-        Channel::Heartbeat => echo(peer).await,
+        Channel::IoPub => kernel.publisher.serve(&mut peer).await,
+        Channel::Heartbeat => echo(&mut peer).await,
     };
     if let Err(error) = ended {
         debug!(%channel, %origin, %error, "a connection ended");

@@ -9,7 +9,7 @@ use super::super::{
 ///
 /// # Errors
 /// The connection broke.
-pub async fn echo(mut peer: Peer) -> Result<(), PeerError> {
+pub async fn echo(peer: &mut Peer) -> Result<(), PeerError> {
     let (outbox, mut batch) = (peer.echo_outbox(), Vec::new());
     while peer.next(&mut batch).await? {
         for event in batch.drain(..) {

@@ -47,7 +47,7 @@ impl Incoming {
 }
 
 /// The socket types that the messaging spec gives a kernel; XPUB by JEP 65.
-fn socket_type(channel: Channel) -> SocketType {
+pub fn socket_type(channel: Channel) -> SocketType {
     match channel {
         Channel::Shell | Channel::Stdin | Channel::Control => SocketType::Router,
         Channel::IoPub => SocketType::XPub,

@@ -25,7 +25,7 @@ use crate::{
 };
 
 pub use echo::echo;
-pub use incoming::Incoming;
+pub use incoming::{Incoming, socket_type};
 pub use publisher::Publisher;
 pub use subscriber::{Lost, SubscriberOutbox};
 
@@ -92,7 +92,7 @@ impl Server {
         }
     }
 
-    /// Takes over sockets that listen already, those of this connection file in the order of [`Channel::ALL`].
+    /// Serves sockets that another process has bound, those of this connection file in the order of [`Channel::ALL`].
     ///
     /// # Errors
     /// A socket is of another kind than the connection file says.
@@ -110,29 +110,18 @@ impl Server {
         Ok(Self { listeners, ports: file.ports() })
     }
 
-    /// Gives the sockets away, in the order of [`Channel::ALL`]. They go on listening.
+    /// Other descriptors of the sockets, in the order of [`Channel::ALL`].
     ///
     /// # Errors
     /// There are no file descriptors left.
-    pub fn into_sockets(self) -> io::Result<[OwnedFd; 5]> {
-        let [shell, iopub, stdin, control, heartbeat] = self.listeners;
-        Ok([
-            shell.into_socket()?,
-            iopub.into_socket()?,
-            stdin.into_socket()?,
-            control.into_socket()?,
-            heartbeat.into_socket()?,
-        ])
+    pub fn sockets(&self) -> io::Result<[OwnedFd; 5]> {
+        let [shell, iopub, stdin, control, heartbeat] = &self.listeners;
+        Ok([shell.socket()?, iopub.socket()?, stdin.socket()?, control.socket()?, heartbeat.socket()?])
     }
 
     /// The ports that are bound.
     pub fn ports(&self) -> Ports {
         self.ports
-    }
-
-    /// The listeners with their channels.
-    pub fn into_listeners(self) -> Vec<(Channel, Listener)> {
-        Channel::ALL.into_iter().zip(self.listeners).collect()
     }
 
     /// Accepts connections, each served by a task that `handler` begins. Never returns; dropping this ends the

@@ -56,7 +56,7 @@ impl Publisher {
     ///
     /// # Errors
     /// The connection broke, or has too many or too long subscriptions.
-    pub async fn serve(&self, mut peer: Peer) -> Result<(), PeerError> {
+    pub async fn serve(&self, peer: &mut Peer) -> Result<(), PeerError> {
         let outbox = peer.signed_outbox();
         let subscriber = Subscriber { outbox: SubscriberOutbox::new(outbox.clone()), topics: Vec::new() };
         self.subscribers.lock().push(subscriber);
@@ -74,6 +74,13 @@ impl Publisher {
             }
         }
         Ok(())
+    }
+
+    /// What the connection with this outbox has subscribed to, while it is served.
+    pub fn topics_of(&self, outbox: &SignedOutbox) -> Vec<Bytes> {
+        let subscribers = self.subscribers.lock();
+        let its = subscribers.iter().find(|subscriber| subscriber.outbox.is(outbox));
+        its.map(|subscriber| subscriber.topics.clone()).unwrap_or_default()
     }
 
     /// Publishes a message of our own.

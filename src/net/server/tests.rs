@@ -58,13 +58,13 @@ async fn a_connection_is_handed_over_with_its_channel_and_origin() {
 }
 
 #[tokio::test]
-async fn sockets_that_are_given_away_go_on_listening() {
+async fn sockets_go_on_listening_while_nobody_accepts() {
     let directory = TempDir::new().unwrap();
     let ipc = Address::Ipc(directory.path().join("k").to_string_lossy().into_owned());
     for address in [LOOPBACK, ipc] {
         let first = Server::bind(&address, None).await.unwrap();
         let file = file(&address, &first);
-        let sockets = first.into_sockets().unwrap();
+        let sockets = first.sockets().unwrap();
         // Nobody accepts now, and nobody is refused.
         let connects = dialled(&file, Channel::Stdin, SocketType::Dealer);
         let second = Server::from_sockets(&file, sockets).unwrap();
@@ -96,8 +96,8 @@ async fn a_subscriber_is_welcomed_and_gets_what_it_wants() {
     let handler = |incoming: Incoming| {
         let publisher = publisher.clone();
         async move {
-            let (peer, _) = incoming.admit().await.unwrap();
-            publisher.serve(peer).await.unwrap();
+            let (mut peer, _) = incoming.admit().await.unwrap();
+            publisher.serve(&mut peer).await.unwrap();
         }
     };
     let hears = async {

@@ -1,0 +1,85 @@
+//! The connection files that clients use: each is opened, served and closed by the same code, while `serve` runs.
+
+use std::{sync::Arc, time::Instant};
+
+use tokio::task::AbortHandle;
+
+use super::{Proxy, profile::Profile};
+use crate::{
+    id::ProfileId,
+    net::{Incoming, Server},
+};
+
+/// A connection file that clients may use.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) profile: Arc<Profile>,
+    pub(super) since: Instant,
+    /// Takes connections. `None`: a host's file that an earlier `serve` had opened, and whose stub has not come back yet.
+    accepting: Option<Accepting>,
+}
+
+/// Takes connections until it is dropped.
+#[derive(Debug)]
+struct Accepting(AbortHandle);
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Open {
+    /// A connection file that is known, and by which nobody can connect yet.
+    pub(super) fn expected(profile: Arc<Profile>) -> Self {
+        Self { profile, since: Instant::now(), accepting: None }
+    }
+
+    /// Whether clients can connect.
+    pub(super) fn accepts(&self) -> bool {
+        self.accepting.is_some()
+    }
+}
+
+impl Proxy {
+    /// Takes connections by the published file.
+    pub fn open_published(self: &Arc<Self>, server: Server) {
+        self.open(self.published.clone(), server);
+    }
+
+    /// Takes no more connections by the published file. Those that are there go on.
+    pub fn close_published(&self) {
+        self.endpoints.remove(&ProfileId::DEFAULT);
+    }
+
+    /// Takes connections on these sockets, each served by a task of its own. One connection's error ends that connection.
+    pub(super) fn open(self: &Arc<Self>, profile: Arc<Profile>, server: Server) {
+        let (proxy, served) = (self.clone(), profile.clone());
+        let accepting = tokio::spawn(async move {
+            let take = |incoming: Incoming| {
+                // A connection outlives the sockets' end: whoever is connected is told what becomes of the endpoint.
+                tokio::spawn(proxy.clone().attend(served.clone(), incoming));
+                std::future::ready(())
+            };
+            server.serve(&proxy.gatehouse, take).await;
+        });
+        let accepting = Some(Accepting(accepting.abort_handle()));
+        self.endpoints.insert(profile.id, Open { profile, since: Instant::now(), accepting });
+    }
+
+    /// Ends an endpoint and the connections by it.
+    pub(super) fn close(&self, id: ProfileId) {
+        self.endpoints.remove(&id);
+        for connection in self.connections.iter().filter(|connection| connection.profile.id == id) {
+            connection.outbox.close();
+        }
+    }
+
+    /// The connection file that clients of this profile use, while it leads anywhere.
+    pub(super) fn profile(&self, id: ProfileId) -> Option<Arc<Profile>> {
+        if id == ProfileId::DEFAULT {
+            return Some(self.published.clone());
+        }
+        self.endpoints.get(&id).map(|open| open.profile.clone())
+    }
+}
