@@ -3,6 +3,7 @@
 use std::{io, os::fd::AsFd, time::Duration};
 
 use bytes::Bytes;
+use rustix::process::getppid;
 use tokio::time::timeout;
 
 use super::{absence::Absence, room::Room, run::Options};
@@ -46,7 +47,7 @@ impl Fleet {
                 directory: options.directory.clone(),
                 arguments: options.arguments.clone(),
                 environment: options.environment.clone(),
-                host: options.host,
+                host: options.host.or_else(|| getppid().map(|parent| parent.as_raw_nonzero().get())),
                 answered,
             }));
             conversation.say(&offer, &[]).await.map_err(|error| silent(error.to_string()))?;

@@ -49,10 +49,11 @@ impl AttachArguments {
     /// # Errors
     /// No fleet would understand the wishes, or a fleet elsewhere is asked for.
     pub fn meaning(self) -> Result<AttachRequest, clap::Error> {
-        if let Some(existing) = self.arguments.iter().find(|argument| argument.starts_with("--existing")) {
+        if self.arguments.iter().any(|argument| argument.starts_with("--existing")) {
             let text = format!(
-                "{existing}: attach serves hosts of this machine by the fleet of this machine. For a fleet elsewhere, connect \
-                 to its published connection file. If a kernelspec says so, install it again: jupyter-fleet kernelspec install"
+                "{}: attach serves hosts of this machine by the fleet of this machine. For a fleet elsewhere, connect \
+                 to its published connection file. If a kernelspec says so, install it again: jupyter-fleet kernelspec install",
+                self.arguments.join(" ")
             );
             return Err(Cli::command().error(ErrorKind::UnknownArgument, text));
         }

@@ -160,7 +160,11 @@ impl Proxy {
             return;
         }
         let gone = self.with_table(|table, now| {
-            table.client_disconnected(client, now);
+            match connection.profile.host {
+                // Its stub is one more connection: there is none now.
+                Some(_) => table.client_left_for_good(client, now),
+                None => table.client_disconnected(client, now),
+            }
             !table.is_connected(client)
         });
         // One less of those who must be heard by someone.

@@ -392,7 +392,7 @@ impl Drop for ServedHost {
         if self.is_present
             && let Some(client) = profile.host_client()
         {
-            proxy.with_table(|table, now| table.client_disconnected(&client, now));
+            proxy.with_table(|table, now| table.client_left_for_good(&client, now));
             proxy.audience_changed.notify_waiters();
         }
         proxy.registry_changed.notify_one();

@@ -1,6 +1,6 @@
 //! Which client has which kernel, and which clients are remembered.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Requirements, Table};
 use crate::id::{ClientId, KernelId, Origin};
@@ -15,6 +15,12 @@ impl<A> Table<A> {
     /// One of the client's shell or control connections has ended. Its binding stays.
     pub fn client_disconnected(&mut self, client: &ClientId, now: Instant) {
         self.audience.client_disconnected(client, now, self.settings.linger);
+        self.forget_stranger(client);
+    }
+
+    /// The same where nobody can come back in the client's place: it counts no more.
+    pub fn client_left_for_good(&mut self, client: &ClientId, now: Instant) {
+        self.audience.client_disconnected(client, now, Duration::ZERO);
         self.forget_stranger(client);
     }
 
