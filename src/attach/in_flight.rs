@@ -68,7 +68,7 @@ impl Request {
 
     /// What kind of request it is.
     pub(super) fn msg_type(&self) -> String {
-        let header = serde_json::from_slice::<Header<'_>>(&self.header);
+        let header = Header::of_bytes(&self.header);
         header.map_or_else(|_| String::new(), |header| header.msg_type.into_owned())
     }
 }
@@ -238,7 +238,7 @@ mod tests {
         table.note(
             &connection,
             &Envelope::default(),
-            &serde_json::from_str(&text).unwrap(),
+            &Header::of_bytes(text.as_bytes()).unwrap(),
             &bytes,
             goes_elsewhere,
         )

@@ -145,7 +145,7 @@ impl Carrier {
 
     /// A request is in flight no more: we answer it ourselves. `false` if it was answered already.
     pub(super) fn take(&self, request: &Request) -> bool {
-        let Ok(header) = serde_json::from_slice::<Header<'_>>(&request.header) else { return false };
+        let Ok(header) = Header::of_bytes(&request.header) else { return false };
         self.in_flight.lock().settle(&header.msg_id, &header.session).is_some()
     }
 }

@@ -8,12 +8,19 @@ use serde_json::json;
 use tokio::time::sleep;
 use tracing::info;
 
-use super::{Proxy, connection::ReturnAddress, debts::Due, kernel::Kernel, lifecycle::RestartAsked};
+use super::{
+    Proxy,
+    connection::{Connection, ReturnAddress},
+    debts::Due,
+    kernel::Kernel,
+    lifecycle::RestartAsked,
+    speakers::Speakers,
+};
 use crate::{
     id::{ClientId, KernelId},
     jupyter::{
-        header::{Header, username},
-        message::Body,
+        header::{Header, HeaderError, Parent, username},
+        message::{Body, Verified},
         reply::{Failure, connect_content},
     },
     metrics::Trouble,
@@ -105,6 +112,29 @@ impl Proxy {
         self.fail(client, msg_type, address, &Failure::new("NoMatchingKernel", why));
     }
 
+    /// A message that cannot be read is answered if it says which one it is.
+    pub(super) fn answer_unreadable(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        known: &mut Speakers,
+        message: &Verified,
+        error: &HeaderError,
+    ) {
+        let header = message.body().header();
+        let Ok(named) = Parent::of_bytes(header) else { return };
+        if named.msg_id.is_empty() {
+            return;
+        }
+        let address = ReturnAddress {
+            envelope: message.envelope().detached(),
+            header: Bytes::copy_from_slice(header),
+            ..ReturnAddress::of_nothing(connection.clone())
+        };
+        let failure = Failure::new("UnreadableMessage", format!("the fleet was sent {error}"));
+        let (client, _) = self.recognise(connection, known, &named.session);
+        self.fail(client, "unknown_request", &address, &failure);
+    }
+
     /// More requests than may wait.
     pub(super) fn refuse_more(
         self: &Arc<Self>,
@@ -120,7 +150,7 @@ impl Proxy {
 
     /// The kernel did not take a request that had been remembered already.
     pub(super) fn take_back(self: &Arc<Self>, kernel: &Kernel, client: &ClientId, address: &ReturnAddress) {
-        let Ok(header) = serde_json::from_slice::<Header<'_>>(&address.header) else { return };
+        let Ok(header) = Header::of_bytes(&address.header) else { return };
         self.table.lock().withdraw(&kernel.id, &header.msg_id, client);
         self.refuse_more(kernel, client, &header, address);
     }

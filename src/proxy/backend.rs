@@ -4,10 +4,9 @@
 //! 2. The parent header tells which request is answered: `route` knows who asked. What nobody asked for goes nowhere.
 //! 3. It is signed with the client's key and written to the connection that the request came on.
 
-use std::{borrow::Cow, fmt::Display, sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use jupyter_protocol::ExecutionState;
-use serde::Deserialize;
 use tokio::{task::JoinSet, time::sleep};
 use tracing::{Instrument, debug};
 
@@ -25,6 +24,7 @@ use crate::{
     fleet::Regained,
     id::ClientId,
     jupyter::{
+        content::has_failed,
         header::{Header, Parent, peek_execution_state},
         message::{Body, Unverified, Verified},
         signature::Signer,
@@ -103,18 +103,7 @@ impl Proxy {
             );
         };
         let asked = self.table.lock().answered(&kernel.id, &parent.msg_id, &parent.session);
-        if parent.session == self.voice.session() {
-            if kernel.was_asked_who(&parent.msg_id) {
-                let (proxy, kernel) = (self.clone(), kernel.clone());
-                tokio::spawn(async move {
-                    // What it said before that came on another connection, and may still have to be read.
-                    sleep(LAST_REPLIES).await;
-                    proxy.past_is_over(&kernel);
-                });
-            }
-            return;
-        }
-        let Some(asked) = asked else { return self.stray(kernel, "a reply that nobody waits for") };
+        let Some(asked) = asked else { return self.deliver_to_nobody(kernel, &parent) };
         self.metrics.replies.increment();
         if asked.is_cell() {
             kernel.counts(message.body().content());
@@ -129,6 +118,20 @@ impl Proxy {
         }
         if kernel.first_use() {
             self.fill_pools();
+        }
+    }
+
+    /// A reply to a request of our own, else to none.
+    fn deliver_to_nobody(self: &Arc<Self>, kernel: &Arc<Kernel>, parent: &Parent<'_>) {
+        if kernel.was_asked_who(&parent.msg_id) {
+            let (proxy, kernel) = (self.clone(), kernel.clone());
+            tokio::spawn(async move {
+                // What it said before that came on another connection, and may still have to be read.
+                sleep(LAST_REPLIES).await;
+                proxy.past_is_over(&kernel);
+            });
+        } else if parent.session != self.voice.session() {
+            self.stray(kernel, "a reply that nobody waits for");
         }
     }
 
@@ -219,9 +222,9 @@ impl Proxy {
         kernel.speaks();
         self.metrics.published.increment();
         if let opens @ ("comm_open" | "comm_close") = &*header.msg_type {
-            self.comm_of(&kernel.id, &asker(&message), opens == "comm_open", &message);
+            self.comm_of(&kernel.id, &self.asker(kernel, &message), opens == "comm_open", &message);
         }
-        let asker = visited.then(|| asker(&message));
+        let asker = visited.then(|| self.asker(kernel, &message));
         let answers =
             |client: &ClientId| asker.as_deref().is_some_and(|session| self.speaks_for(client, session));
         let (envelope, body) = message.into_parts();
@@ -238,6 +241,18 @@ impl Proxy {
             }
             None => fanout.publish(&envelope, &mut message, &answers),
         }
+    }
+
+    /// The session of the request that a message answers. A kernel that does not name it is asked about by the request.
+    fn asker(&self, kernel: &Kernel, message: &Verified) -> String {
+        let Ok(parent) = Parent::peek(message) else { return String::new() };
+        if !parent.session.is_empty() {
+            return parent.session.into_owned();
+        }
+        let of_request = || self.table.lock().asker(&kernel.id, &parent.msg_id);
+        kernel
+            .unnamed_asker(&parent.msg_id, of_request)
+            .map_or_else(String::new, |session| session.to_string())
     }
 
     /// `false`: it concerns no client that the kernel is busy with what we have asked it ourselves, to end for example.
@@ -292,21 +307,6 @@ impl Proxy {
         debug!(kernel = %kernel.id, why, "a kernel's channel ended");
         kernel.handle.lost(*process, why);
     }
-}
-
-/// Whether a reply tells of an error.
-fn has_failed(content: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Reply<'a> {
-        #[serde(borrow)]
-        status: Cow<'a, str>,
-    }
-    serde_json::from_slice(content).is_ok_and(|reply: Reply<'_>| reply.status == "error")
-}
-
-/// The session of the request that a message answers.
-fn asker(message: &Verified) -> String {
-    Parent::peek(message).map(|parent| parent.session.into_owned()).unwrap_or_default()
 }
 
 /// The next batch, or `None` when it is time to try again to tell slow subscribers what they missed.

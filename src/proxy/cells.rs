@@ -163,10 +163,10 @@ impl Proxy {
         };
         let table = self.table.lock();
         let own = table.kernel_of(client);
-        if own.is_none() || table.is_standing(client, text) {
+        if own.is_none() || table.is_standing(client, &text) {
             return Errand::Own;
         }
-        let wishes = match Requirements::parse(text) {
+        let wishes = match Requirements::parse(&text) {
             Ok(wishes) => wishes,
             Err(error) => return Errand::misunderstood(&error),
         };

@@ -81,6 +81,16 @@ impl Connection {
         }
     }
 
+    /// The session of a client whose headers name none. Its connections to the other channels have the same: clients use
+    /// one routing id on all of them, and one without routing ids is taken to be the only one of its process.
+    pub(super) fn unnamed_session(&self) -> String {
+        match (&*self.identity, self.origin) {
+            ([], Origin::Process { pid, .. }) => format!("process-{pid}"),
+            ([], _) => format!("connection-{}", self.id.0),
+            (identity, _) => format!("routing-id-{}", hex::encode(identity)),
+        }
+    }
+
     /// A message on it was signed with the key; `true` if it is the first one.
     pub(super) fn shows_key(&self) -> bool {
         !self.holds_key.load(Ordering::Relaxed) && !self.holds_key.swap(true, Ordering::Relaxed)

@@ -111,7 +111,7 @@ impl Proxy {
                             "a message was refused",
                             &reason,
                         );
-                        bad += 1;
+                        bad += u32::from(reason.is_bad());
                         if bad >= self.limits.bad_messages {
                             return Err(PeerError::Misbehaved(bad));
                         }
@@ -138,7 +138,13 @@ impl Proxy {
         if signer.is_signing() && !self.replays.lock().is_new(message.fingerprint()) {
             return Err(Refused::Replayed);
         }
-        let header = Header::peek(&message)?;
+        let header = match Header::peek(&message) {
+            Ok(header) => header,
+            Err(error) => {
+                self.answer_unreadable(connection, known, &message, &error);
+                return Err(error.into());
+            }
+        };
         let (client, gate) = self.recognise(connection, known, &header.session);
         let entry = self.note(connection, client, &header, &message);
         let stops_on_error = header.is_cell() && stops_on_error(message.body().content());
@@ -201,7 +207,7 @@ impl Proxy {
                 None => table.decide(&request, || wishes(&message), KernelId::random, now),
             };
             if !header.is_cell() {
-                table.stands_by(client, peek_fleet(&message).ok().flatten());
+                table.stands_by(client, peek_fleet(&message).ok().flatten().as_deref());
             }
             if (table.kernel_of(client).cloned(), table.visited_by(client).len()) != before {
                 self.note_binding(table, &connection, client);
@@ -258,6 +264,11 @@ impl Proxy {
 }
 
 impl Refused {
+    /// Whether only a peer that is broken or hostile sends that. Kernels put up with the rest.
+    fn is_bad(&self) -> bool {
+        !matches!(self, Self::Unreadable(HeaderError::NoType))
+    }
+
     fn trouble(&self) -> Trouble {
         match self {
             Self::Malformed(_) | Self::Unreadable(_) => Trouble::Malformed,
@@ -284,5 +295,5 @@ fn outstanding(
 
 fn wishes(message: &Verified) -> Result<Option<Requirements>, RequirementsError> {
     let fleet = peek_fleet(message).map_err(|error| RequirementsError::unreadable(&error))?;
-    fleet.map(Requirements::parse).transpose()
+    fleet.as_deref().map(Requirements::parse).transpose()
 }

@@ -68,9 +68,15 @@ impl<A> InFlight<A> {
         }
     }
 
-    /// The request that a message's parent header names. Kernels that leave out the session are matched without.
+    /// The request that a message's parent header names. Where the kernel leaves out the session, or the client had none,
+    /// the request is matched without.
     pub(super) fn find_mut(&mut self, msg_id: &str, session: &str) -> Option<&mut Outstanding<A>> {
         self.requests.get_mut(msg_id)?.iter_mut().find(|request| asked_by(request, session))
+    }
+
+    /// The oldest request with this number.
+    pub(super) fn find(&self, msg_id: &str) -> Option<&Outstanding<A>> {
+        self.requests.get(msg_id)?.first()
     }
 
     /// Takes the request out that a reply answers.
@@ -148,5 +154,5 @@ impl<A> InFlight<A> {
 }
 
 fn asked_by<A>(request: &Outstanding<A>, session: &str) -> bool {
-    session.is_empty() || request.session.as_str() == session
+    session.is_empty() || [session, ""].contains(&request.session.as_str())
 }

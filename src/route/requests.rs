@@ -1,7 +1,7 @@
 //! What is asked of kernels and not answered yet, and by whom.
 
 use super::{KernelState, Outstanding, Table, table::Kernel};
-use crate::id::{ClientId, KernelId};
+use crate::id::{ClientId, KernelId, SessionId};
 
 impl<A> Table<A> {
     /// Remembers a request that is about to be forwarded. `false`: the client has too many of them already.
@@ -43,6 +43,12 @@ impl<A> Table<A> {
         let request = self.kernels.get_mut(id)?.in_flight.find_mut(msg_id, session)?;
         request.awaits_input = true;
         Some(request)
+    }
+
+    /// The client whose request a message of the kernel's names by its number alone.
+    pub fn asker(&self, id: &KernelId, msg_id: &str) -> Option<SessionId> {
+        let request = self.kernels.get(id)?.in_flight.find(msg_id)?;
+        Some(request.client.session.clone())
     }
 
     /// The kernel is done with a message. One that has no reply by its nature (a comm's) ends with that.
