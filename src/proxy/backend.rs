@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     channel::Channel,
-    fleet::Regained,
+    fleet::{Dialler, OptionalChannels, Regained},
     id::ClientId,
     jupyter::{
         content::has_failed,
@@ -59,8 +59,8 @@ impl Source {
 }
 
 impl Proxy {
-    /// Carries replies from one signed channel of a kernel until it is closed.
-    pub(super) async fn serve_replies(self: Arc<Self>, source: Source, mut peer: Peer) {
+    /// Carries replies from one signed channel of a kernel until it is closed. Returns whether the kernel broke no rule.
+    pub(super) async fn serve_replies(self: Arc<Self>, source: Source, mut peer: Peer) -> bool {
         let mut batch = Vec::new();
         let mut flushes = Flushes::default();
         let ended = loop {
@@ -78,8 +78,34 @@ impl Proxy {
             flushes.flush();
             self.journal.write();
         };
+        let has_left = has_left(&ended);
         if !source.is_past {
             self.channel_ended(&source, ended);
+        }
+        has_left
+    }
+
+    /// The same for a channel that a kernel may lack. One that is closed may come back.
+    pub(super) async fn serve_optional(self: Arc<Self>, source: Source, peer: Peer, dialler: Dialler) {
+        let has_left = match source.channel {
+            Channel::Heartbeat => self.serve_echoes(source.kernel.clone(), peer).await,
+            _ => self.serve_replies(source.clone(), peer).await,
+        };
+        if has_left && !source.is_stale() {
+            source.kernel.link.detach(source.life, source.channel);
+            dialler.dial_again(source.channel);
+        }
+    }
+
+    /// The same for those that a kernel binds late, or again.
+    pub(super) async fn serve_late(self: Arc<Self>, source: Source, mut optional: OptionalChannels) {
+        let mut readers = JoinSet::new();
+        while let Some((channel, peer)) = optional.next().await {
+            source.kernel.link.attach(source.life, channel, &peer);
+            let source = Source { channel, ..source.clone() };
+            let served = self.clone().serve_optional(source, peer, optional.dialler());
+            readers.spawn(served.in_current_span());
+            while readers.try_join_next().is_some() {}
         }
     }
 
@@ -88,7 +114,8 @@ impl Proxy {
         let mut readers = JoinSet::new();
         while let Some((channel, peer)) = past.recv().await {
             let source = Source { channel, ..source.clone() };
-            readers.spawn(self.clone().serve_replies(source, peer).in_current_span());
+            let served = self.clone().serve_replies(source, peer);
+            readers.spawn(served.in_current_span());
         }
         while readers.join_next().await.is_some() {}
     }
@@ -297,16 +324,24 @@ impl Proxy {
         self.trouble_with(kernel, Trouble::Stray, &format_args!("it sent {what}"));
     }
 
-    /// A kernel that closes a channel is dying, or of no use any more: its supervisor finds out which.
+    /// A kernel that closes shell or iopub, or breaks the rules of any channel, is dying, or of no use any more: its supervisor finds out which.
     fn channel_ended(&self, source: &Source, ended: Result<bool, PeerError>) {
         let Source { kernel, channel, process, .. } = source;
+        let has_left = has_left(&ended);
         let why = match ended {
             Ok(_) => format!("it closed its {channel} channel"),
             Err(error) => format!("{channel}: {error}"),
         };
         debug!(kernel = %kernel.id, why, "a kernel's channel ended");
-        kernel.handle.lost(*process, why);
+        if !has_left || matches!(channel, Channel::Shell | Channel::IoPub) {
+            kernel.handle.lost(*process, why);
+        }
     }
+}
+
+/// Whether a connection's peer broke no rule until its end.
+pub(super) fn has_left(ended: &Result<bool, PeerError>) -> bool {
+    ended.as_ref().map_or_else(PeerError::has_left, |_| true)
 }
 
 /// The next batch, or `None` when it is time to try again to tell slow subscribers what they missed.

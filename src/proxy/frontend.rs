@@ -259,6 +259,12 @@ impl Proxy {
             Pushed::Queued(outbox) => flushes.add(outbox),
             Pushed::Held | Pushed::Dropped => {}
             Pushed::Full => self.take_back(kernel, client, address),
+            Pushed::NoChannel => {
+                let channel = address.connection.channel;
+                let text = format!("the answer did not reach {}: it has no {channel} channel", kernel.name());
+                let asked = self.gates.get(client).and_then(|gate| gate.last_request()).unwrap_or_default();
+                self.whisper(client, [self.voice.notice(&text, &asked)]);
+            }
         }
     }
 }
