@@ -88,9 +88,6 @@ impl Proxy {
         flushes: &mut Flushes,
     ) {
         let cell = self.understand(client, held);
-        if self.turns.has_just_failed(client, cell.held.message.body().header()) {
-            return self.abort(client, &cell.address());
-        }
         let at_once = cell.only_asks() && !self.turns.keep_waiting(client);
         let cell = if at_once { Some(cell) } else { self.take_turn(client, cell) };
         if let Some(cell) = cell {
