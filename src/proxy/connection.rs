@@ -78,6 +78,8 @@ impl Connection {
             defaults: &self.defaults,
             door: self.profile.defaults.kernel.as_ref(),
             reserve: self.directory.is_none(),
+            shell_session: None,
+            answers: "",
         }
     }
 

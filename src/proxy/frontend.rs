@@ -25,13 +25,13 @@ use crate::{
     id::{ClientId, KernelId, SessionId},
     jupyter::{
         content::stops_on_error,
-        header::{Header, HeaderError, peek_fleet, peek_restart},
+        header::{Header, HeaderError, Parent, peek_fleet, peek_restart},
         message::{MessageError, Unverified, Verified},
         signature::BadSignature,
     },
     metrics::Trouble,
     net::{Event, Flushes, Peer, PeerError},
-    route::{Decision, Outstanding, RequestKind, Requirements, RequirementsError},
+    route::{Decision, Outstanding, Request, RequestKind, Requirements, RequirementsError},
 };
 
 /// Why a client's message goes nowhere.
@@ -199,7 +199,12 @@ impl Proxy {
         let Ok(header) = Header::peek(&message) else { return };
         let kind = RequestKind::of(&header.msg_type, || peek_restart(&message));
         gate.remember(&header.msg_type, &address.header);
-        let request = connection.request(client, kind);
+        let parent = Parent::peek(&message).unwrap_or_default();
+        let request = Request {
+            shell_session: (connection.channel == Channel::Shell).then_some(&*header.session),
+            answers: &parent.msg_id,
+            ..connection.request(client, kind)
+        };
         let (decision, forward) = self.with_table(|table, now| {
             let before = (table.kernel_of(client).cloned(), table.visited_by(client).len());
             let decision = match elsewhere.take() {
@@ -296,6 +301,7 @@ fn outstanding(
         channel: address.connection.channel,
         address: address.clone(),
         awaits_input: false,
+        is_done: false,
     }
 }
 
