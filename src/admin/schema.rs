@@ -37,6 +37,9 @@ pub struct Kernel {
     /// What of its limits does not hold as it was asked for: `KEY: why`.
     #[serde(default)]
     pub lacks: Vec<String>,
+    /// Of `stdin`, `control` and `heartbeat`, those that it has not bound.
+    #[serde(default)]
+    pub missing_channels: Vec<String>,
     /// When its process was started.
     pub started_at: Option<u64>,
     /// Where its output goes.

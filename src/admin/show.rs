@@ -10,7 +10,7 @@ use crate::{
 
 impl From<KernelReport> for Kernel {
     fn from(report: KernelReport) -> Self {
-        let KernelReport { occupancy, status, process, log } = report;
+        let KernelReport { occupancy, status, process, missing_channels, log } = report;
         let enforcement = process.as_ref().map(|process| &process.enforcement);
         let enforcement = enforcement.filter(|enforcement| enforcement.limits != KernelLimits::default());
         Self {
@@ -27,6 +27,7 @@ impl From<KernelReport> for Kernel {
             memory_limit: occupancy.offer.memory_limit.map(ByteSize::bytes),
             held_by: enforcement.map(|enforcement| enforcement.mechanism.to_string()),
             lacks: enforcement.map(|enforcement| enforcement.lacks.clone()).unwrap_or_default(),
+            missing_channels: missing_channels.iter().map(ToString::to_string).collect(),
             started_at: process.map(|process| process.started_at),
             log,
         }

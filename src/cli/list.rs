@@ -55,12 +55,12 @@ fn write_table(kernels: &[Kernel], out: &mut dyn Write) -> io::Result<()> {
     write_lacks(kernels, out)
 }
 
-/// What does not hold of the kernels' limits; those that lack the same are named together.
+/// What does not hold of the kernels' limits, and which channels they lack; those that lack the same are named together.
 fn write_lacks(kernels: &[Kernel], out: &mut dyn Write) -> io::Result<()> {
-    let mut lacks: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut lacks: Vec<(String, Vec<&str>)> = Vec::new();
     for kernel in kernels {
-        for lack in &kernel.lacks {
-            match lacks.iter_mut().find(|(known, _)| known == lack) {
+        for lack in kernel.lacks.iter().cloned().chain(missing_channels(kernel)) {
+            match lacks.iter_mut().find(|(known, _)| *known == lack) {
                 Some((_, ids)) => ids.push(&kernel.id),
                 None => lacks.push((lack, vec![&kernel.id])),
             }
@@ -71,7 +71,17 @@ fn write_lacks(kernels: &[Kernel], out: &mut dyn Write) -> io::Result<()> {
     }
     lacks.into_iter().try_for_each(|(lack, ids)| {
         let kernels = if ids.len() == 1 { "kernel" } else { "kernels" };
-        writeln!(out, "{kernels} {}: {}", ids.join(", "), plain(lack))
+        writeln!(out, "{kernels} {}: {}", ids.join(", "), plain(&lack))
+    })
+}
+
+/// In words, the channels that a kernel lacks, and what that comes to.
+pub(super) fn missing_channels(kernel: &Kernel) -> impl Iterator<Item = String> {
+    kernel.missing_channels.iter().map(|channel| match channel.as_str() {
+        "stdin" => "no stdin channel: it cannot ask for input".to_owned(),
+        "control" => "no control channel: it is asked on shell, behind what it runs".to_owned(),
+        "heartbeat" => "no heartbeat channel: the fleet echoes in its place".to_owned(),
+        other => format!("no {other} channel"),
     })
 }
 
@@ -109,6 +119,7 @@ mod tests {
             memory_limit: Some(512 << 20),
             held_by: Some("rlimits".to_owned()),
             lacks: Vec::new(),
+            missing_channels: Vec::new(),
             started_at: Some(seconds_since_epoch() - 180),
             log: None,
         }
@@ -154,6 +165,8 @@ mod tests {
         let (_, notes) = text.split_once("\n\n").unwrap();
         assert_eq!(notes, "kernels k1, k3: cpu_limit: not enforced\nkernel k3: nice: 0\n");
         assert!(!written(&[kernel()]).contains("\n\n"), "nothing lacks");
+        let without = Kernel { missing_channels: vec!["control".to_owned()], ..kernel() };
+        assert!(written(&[without]).contains("kernel 0a1b2c3d: no control channel"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use anyhow::bail;
 use clap::{Args, builder::NonEmptyStringValueParser};
 
 use super::{
+    list::missing_channels,
     operate::{ANSWER, Fleet, KernelPrefix},
     table::{self, ago, cell, plain, table},
     wishes::KernelArguments,
@@ -33,7 +34,11 @@ impl WhyArguments {
     pub(super) async fn run(mut self, fleet: &mut Fleet<'_>) -> anyhow::Result<()> {
         if let Some(session) = &self.session {
             let client = find(session, fleet.client.get("/clients", ANSWER).await?)?;
-            return if self.json { fleet.write_json(&client) } else { write_client(&client, fleet) };
+            if self.json {
+                return fleet.write_json(&client);
+            }
+            write_client(&client, fleet)?;
+            return write_missing_channels(&client, fleet).await;
         }
         if let Some(kernel) = self.kernel.named() {
             complete(kernel, fleet).await?;
@@ -86,6 +91,17 @@ fn write_client(client: &Client, fleet: &mut Fleet<'_>) -> anyhow::Result<()> {
     let since = client.since.map(|since| format!(", for {}", ago(since))).unwrap_or_default();
     writeln!(fleet.out, "has      kernel {}{since}", client.kernel)?;
     writeln!(fleet.out, "because  {}", client.reason.as_deref().map_or_else(unknown, plain))?;
+    Ok(())
+}
+
+/// What the client's kernel lacks, if it still lives.
+async fn write_missing_channels(client: &Client, fleet: &mut Fleet<'_>) -> anyhow::Result<()> {
+    let Ok(kernel) = fleet.client.get::<Kernel>(&format!("/kernels/{}", client.kernel), ANSWER).await else {
+        return Ok(());
+    };
+    for lack in missing_channels(&kernel) {
+        writeln!(fleet.out, "lacks    {}", plain(&lack))?;
+    }
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use crate::{
     channel::Channel,
     jupyter::{
         connection_file::ConnectionFile,
-        header::{Header, Parent},
+        header::Header,
         message::{Body, Verified},
         reply::Voice,
         signature::Signer,
@@ -67,8 +67,7 @@ impl Client {
         loop {
             let asked = client.request("kernel_info_request", json!({}));
             client.shell.send(asked)?;
-            let session = client.voice.session().to_owned();
-            let reply = client.shell.find(|message| is_info_for(&session, message));
+            let reply = client.shell.find(is_info);
             let reply = timeout_at(deadline, reply).await.map_err(|_| silent("kernel_info_request"))??;
             check(&reply)?;
             match timeout(ASK_AGAIN, client.iopub.find(|_| true)).await {
@@ -114,9 +113,8 @@ impl Client {
     }
 }
 
-fn is_info_for(session: &str, message: &Verified) -> bool {
+fn is_info(message: &Verified) -> bool {
     Header::peek(message).is_ok_and(|header| header.msg_type == "kernel_info_reply")
-        && Parent::peek(message).is_ok_and(|parent| parent.session == session)
 }
 
 /// A fleet that has no kernel for this client says so in a reply of its own.

@@ -97,7 +97,8 @@ impl Execution {
     fn end(&mut self) -> Result<Outcome, ExecError> {
         let reply = self.reply.take().ok_or(ExecError::NoReply)?;
         match reply.get("status").and_then(Value::as_str) {
-            Some("ok") => {
+            // Old kernels do not say it where it went well.
+            Some("ok") | None => {
                 self.show.payload(&reply).map_err(ExecError::Output)?;
                 Ok(Outcome::Succeeded)
             }

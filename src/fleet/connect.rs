@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::warn;
 
 use super::{
+    optional::OptionalChannels,
     provision::Connection,
     regain::{Regained, regain},
 };
@@ -38,6 +39,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 /// The longest that it grows to.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// How often it is connected to: some kernels bind, close and bind again while they start.
+const CONNECTED: usize = 5;
+
 /// How often it is asked before it is taken as one that says nothing on iopub when it is asked who it is.
 const ASKED: usize = 10;
 
@@ -48,12 +52,8 @@ pub struct Channels {
     pub shell: Peer,
     /// SUB to its iopub; the subscription has been seen to work.
     pub iopub: Peer,
-    /// DEALER to its stdin, with the identity of shell.
-    pub stdin: Peer,
-    /// DEALER to its control, with the identity of shell.
-    pub control: Peer,
-    /// REQ to its heartbeat.
-    pub heartbeat: Peer,
+    /// DEALER to its stdin and control, with the identity of shell, and REQ to its heartbeat: those that it has.
+    pub optional: OptionalChannels,
     /// The kernel's key.
     pub signer: Signer,
     /// The content of its `kernel_info_reply`, JSON.
@@ -129,6 +129,22 @@ pub async fn connect(
         Connection::Given(file) => (**file).clone(),
         Connection::Announced(path) => announced(path, deadline).await?,
     };
+    for _ in 1..CONNECTED {
+        match connect_once(kernel, &file, known, limits, deadline).await {
+            Err(error) if error.may_pass() && Instant::now() < deadline => sleep(LOOK_AGAIN).await,
+            done => return done,
+        }
+    }
+    connect_once(kernel, &file, known, limits, deadline).await
+}
+
+async fn connect_once(
+    kernel: &KernelId,
+    file: &ConnectionFile,
+    known: Option<&Acquaintance>,
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Channels, ConnectError> {
     // A routing id of its own for each time: not every kernel lets one come back while it still knows the last.
     let number = uuid::Uuid::new_v4().simple().to_string();
     let identity = Bytes::from(format!("jupyter-fleet-{kernel}-{}", number.get(..8).unwrap_or_default()));
@@ -136,12 +152,10 @@ pub async fn connect(
         let local = Local::new(socket, identity.clone(), limits.handshake_bytes);
         reach(channel, file.endpoint(channel), local, limits, deadline)
     };
-    let (shell, iopub, stdin, control, heartbeat) = tokio::try_join!(
+    let optional = OptionalChannels::dial(file, &identity, limits, deadline);
+    let (shell, iopub) = tokio::try_join!(
         reach(Channel::Shell, SocketType::Dealer, &identity),
         reach(Channel::IoPub, SocketType::Sub, &identity),
-        reach(Channel::Stdin, SocketType::Dealer, &identity),
-        reach(Channel::Control, SocketType::Dealer, &identity),
-        reach(Channel::Heartbeat, SocketType::Req, &identity),
     )?;
     iopub.subscribe(b"");
     let signer = Signer::new(file.signature_scheme, file.signing_key()?);
@@ -151,14 +165,12 @@ pub async fn connect(
     let mut channels = Channels {
         shell,
         iopub,
-        stdin,
-        control,
-        heartbeat,
+        optional,
         signer,
         info,
         identity,
         ports,
-        past: regain(earlier.clone(), &file, limits).await,
+        past: regain(earlier.clone(), file, limits).await,
         earlier,
         is_known: known.is_some(),
     };
@@ -166,6 +178,7 @@ pub async fn connect(
         None => channels.ask(limits.kernel_info_bytes, deadline).await?,
         Some(known) => channels.info = known.info.clone(),
     }
+    channels.optional.settle().await;
     Ok(channels)
 }
 
@@ -194,6 +207,17 @@ async fn announced(path: &Path, deadline: Instant) -> Result<ConnectionFile, Con
     }
 }
 
+impl ConnectError {
+    /// Whether the kernel closed its sockets, which it may bind again.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Closed(_) => true,
+            Self::Peer(_, error) => error.has_left(),
+            _ => false,
+        }
+    }
+}
+
 impl Channels {
     /// Asks for `kernel_info` until both a reply and something on iopub arrived: a subscription takes effect some time
     /// after it was sent, and what the kernel publishes before is lost. What it publishes of our own requests is heard
@@ -207,10 +231,9 @@ impl Channels {
             let request = voice.say(jupyter_protocol::KernelInfoRequest {}, &Bytes::new());
             let sent = shell.signed_outbox().send(&Envelope::default(), &signer.sign(request));
             sent.map_err(|_| ConnectError::Closed(Channel::Shell))?;
+            // Nobody else asks on this connection, and not every kernel says who asked.
             let is_reply = |message: &Verified| {
-                let is_reply =
-                    Header::peek(message).is_ok_and(|header| header.msg_type == "kernel_info_reply");
-                is_reply && Parent::peek(message).is_ok_and(|parent| parent.session == voice.session())
+                Header::peek(message).is_ok_and(|header| header.msg_type == "kernel_info_reply")
             };
             let reply = timeout_at(deadline, first(Channel::Shell, shell, signer, is_reply)).await;
             let reply = reply.map_err(|_| ConnectError::Silent("its kernel_info_reply on shell"))??;

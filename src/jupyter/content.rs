@@ -7,6 +7,8 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::lenient::{texts, values};
+
 /// The code of an `execute_request`, `complete_request`, `inspect_request` or `is_complete_request` (messaging spec).
 #[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Code<'a> {
@@ -84,11 +86,13 @@ const STOP_ON_ERROR: &[u8] = b"\"stop_on_error\"";
 
 /// The `execution_count` of an `execute_reply`, if it says one.
 pub fn execution_count(content: &[u8]) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Reply {
-        execution_count: Option<u64>,
-    }
-    serde_json::from_slice(content).ok().and_then(|Reply { execution_count }| execution_count)
+    let [count] = values(content, ["execution_count"]).ok()?;
+    count?.parse().ok()
+}
+
+/// Whether a reply tells of an error. Old kernels do not say how it went where it went well.
+pub fn has_failed(content: &[u8]) -> bool {
+    texts(content, ["status"]).is_ok_and(|[status]| status.as_deref() == Some("error"))
 }
 
 #[cfg(any(test, fuzzing))]
@@ -147,6 +151,21 @@ mod tests {
             [r#"{"status":"aborted"}"#, r#"{"execution_count":null}"#, r#"{"a":{"execution_count":1}}"#]
         {
             assert_eq!(execution_count(content.as_bytes()), None, "{content}");
+        }
+    }
+
+    #[test]
+    fn a_reply_fails_if_it_says_so() {
+        for (content, failed) in [
+            (r#"{"status":"error","ename":"E"}"#, true),
+            (r#"{"status":"error","user_expressions":{"x":NaN}}"#, true),
+            (r#"{"status":"ok"}"#, false),
+            (r#"{"status":"aborted"}"#, false),
+            (r#"{"content":{"status":"error"}}"#, false),
+            ("{}", false),
+            ("null", false),
+        ] {
+            assert_eq!(has_failed(content.as_bytes()), failed, "{content}");
         }
     }
 

@@ -6,52 +6,48 @@ use std::{
 };
 
 use memchr::memmem;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::{
     flat_object::strings,
+    lenient::{texts, values},
     message::{Body, Verified},
 };
 
-/// What routing reads of a message header (messaging spec, "General Message Format").
-#[derive(Deserialize, Clone, PartialEq, Eq, Debug)]
+/// What routing reads of a message header (messaging spec, "General Message Format"). A number counts as its digits; what
+/// is absent or `null` is empty.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Header<'a> {
     /// Unique per message, chosen by the sender.
-    #[serde(borrow)]
     pub msg_id: Cow<'a, str>,
-    /// What the message is.
-    #[serde(borrow)]
+    /// What the message is; never empty.
     pub msg_type: Cow<'a, str>,
     /// The sender's session.
-    #[serde(borrow, default)]
     pub session: Cow<'a, str>,
     /// The sender's name.
-    #[serde(borrow, default)]
     pub username: Cow<'a, str>,
 }
 
 /// What routing reads of a parent header. Kernels leave it `{}` for messages that nobody asked for.
-#[derive(Deserialize, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Parent<'a> {
     /// The request that is answered.
-    #[serde(borrow, default)]
     pub msg_id: Cow<'a, str>,
     /// The session that sent the request.
-    #[serde(borrow, default)]
     pub session: Cow<'a, str>,
     /// The request's type.
-    #[serde(borrow, default)]
     pub msg_type: Cow<'a, str>,
 }
 
 /// A verified message that is no message all the same.
 #[derive(Debug, Error)]
 pub enum HeaderError {
-    /// The header is not JSON, or lacks `msg_id` or `msg_type`.
+    /// The header is no JSON object.
     #[error("a message whose header cannot be read: {0}")]
     Header(serde_json::Error),
+    /// The header does not say what the message is.
+    #[error("a message whose header has no msg_type")]
+    NoType,
     /// The parent header is not JSON.
     #[error("a message whose parent header cannot be read: {0}")]
     Parent(serde_json::Error),
@@ -73,13 +69,16 @@ impl<'a> Header<'a> {
 
     /// Reads a header's JSON.
     pub fn of_bytes(header: &'a [u8]) -> Result<Self, HeaderError> {
-        if let Some([Some(msg_id), Some(msg_type), session, username]) =
-            strings(header, ["msg_id", "msg_type", "session", "username"])
-        {
-            let [session, username] = [session, username].map(|text| Cow::Borrowed(text.unwrap_or_default()));
-            return Ok(Self { msg_id: msg_id.into(), msg_type: msg_type.into(), session, username });
+        const KEYS: [&str; 4] = ["msg_id", "msg_type", "session", "username"];
+        let found = match strings(header, KEYS) {
+            Some(found) => found.map(|text| text.map(Cow::Borrowed)),
+            None => texts(header, KEYS).map_err(HeaderError::Header)?,
+        };
+        let [msg_id, msg_type, session, username] = found.map(Option::unwrap_or_default);
+        if msg_type.is_empty() {
+            return Err(HeaderError::NoType);
         }
-        serde_json::from_slice(header).map_err(HeaderError::Header)
+        Ok(Self { msg_id, msg_type, session, username })
     }
 }
 
@@ -94,53 +93,41 @@ impl<'a> Parent<'a> {
     /// Reads the parent header of a verified message. An empty part, as some kernels send it, is a message without
     /// a parent.
     pub fn peek(message: &'a Verified) -> Result<Self, HeaderError> {
-        let parent = &message.body().parent_header;
-        if let Some(found) = strings(parent, ["msg_id", "session", "msg_type"]) {
-            let [msg_id, session, msg_type] = found.map(|text| Cow::Borrowed(text.unwrap_or_default()));
-            return Ok(Self { msg_id, session, msg_type });
-        }
-        match parent.trim_ascii() {
-            b"" | b"null" => Ok(Self::default()),
-            text => serde_json::from_slice(text).map_err(HeaderError::Parent),
-        }
+        Self::of_bytes(&message.body().parent_header)
+    }
+
+    /// Reads a parent header's JSON; or, whatever a header lacks, what would be the parent of a reply to its message.
+    pub fn of_bytes(parent: &'a [u8]) -> Result<Self, HeaderError> {
+        const KEYS: [&str; 3] = ["msg_id", "session", "msg_type"];
+        let found = match strings(parent, KEYS) {
+            Some(found) => found.map(|text| text.map(Cow::Borrowed)),
+            None if matches!(parent.trim_ascii(), b"" | b"null") => return Ok(Self::default()),
+            None => texts(parent, KEYS).map_err(HeaderError::Parent)?,
+        };
+        let [msg_id, session, msg_type] = found.map(Option::unwrap_or_default);
+        Ok(Self { msg_id, session, msg_type })
     }
 }
 
 /// The routing metadata of a verified message: the value of `fleet` in its metadata, as JSON text.
-pub fn peek_fleet(message: &Verified) -> Result<Option<&str>, HeaderError> {
-    #[derive(Deserialize)]
-    struct Metadata<'a> {
-        #[serde(borrow, default)]
-        fleet: Option<&'a RawValue>,
+pub fn peek_fleet(message: &Verified) -> Result<Option<Cow<'_, str>>, HeaderError> {
+    let metadata = message.body().metadata.trim_ascii();
+    if memmem::find(metadata, b"fleet").is_none() {
+        return Ok(None);
     }
-    match message.body().metadata.trim_ascii() {
-        b"" | b"{}" | b"null" => Ok(None),
-        text if memmem::find(text, b"fleet").is_none() => Ok(None),
-        text => {
-            let metadata: Metadata<'_> = serde_json::from_slice(text).map_err(HeaderError::Metadata)?;
-            Ok(metadata.fleet.map(RawValue::get))
-        }
-    }
+    let [fleet] = values(metadata, ["fleet"]).map_err(HeaderError::Metadata)?;
+    Ok(fleet.filter(|fleet| fleet != "null"))
 }
 
 /// The `execution_state` of a `status` message's content, if it can be read.
 pub fn peek_execution_state(message: &Verified) -> Option<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    struct Status<'a> {
-        #[serde(borrow)]
-        execution_state: Cow<'a, str>,
-    }
-    serde_json::from_slice(&message.body().content).ok().map(|status: Status<'_>| status.execution_state)
+    let [state] = texts(&message.body().content, ["execution_state"]).ok()?;
+    state
 }
 
 /// The `restart` of a `shutdown_request`'s content; `false` if absent.
 pub fn peek_restart(message: &Verified) -> bool {
-    #[derive(Deserialize)]
-    struct Shutdown {
-        #[serde(default)]
-        restart: bool,
-    }
-    serde_json::from_slice(&message.body().content).is_ok_and(|shutdown: Shutdown| shutdown.restart)
+    values(&message.body().content, ["restart"]).is_ok_and(|[restart]| restart.as_deref() == Some("true"))
 }
 
 /// Whether a header's JSON says that its message was made until then, by the clock of whoever made it. One without a date
@@ -154,8 +141,8 @@ pub fn was_made_before(header: &[u8], then: SystemTime) -> bool {
 
 /// The `username` of a header's JSON, if it names one.
 pub fn username(header: &[u8]) -> Option<String> {
-    let header: Header<'_> = serde_json::from_slice(header).ok()?;
-    (!header.username.is_empty()).then(|| header.username.into_owned())
+    let username = Header::of_bytes(header).ok()?.username;
+    (!username.is_empty()).then(|| username.into_owned())
 }
 
 #[cfg(any(test, fuzzing))]
@@ -188,7 +175,35 @@ mod tests {
         let peeked = Header::peek(&message).unwrap();
         assert_eq!((&*peeked.msg_type, &*peeked.session, &*peeked.username), ("execute_request", "s1", ""));
         assert_eq!(Parent::peek(&message).unwrap(), Parent::default());
-        assert_eq!(peek_fleet(&message).unwrap(), Some(r#"{"runtime":"lua"}"#));
+        assert_eq!(peek_fleet(&message).unwrap().as_deref(), Some(r#"{"runtime":"lua"}"#));
+    }
+
+    #[test]
+    fn headers_that_stock_clients_read_are_read() {
+        for (header, msg_id, session) in [
+            (r#"{"msg_id":17,"msg_type":"stream","username":null,"date":1.5,"version":null}"#, "17", ""),
+            (r#"{"msg_id":"a","msg_type":"stream","session":42,"date":NaN}"#, "a", "42"),
+            (r#"{"msg_id":null,"msg_type":"stream","session":null,"username":{"first":"Ada"}}"#, "", ""),
+            (r#"{"msg_type":"stream"}"#, "", ""),
+        ] {
+            let read = Header::of_bytes(header.as_bytes()).unwrap();
+            assert_eq!(
+                (&*read.msg_id, &*read.session, &*read.msg_type),
+                (msg_id, session, "stream"),
+                "{header}"
+            );
+            let message = message("{}", header, "{}", "{}");
+            let parent = Parent::peek(&message).unwrap();
+            assert_eq!((&*parent.msg_id, &*parent.session), (msg_id, session), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_message_says_what_it_is() {
+        for header in [r#"{"msg_id": "1"}"#, r#"{"msg_id": "1", "msg_type": null}"#, r#"{"msg_type": ""}"#] {
+            assert!(matches!(Header::of_bytes(header.as_bytes()), Err(HeaderError::NoType)), "{header}");
+        }
+        assert!(matches!(Header::of_bytes(b"[]"), Err(HeaderError::Header(_))));
     }
 
     #[test]
@@ -215,18 +230,5 @@ mod tests {
         assert!(!peek_restart(&message("{}", "", "", "{}")));
         let status = message("{}", "", "", r#"{"execution_state":"busy"}"#);
         assert_eq!(peek_execution_state(&status).unwrap(), "busy");
-    }
-
-    #[test]
-    fn a_quick_look_and_the_parser_see_the_same() {
-        for (id, session) in [("1", "s"), ("é", ""), (r"\u0031", r"\n")] {
-            let json = format!(
-                r#"{{"msg_id": "{id}", "msg_type": "stream", "session": "{session}", "version": "5.4"}}"#
-            );
-            let message = message(&json, &json, "{}", "{}");
-            assert_eq!(Header::peek(&message).unwrap(), serde_json::from_str(&json).unwrap());
-            assert_eq!(Parent::peek(&message).unwrap(), serde_json::from_str(&json).unwrap());
-        }
-        assert!(Header::of_bytes(br#"{"msg_id": "1"}"#).is_err());
     }
 }

@@ -7,6 +7,7 @@ pub mod endpoint;
 mod flat_object;
 pub mod header;
 pub mod kernelspec;
+mod lenient;
 pub mod message;
 pub mod placeholder;
 pub mod replay;

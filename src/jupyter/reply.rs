@@ -45,11 +45,17 @@ impl Voice {
         metadata: Value,
         buffers: Vec<Bytes>,
     ) -> Body {
-        let mut message = JupyterMessage::new(content, None).with_session(&self.session);
-        message.header.version = PROTOCOL_VERSION.to_owned();
-        message.header.username.clone_from(&self.username);
+        let message = JupyterMessage::new(content, None);
         let parent_header = if parent.is_empty() { Bytes::from_static(b"{}") } else { parent.clone() };
-        let header = to_json(&message.header);
+        let header = to_json(&json!({
+            "msg_id": message.header.msg_id,
+            "msg_type": message.header.msg_type,
+            "session": self.session,
+            "username": self.username,
+            // As kernels written in Python say it: with more digits, jupyter_client takes it for no date.
+            "date": message.header.date.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
+            "version": PROTOCOL_VERSION,
+        }));
         let content = to_json(&message.content);
         let metadata = to_json(&metadata);
         Body { header, parent_header, metadata, content, buffers, countersignature: None }
@@ -170,6 +176,9 @@ mod tests {
             (header["msg_type"].as_str(), header["session"].as_str()),
             (Some("status"), Some(voice.session()))
         );
+        let date = header["date"].as_str().unwrap();
+        let (seconds, digits) = date.strip_suffix('Z').and_then(|date| date.split_once('.')).unwrap();
+        assert_eq!((seconds.len(), digits.len()), ("2001-09-09T01:46:40".len(), 6), "{date}");
     }
 
     #[test]

@@ -49,6 +49,11 @@ pub enum PeerError {
 }
 
 impl PeerError {
+    /// Whether the peer has only left, and broken no rule.
+    pub fn has_left(&self) -> bool {
+        matches!(self, Self::Io(_) | Self::Torn)
+    }
+
     /// Which kind of trouble it is.
     pub fn trouble(&self) -> Trouble {
         match self {

@@ -1,6 +1,6 @@
 //! What the proxy itself answers, as a kernel would.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use jupyter_protocol::{ExecutionState, InterruptReply, ReplyStatus, ShutdownReply};
@@ -8,12 +8,20 @@ use serde_json::json;
 use tokio::time::sleep;
 use tracing::info;
 
-use super::{Proxy, connection::ReturnAddress, debts::Due, kernel::Kernel, lifecycle::RestartAsked};
+use super::{
+    Proxy,
+    connection::{Connection, ReturnAddress},
+    debts::Due,
+    fanout::Fanout,
+    kernel::Kernel,
+    lifecycle::RestartAsked,
+    speakers::Speakers,
+};
 use crate::{
     id::{ClientId, KernelId},
     jupyter::{
-        header::{Header, username},
-        message::Body,
+        header::{Header, HeaderError, Parent, username},
+        message::{Body, Verified},
         reply::{Failure, connect_content},
     },
     metrics::Trouble,
@@ -42,16 +50,16 @@ impl Proxy {
                     self.tell_info(None, client, &address, info);
                 }
             }
-            Decision::Connect => self.reply(client, &address, self.connect_reply(&address)),
+            Decision::Connect => self.tell_own(client, &address, self.connect_reply(&address)),
             Decision::Interrupt(id) => {
                 if let Some(kernel) = self.kernel(&id) {
                     info!(kernel = %id, session = %client.session, "interrupted");
                     kernel.handle.interrupt();
                 }
-                self.reply(client, &address, self.interrupt_reply(&address.header));
+                self.tell_own(client, &address, self.interrupt_reply(&address.header));
             }
             Decision::NothingToInterrupt => {
-                self.reply(client, &address, self.interrupt_reply(&address.header))
+                self.tell_own(client, &address, self.interrupt_reply(&address.header))
             }
             Decision::Detached(others) => {
                 info!(session = %client.session, others, "detached");
@@ -112,6 +120,29 @@ impl Proxy {
         self.fail(client, msg_type, address, &Failure::new("NoMatchingKernel", why));
     }
 
+    /// A message that cannot be read is answered if it says which one it is.
+    pub(super) fn answer_unreadable(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        known: &mut Speakers,
+        message: &Verified,
+        error: &HeaderError,
+    ) {
+        let header = message.body().header();
+        let Ok(named) = Parent::of_bytes(header) else { return };
+        if named.msg_id.is_empty() {
+            return;
+        }
+        let address = ReturnAddress {
+            envelope: message.envelope().detached(),
+            header: Bytes::copy_from_slice(header),
+            ..ReturnAddress::of_nothing(connection.clone())
+        };
+        let failure = Failure::new("UnreadableMessage", format!("the fleet was sent {error}"));
+        let (client, _) = self.recognise(connection, known, &named.session);
+        self.fail(client, "unknown_request", &address, &failure);
+    }
+
     /// More requests than may wait.
     pub(super) fn refuse_more(
         self: &Arc<Self>,
@@ -127,7 +158,7 @@ impl Proxy {
 
     /// The kernel did not take a request that had been remembered already.
     pub(super) fn take_back(self: &Arc<Self>, kernel: &Kernel, client: &ClientId, address: &ReturnAddress) {
-        let Ok(header) = serde_json::from_slice::<Header<'_>>(&address.header) else { return };
+        let Ok(header) = Header::of_bytes(&address.header) else { return };
         self.table.lock().withdraw(&kernel.id, &header.msg_id, client);
         self.refuse_more(kernel, client, &header, address);
     }
@@ -156,19 +187,17 @@ impl Proxy {
         address: &ReturnAddress,
         failure: &Failure,
     ) {
-        let (parent, now) = (&address.header, SystemTime::now());
+        let parent = &address.header;
         let is_cell = msg_type == "execute_request";
         self.whisper(client, is_cell.then(|| self.voice.error(failure, parent)));
+        if is_cell && address.stops_on_error && self.turns.are_used() {
+            return self.end_failed_cell(client, address, failure);
+        }
         if msg_type.ends_with("_request") {
             self.reply(client, address, self.voice.error_reply(msg_type, failure, parent));
         }
-        self.whisper(client, [self.voice.status(ExecutionState::Idle, parent)]);
-        if !is_cell || !self.turns.are_used() {
-            return;
-        }
-        if address.stops_on_error {
-            self.cell_failed(client, now);
-        } else {
+        self.whisper_idle(client, parent);
+        if is_cell && self.turns.are_used() {
             self.next_turn(client);
         }
     }
@@ -196,8 +225,7 @@ impl Proxy {
         }
     }
 
-    /// Answers a `kernel_info_request` with known content, between a `busy` and an `idle`. Where the kernel's own
-    /// state is another one, it is told last: frontends show whatever came last.
+    /// Answers a `kernel_info_request` with known content.
     pub(super) fn tell_info(
         self: &Arc<Self>,
         kernel: Option<&Kernel>,
@@ -205,21 +233,62 @@ impl Proxy {
         address: &ReturnAddress,
         info: Bytes,
     ) {
-        let parent = &address.header;
-        let status = |state| self.voice.status(state, parent);
+        let reply = self.voice.say_again("kernel_info_reply", info, &address.header);
+        self.tell(kernel, client, address, reply);
+    }
+
+    /// Answers what the client's kernel would answer.
+    pub(super) fn tell_own(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress, reply: Body) {
+        self.tell(self.own_kernel(client).as_deref(), client, address, reply);
+    }
+
+    /// Answers as kernels do, between a `busy` and an `idle`. Where the kernel's own state is another one, it is told last:
+    /// frontends show whatever came last.
+    fn tell(
+        self: &Arc<Self>,
+        kernel: Option<&Kernel>,
+        client: &ClientId,
+        address: &ReturnAddress,
+        reply: Body,
+    ) {
+        let status = |state| self.voice.status(state, &address.header);
         let listeners = self.listeners(client);
         // From here on, nothing of the kernel's comes in between. (The table is never locked after a fanout.)
         let fanout = kernel.map(Kernel::fanout);
-        let last = fanout.as_ref().map(|fanout| fanout.state().clone());
-        let last = last.filter(|state| *state != ExecutionState::Idle);
-        let last = last.map(|state| self.voice.status(state, &Bytes::new()));
+        let last = kernel.zip(fanout.as_ref()).and_then(|(kernel, fanout)| self.own_state(kernel, fanout));
         self.whisper_to(&listeners, [status(ExecutionState::Busy)]);
         let mut flushes = Flushes::default();
-        self.send(client, address, self.voice.say_again("kernel_info_reply", info, parent), &mut flushes);
+        self.send(client, address, reply, &mut flushes);
         flushes.flush();
         self.whisper_to(&listeners, std::iter::once(status(ExecutionState::Idle)).chain(last));
         drop(fanout);
         self.journal.write();
+    }
+
+    /// Tells a client that a request with this header is done, and then what its kernel does where that is another one.
+    pub(super) fn whisper_idle(&self, client: &ClientId, parent: &Bytes) {
+        let listeners = self.listeners(client);
+        let kernel = self.own_kernel(client);
+        let fanout = kernel.as_deref().map(Kernel::fanout);
+        let last = kernel
+            .as_deref()
+            .zip(fanout.as_ref())
+            .and_then(|(kernel, fanout)| self.own_state(kernel, fanout));
+        let idle = self.voice.status(ExecutionState::Idle, parent);
+        self.whisper_to(&listeners, std::iter::once(idle).chain(last));
+    }
+
+    /// A kernel's own state, unless it is idle, or what it was busy with has ended with its process.
+    fn own_state(&self, kernel: &Kernel, fanout: &Fanout) -> Option<Body> {
+        let state = fanout.state();
+        let is_over =
+            *state == ExecutionState::Idle || (*state == ExecutionState::Busy && !kernel.link.is_up());
+        (!is_over).then(|| self.voice.status(state.clone(), &Bytes::new()))
+    }
+
+    fn own_kernel(&self, client: &ClientId) -> Option<Arc<Kernel>> {
+        let own = self.table.lock().kernel_of(client).cloned();
+        own.and_then(|id| self.kernel(&id))
     }
 
     /// Sends a reply of our own.
@@ -247,8 +316,10 @@ impl Proxy {
             let reply = ShutdownReply { restart, status: ReplyStatus::Ok, error: None };
             self.voice.say(reply, &address.header)
         };
+        self.whisper(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
         self.reply(client, address, reply());
         self.whisper(client, [reply()]);
+        self.whisper_idle(client, &address.header);
         self.host_has_its_answer(address);
     }
 }

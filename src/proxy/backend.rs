@@ -4,10 +4,9 @@
 //! 2. The parent header tells which request is answered: `route` knows who asked. What nobody asked for goes nowhere.
 //! 3. It is signed with the client's key and written to the connection that the request came on.
 
-use std::{borrow::Cow, fmt::Display, sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use jupyter_protocol::ExecutionState;
-use serde::Deserialize;
 use tokio::{task::JoinSet, time::sleep};
 use tracing::{Instrument, debug};
 
@@ -22,9 +21,10 @@ use super::{
 };
 use crate::{
     channel::Channel,
-    fleet::Regained,
+    fleet::{Dialler, OptionalChannels, Regained},
     id::ClientId,
     jupyter::{
+        content::has_failed,
         header::{Header, Parent, peek_execution_state},
         message::{Body, Unverified, Verified},
         signature::Signer,
@@ -59,8 +59,8 @@ impl Source {
 }
 
 impl Proxy {
-    /// Carries replies from one signed channel of a kernel until it is closed.
-    pub(super) async fn serve_replies(self: Arc<Self>, source: Source, mut peer: Peer) {
+    /// Carries replies from one signed channel of a kernel until it is closed. Returns whether the kernel broke no rule.
+    pub(super) async fn serve_replies(self: Arc<Self>, source: Source, mut peer: Peer) -> bool {
         let mut batch = Vec::new();
         let mut flushes = Flushes::default();
         let ended = loop {
@@ -78,8 +78,34 @@ impl Proxy {
             flushes.flush();
             self.journal.write();
         };
+        let has_left = has_left(&ended);
         if !source.is_past {
             self.channel_ended(&source, ended);
+        }
+        has_left
+    }
+
+    /// The same for a channel that a kernel may lack. One that is closed may come back.
+    pub(super) async fn serve_optional(self: Arc<Self>, source: Source, peer: Peer, dialler: Dialler) {
+        let has_left = match source.channel {
+            Channel::Heartbeat => self.serve_echoes(source.kernel.clone(), peer).await,
+            _ => self.serve_replies(source.clone(), peer).await,
+        };
+        if has_left && !source.is_stale() {
+            source.kernel.link.detach(source.life, source.channel);
+            dialler.dial_again(source.channel);
+        }
+    }
+
+    /// The same for those that a kernel binds late, or again.
+    pub(super) async fn serve_late(self: Arc<Self>, source: Source, mut optional: OptionalChannels) {
+        let mut readers = JoinSet::new();
+        while let Some((channel, peer)) = optional.next().await {
+            source.kernel.link.attach(source.life, channel, &peer);
+            let source = Source { channel, ..source.clone() };
+            let served = self.clone().serve_optional(source, peer, optional.dialler());
+            readers.spawn(served.in_current_span());
+            while readers.try_join_next().is_some() {}
         }
     }
 
@@ -88,7 +114,8 @@ impl Proxy {
         let mut readers = JoinSet::new();
         while let Some((channel, peer)) = past.recv().await {
             let source = Source { channel, ..source.clone() };
-            readers.spawn(self.clone().serve_replies(source, peer).in_current_span());
+            let served = self.clone().serve_replies(source, peer);
+            readers.spawn(served.in_current_span());
         }
         while readers.join_next().await.is_some() {}
     }
@@ -103,18 +130,7 @@ impl Proxy {
             );
         };
         let asked = self.table.lock().answered(&kernel.id, &parent.msg_id, &parent.session);
-        if parent.session == self.voice.session() {
-            if kernel.was_asked_who(&parent.msg_id) {
-                let (proxy, kernel) = (self.clone(), kernel.clone());
-                tokio::spawn(async move {
-                    // What it said before that came on another connection, and may still have to be read.
-                    sleep(LAST_REPLIES).await;
-                    proxy.past_is_over(&kernel);
-                });
-            }
-            return;
-        }
-        let Some(asked) = asked else { return self.stray(kernel, "a reply that nobody waits for") };
+        let Some(asked) = asked else { return self.deliver_to_nobody(kernel, &parent) };
         self.metrics.replies.increment();
         if asked.is_cell() {
             kernel.counts(message.body().content());
@@ -129,6 +145,20 @@ impl Proxy {
         }
         if kernel.first_use() {
             self.fill_pools();
+        }
+    }
+
+    /// A reply to a request of our own, else to none.
+    fn deliver_to_nobody(self: &Arc<Self>, kernel: &Arc<Kernel>, parent: &Parent<'_>) {
+        if kernel.was_asked_who(&parent.msg_id) {
+            let (proxy, kernel) = (self.clone(), kernel.clone());
+            tokio::spawn(async move {
+                // What it said before that came on another connection, and may still have to be read.
+                sleep(LAST_REPLIES).await;
+                proxy.past_is_over(&kernel);
+            });
+        } else if parent.session != self.voice.session() {
+            self.stray(kernel, "a reply that nobody waits for");
         }
     }
 
@@ -219,9 +249,9 @@ impl Proxy {
         kernel.speaks();
         self.metrics.published.increment();
         if let opens @ ("comm_open" | "comm_close") = &*header.msg_type {
-            self.comm_of(&kernel.id, &asker(&message), opens == "comm_open", &message);
+            self.comm_of(&kernel.id, &self.asker(kernel, &message), opens == "comm_open", &message);
         }
-        let asker = visited.then(|| asker(&message));
+        let asker = visited.then(|| self.asker(kernel, &message));
         let answers =
             |client: &ClientId| asker.as_deref().is_some_and(|session| self.speaks_for(client, session));
         let (envelope, body) = message.into_parts();
@@ -238,6 +268,18 @@ impl Proxy {
             }
             None => fanout.publish(&envelope, &mut message, &answers),
         }
+    }
+
+    /// The session of the request that a message answers. A kernel that does not name it is asked about by the request.
+    fn asker(&self, kernel: &Kernel, message: &Verified) -> String {
+        let Ok(parent) = Parent::peek(message) else { return String::new() };
+        if !parent.session.is_empty() {
+            return parent.session.into_owned();
+        }
+        let of_request = || self.table.lock().asker(&kernel.id, &parent.msg_id);
+        kernel
+            .unnamed_asker(&parent.msg_id, of_request)
+            .map_or_else(String::new, |session| session.to_string())
     }
 
     /// `false`: it concerns no client that the kernel is busy with what we have asked it ourselves, to end for example.
@@ -282,31 +324,24 @@ impl Proxy {
         self.trouble_with(kernel, Trouble::Stray, &format_args!("it sent {what}"));
     }
 
-    /// A kernel that closes a channel is dying, or of no use any more: its supervisor finds out which.
+    /// A kernel that closes shell or iopub, or breaks the rules of any channel, is dying, or of no use any more: its supervisor finds out which.
     fn channel_ended(&self, source: &Source, ended: Result<bool, PeerError>) {
         let Source { kernel, channel, process, .. } = source;
+        let has_left = has_left(&ended);
         let why = match ended {
             Ok(_) => format!("it closed its {channel} channel"),
             Err(error) => format!("{channel}: {error}"),
         };
         debug!(kernel = %kernel.id, why, "a kernel's channel ended");
-        kernel.handle.lost(*process, why);
+        if !has_left || matches!(channel, Channel::Shell | Channel::IoPub) {
+            kernel.handle.lost(*process, why);
+        }
     }
 }
 
-/// Whether a reply tells of an error.
-fn has_failed(content: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Reply<'a> {
-        #[serde(borrow)]
-        status: Cow<'a, str>,
-    }
-    serde_json::from_slice(content).is_ok_and(|reply: Reply<'_>| reply.status == "error")
-}
-
-/// The session of the request that a message answers.
-fn asker(message: &Verified) -> String {
-    Parent::peek(message).map(|parent| parent.session.into_owned()).unwrap_or_default()
+/// Whether a connection's peer broke no rule until its end.
+pub(super) fn has_left(ended: &Result<bool, PeerError>) -> bool {
+    ended.as_ref().map_or_else(PeerError::has_left, |_| true)
 }
 
 /// The next batch, or `None` when it is time to try again to tell slow subscribers what they missed.

@@ -88,9 +88,6 @@ impl Proxy {
         flushes: &mut Flushes,
     ) {
         let cell = self.understand(client, held);
-        if self.turns.has_just_failed(client, cell.held.message.body().header()) {
-            return self.abort(client, &cell.address());
-        }
         let at_once = cell.only_asks() && !self.turns.keep_waiting(client);
         let cell = if at_once { Some(cell) } else { self.take_turn(client, cell) };
         if let Some(cell) = cell {
@@ -163,10 +160,10 @@ impl Proxy {
         };
         let table = self.table.lock();
         let own = table.kernel_of(client);
-        if own.is_none() || table.is_standing(client, text) {
+        if own.is_none() || table.is_standing(client, &text) {
             return Errand::Own;
         }
-        let wishes = match Requirements::parse(text) {
+        let wishes = match Requirements::parse(&text) {
             Ok(wishes) => wishes,
             Err(error) => return Errand::misunderstood(&error),
         };

@@ -71,6 +71,18 @@ impl Connection {
             defaults: &self.profile.defaults,
             door: self.profile.defaults.kernel.as_ref(),
             reserve: self.profile.host.as_ref().is_none_or(|host| host.takes_warm_kernels),
+            shell_session: None,
+            answers: "",
+        }
+    }
+
+    /// The session of a client whose headers name none. Its connections to the other channels have the same: clients use
+    /// one routing id on all of them, and one without routing ids is taken to be the only one of its process.
+    pub(super) fn unnamed_session(&self) -> String {
+        match (&*self.identity, self.origin) {
+            ([], Origin::Process { pid, .. }) => format!("process-{pid}"),
+            ([], _) => format!("connection-{}", self.id.0),
+            (identity, _) => format!("routing-id-{}", hex::encode(identity)),
         }
     }
 

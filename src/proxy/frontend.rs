@@ -25,13 +25,13 @@ use crate::{
     id::{ClientId, KernelId, SessionId},
     jupyter::{
         content::stops_on_error,
-        header::{Header, HeaderError, peek_fleet, peek_restart},
+        header::{Header, HeaderError, Parent, peek_fleet, peek_restart},
         message::{MessageError, Unverified, Verified},
         signature::BadSignature,
     },
     metrics::Trouble,
     net::{Event, Flushes, Peer, PeerError},
-    route::{Decision, Outstanding, RequestKind, Requirements, RequirementsError},
+    route::{Decision, Outstanding, Request, RequestKind, Requirements, RequirementsError},
 };
 
 /// Why a client's message goes nowhere.
@@ -111,7 +111,7 @@ impl Proxy {
                             "a message was refused",
                             &reason,
                         );
-                        bad += 1;
+                        bad += u32::from(reason.is_bad());
                         if bad >= self.limits.bad_messages {
                             return Err(PeerError::Misbehaved(bad));
                         }
@@ -138,7 +138,13 @@ impl Proxy {
         if signer.is_signing() && !self.replays.lock().is_new(message.fingerprint()) {
             return Err(Refused::Replayed);
         }
-        let header = Header::peek(&message)?;
+        let header = match Header::peek(&message) {
+            Ok(header) => header,
+            Err(error) => {
+                self.answer_unreadable(connection, known, &message, &error);
+                return Err(error.into());
+            }
+        };
         if let Some(host) = &connection.profile.host {
             if host.leaves() {
                 return Ok(());
@@ -208,7 +214,12 @@ impl Proxy {
         let Ok(header) = Header::peek(&message) else { return };
         let kind = RequestKind::of(&header.msg_type, || peek_restart(&message));
         gate.remember(&header.msg_type, &address.header);
-        let request = connection.request(client, kind);
+        let parent = Parent::peek(&message).unwrap_or_default();
+        let request = Request {
+            shell_session: (connection.channel == Channel::Shell).then_some(&*header.session),
+            answers: &parent.msg_id,
+            ..connection.request(client, kind)
+        };
         let (decision, forward) = self.with_table(|table, now| {
             let before = (table.kernel_of(client).cloned(), table.visited_by(client).len());
             let decision = match elsewhere.take() {
@@ -216,7 +227,7 @@ impl Proxy {
                 None => table.decide(&request, || wishes(&message), KernelId::random, now),
             };
             if !header.is_cell() {
-                table.stands_by(client, peek_fleet(&message).ok().flatten());
+                table.stands_by(client, peek_fleet(&message).ok().flatten().as_deref());
             }
             if (table.kernel_of(client).cloned(), table.visited_by(client).len()) != before {
                 self.note_binding(table, &connection, client);
@@ -268,11 +279,22 @@ impl Proxy {
             Pushed::Queued(outbox) => flushes.add(outbox),
             Pushed::Held | Pushed::Dropped => {}
             Pushed::Full => self.take_back(kernel, client, address),
+            Pushed::NoChannel => {
+                let channel = address.connection.channel;
+                let text = format!("the answer did not reach {}: it has no {channel} channel", kernel.name());
+                let asked = self.gates.get(client).and_then(|gate| gate.last_request()).unwrap_or_default();
+                self.whisper(client, [self.voice.notice(&text, &asked)]);
+            }
         }
     }
 }
 
 impl Refused {
+    /// Whether only a peer that is broken or hostile sends that. Kernels put up with the rest.
+    fn is_bad(&self) -> bool {
+        !matches!(self, Self::Unreadable(HeaderError::NoType))
+    }
+
     fn trouble(&self) -> Trouble {
         match self {
             Self::Malformed(_) | Self::Unreadable(_) => Trouble::Malformed,
@@ -294,10 +316,11 @@ fn outstanding(
         channel: address.connection.channel,
         address: address.clone(),
         awaits_input: false,
+        is_done: false,
     }
 }
 
 fn wishes(message: &Verified) -> Result<Option<Requirements>, RequirementsError> {
     let fleet = peek_fleet(message).map_err(|error| RequirementsError::unreadable(&error))?;
-    fleet.map(Requirements::parse).transpose()
+    fleet.as_deref().map(Requirements::parse).transpose()
 }

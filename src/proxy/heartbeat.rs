@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Proxy, kernel::Kernel, link::Asker};
+use super::{Proxy, backend::has_left, kernel::Kernel, link::Asker};
 use crate::{
     channel::Channel,
     frames::Frames,
@@ -43,18 +43,24 @@ impl Proxy {
         let _ = asker.send(&frames);
     }
 
-    /// Carries echoes back until the kernel closes its heartbeat. A kernel echoes in the order of the pings.
-    pub(super) async fn serve_echoes(self: Arc<Self>, kernel: Arc<Kernel>, mut peer: Peer) {
+    /// Carries echoes back until the kernel closes its heartbeat. A kernel echoes in the order of the pings. Returns whether
+    /// it broke no rule.
+    pub(super) async fn serve_echoes(self: Arc<Self>, kernel: Arc<Kernel>, mut peer: Peer) -> bool {
         let mut batch = Vec::new();
-        while let Ok(true) = peer.next(&mut batch).await {
+        let ended = loop {
+            match peer.next(&mut batch).await {
+                Ok(true) => {}
+                ended => break ended,
+            }
             for event in batch.drain(..) {
                 let Event::Message(frames) = event else { continue };
                 if let Some(Asker::Client(asker)) = kernel.link.echoed() {
                     let _ = asker.send(&frames);
                 }
             }
-        }
+        };
         tracing::debug!(kernel = %kernel.id, channel = %Channel::Heartbeat, "a kernel's channel ended");
+        has_left(&ended)
     }
 }
 

@@ -295,6 +295,8 @@ impl Proxy {
             defaults: &profile.defaults,
             door: None,
             reserve: true,
+            shell_session: None,
+            answers: "",
         };
         let decision = self.with_table(|table, now| {
             table.decide(&request, || Ok(None), KernelId::random, now)

@@ -18,7 +18,7 @@ use crate::{
     byte_size::ByteSize,
     channel::Channel,
     fleet::{KernelHandle, LaunchedFor, ProcessRecord},
-    id::{ClientId, KernelId, ProfileId},
+    id::{ClientId, KernelId, MsgId, ProfileId, SessionId},
     jupyter::{content::execution_count, header::Parent, kernelspec::InterruptMode, message::Body},
     runtimes::Runtime,
 };
@@ -44,6 +44,9 @@ pub(super) struct Kernel {
     /// It has not echoed a ping for too long.
     unresponsive: AtomicBool,
     running: Mutex<Running>,
+    /// The request that it published for last, and its client's session: kept for kernels that name no session in parent
+    /// headers, and also publish after their reply.
+    unnamed_asker: Mutex<Option<(MsgId, SessionId)>>,
     /// The number of its last cell.
     count: AtomicU64,
     /// It has said something on iopub since it was last asked whether it is active.
@@ -77,6 +80,7 @@ impl Kernel {
             asked_who: Mutex::new(None),
             unresponsive: AtomicBool::new(false),
             running: Mutex::default(),
+            unnamed_asker: Mutex::default(),
             count: AtomicU64::new(0),
             spoke: AtomicBool::new(false),
             curious: Mutex::new(Some(Vec::new())),
@@ -160,6 +164,20 @@ impl Kernel {
     /// Whether it runs something, or has said anything since this was last asked.
     pub(super) fn is_active(&self) -> bool {
         self.spoke.swap(false, Ordering::Relaxed) || self.is_running()
+    }
+
+    /// Whose request this is, which the kernel names by its number alone; `of_request` knows it until the reply has come.
+    pub(super) fn unnamed_asker(
+        &self,
+        msg_id: &str,
+        of_request: impl FnOnce() -> Option<SessionId>,
+    ) -> Option<SessionId> {
+        let found = of_request();
+        let mut last = self.unnamed_asker.lock();
+        if let Some(session) = found {
+            *last = Some((MsgId::from(msg_id), session));
+        }
+        last.as_ref().filter(|(last, _)| last.as_str() == msg_id).map(|(_, session)| session.clone())
     }
 
     /// Somebody wants to know who the kernel is, as soon as that is known. `false`: it is known now, or never will be.

@@ -89,7 +89,7 @@ impl Proxy {
         kernel: Arc<Kernel>,
         mut events: mpsc::Receiver<KernelEvent>,
     ) {
-        let mut readers = JoinSet::new();
+        let mut readers = Readers::default();
         while let Some(event) = events.recv().await {
             match event {
                 KernelEvent::Launched(process) => {
@@ -106,11 +106,11 @@ impl Proxy {
                 }
                 KernelEvent::Down(Downfall::Restarted) => readers.shutdown().await,
                 KernelEvent::Down(downfall) => {
-                    hear_out(&mut readers).await;
+                    readers.hear_out().await;
                     self.kernel_is_down(&kernel, &downfall);
                 }
                 KernelEvent::Gone(downfall) => {
-                    hear_out(&mut readers).await;
+                    readers.hear_out().await;
                     self.kernel_is_gone(&kernel, &downfall);
                 }
             }
@@ -122,7 +122,7 @@ impl Proxy {
         kernel: &Arc<Kernel>,
         process: u64,
         channels: Channels,
-        readers: &mut JoinSet<()>,
+        readers: &mut Readers,
     ) {
         let (info, is_known) = (channels.info.clone(), channels.is_known);
         self.infos.insert(kernel.runtime_index, info.clone());
@@ -148,14 +148,8 @@ impl Proxy {
     }
 
     /// Starts reading all that a process says.
-    fn read(
-        self: &Arc<Self>,
-        kernel: &Arc<Kernel>,
-        process: u64,
-        channels: Channels,
-        readers: &mut JoinSet<()>,
-    ) {
-        let Channels { shell, iopub, stdin, control, heartbeat, signer, past, .. } = channels;
+    fn read(self: &Arc<Self>, kernel: &Arc<Kernel>, process: u64, channels: Channels, readers: &mut Readers) {
+        let Channels { shell, iopub, mut optional, signer, past, .. } = channels;
         let source = |channel, is_past| Source {
             kernel: kernel.clone(),
             channel,
@@ -164,21 +158,22 @@ impl Proxy {
             signer: signer.clone(),
             is_past,
         };
-        let replies = |channel, peer| self.clone().serve_replies(source(channel, false), peer);
         let published = self.clone().serve_iopub(source(Channel::IoPub, false), iopub);
         // A reply comes together with a status: two tasks would wake two threads for them.
-        let (shell, iopub) = (replies(Channel::Shell, shell), published);
-        readers.spawn(
+        let (shell, iopub) = (self.clone().serve_replies(source(Channel::Shell, false), shell), published);
+        let Readers { at_once, late } = readers;
+        at_once.spawn(
             async move {
                 tokio::join!(shell, iopub);
             }
             .in_current_span(),
         );
-        for (channel, peer) in [(Channel::Control, control), (Channel::Stdin, stdin)] {
-            readers.spawn(replies(channel, peer).in_current_span());
+        for (channel, peer) in std::mem::take(&mut optional.connected) {
+            let served = self.clone().serve_optional(source(channel, false), peer, optional.dialler());
+            at_once.spawn(served.in_current_span());
         }
-        readers.spawn(self.clone().serve_regained(source(Channel::Shell, true), past).in_current_span());
-        readers.spawn(self.clone().serve_echoes(kernel.clone(), heartbeat).in_current_span());
+        at_once.spawn(self.clone().serve_regained(source(Channel::Shell, true), past).in_current_span());
+        late.spawn(self.clone().serve_late(source(Channel::Control, false), optional).in_current_span());
     }
 
     /// The process is gone and comes back: everyone who waited is told why in vain.
@@ -326,9 +321,25 @@ impl Proxy {
     }
 }
 
-/// Lets the readers of a dead kernel's sockets finish what is still in them.
-async fn hear_out(readers: &mut JoinSet<()>) {
-    let all = async { while readers.join_next().await.is_some() {} };
-    let _ = timeout(LAST_WORDS, all).await;
-    readers.shutdown().await;
+/// The tasks that read what a process says.
+#[derive(Default)]
+struct Readers {
+    /// On the channels that it had when it came up.
+    at_once: JoinSet<()>,
+    /// On those that it binds later, for which another task waits without an end.
+    late: JoinSet<()>,
+}
+
+impl Readers {
+    /// Lets the readers of a dead kernel's sockets finish what is still in them.
+    async fn hear_out(&mut self) {
+        let all = async { while self.at_once.join_next().await.is_some() {} };
+        let _ = timeout(LAST_WORDS, all).await;
+        self.shutdown().await;
+    }
+
+    async fn shutdown(&mut self) {
+        self.at_once.shutdown().await;
+        self.late.shutdown().await;
+    }
 }

@@ -17,7 +17,7 @@ use crate::{
         message::{Body, Envelope},
         signature::Signer,
     },
-    net::{EchoOutbox, PushError, SignedOutbox},
+    net::{EchoOutbox, Peer, PushError, SignedOutbox},
 };
 
 /// Echoes that may be awaited from a kernel's heartbeat.
@@ -47,9 +47,10 @@ enum State {
 pub(super) struct Outboxes {
     pub(super) signer: Signer,
     pub(super) shell: SignedOutbox,
-    pub(super) control: SignedOutbox,
-    pub(super) stdin: SignedOutbox,
-    pub(super) heartbeat: EchoOutbox,
+    /// Of the three that a kernel may lack, those that it has.
+    pub(super) control: Option<SignedOutbox>,
+    pub(super) stdin: Option<SignedOutbox>,
+    pub(super) heartbeat: Option<EchoOutbox>,
     pub(super) known: Known,
     /// Who sent the pings that have not been echoed, in their order.
     pub(super) pings: VecDeque<Asker>,
@@ -92,11 +93,41 @@ impl Link {
             _ => None,
         }
     }
-    /// How long ago it last echoed a ping, or came up; `None` while no process answers.
+    /// How long ago it last echoed a ping, or came up; `None` while no process answers. One without a heartbeat is never
+    /// silent.
     pub(super) fn silence(&self, now: Instant) -> Option<Duration> {
         match &*self.state.lock() {
+            State::Up(outboxes) if outboxes.heartbeat.is_none() => Some(Duration::ZERO),
             State::Up(outboxes) => Some(now.saturating_duration_since(outboxes.echoed)),
             _ => None,
+        }
+    }
+
+    /// The channels that a process that answers lacks.
+    pub(super) fn missing(&self) -> Vec<Channel> {
+        match &*self.state.lock() {
+            State::Up(outboxes) => outboxes.missing(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The process of this life has bound a channel that it lacked.
+    pub(super) fn attach(&self, life: u64, channel: Channel, peer: &Peer) {
+        let mut state = self.state.lock();
+        if let State::Up(outboxes) = &mut *state
+            && life == self.life()
+        {
+            outboxes.attach(channel, peer);
+        }
+    }
+
+    /// The process of this life has closed a channel that it may lack.
+    pub(super) fn detach(&self, life: u64, channel: Channel) {
+        let mut state = self.state.lock();
+        if let State::Up(outboxes) = &mut *state
+            && life == self.life()
+        {
+            outboxes.detach(channel);
         }
     }
     /// Which of its processes messages are meant for now.
@@ -120,7 +151,7 @@ impl Link {
                 }
                 State::Up(outboxes) => match outboxes.of(channel) {
                     Some(outbox) => (outboxes.signer.clone(), outbox.clone()),
-                    None => return Pushed::Dropped,
+                    None => return Pushed::NoChannel,
                 },
             }
         };
@@ -135,9 +166,11 @@ impl Link {
     /// Asks a process that answers to end; one that is only starting is not asked.
     pub(super) fn ask_to_end(&self, request: Body) {
         let state = self.state.lock();
-        if let State::Up(outboxes) = &*state {
+        if let State::Up(outboxes) = &*state
+            && let Some(control) = outboxes.of(Channel::Control)
+        {
             // The supervisor insists where the request does not get through.
-            let _ = outboxes.control.send(&Envelope::default(), &outboxes.signer.sign(request));
+            let _ = control.send(&Envelope::default(), &outboxes.signer.sign(request));
         }
     }
     /// Whether so much waits for the kernel that a message of that many bytes cannot be taken.
@@ -181,14 +214,15 @@ impl Link {
         }
     }
 
-    /// Sends a ping on for a client; `false` if no process answers now.
+    /// Sends a ping on for a client; `false` if no process answers now, or it has no heartbeat.
     pub(super) fn ping(&self, frames: &Frames, asker: Asker) -> bool {
         let mut state = self.state.lock();
         let State::Up(outboxes) = &mut *state else { return false };
+        let Some(heartbeat) = &outboxes.heartbeat else { return false };
         if outboxes.pings.len() >= PINGS {
             return true;
         }
-        let sent = outboxes.heartbeat.send(frames).is_ok();
+        let sent = heartbeat.send(frames).is_ok();
         if sent {
             outboxes.pings.push_back(asker);
         }
@@ -216,17 +250,19 @@ pub(super) enum Pushed {
     Dropped,
     /// The kernel does not read what it is sent.
     Full,
+    /// The kernel lacks the channel.
+    NoChannel,
 }
 
 impl Outboxes {
     /// Those of a process that has just come up.
     pub(super) fn of_channels(channels: &Channels) -> Self {
-        Self {
+        let mut outboxes = Self {
             signer: channels.signer.clone(),
             shell: channels.shell.signed_outbox(),
-            control: channels.control.signed_outbox(),
-            stdin: channels.stdin.signed_outbox(),
-            heartbeat: channels.heartbeat.echo_outbox(),
+            control: None,
+            stdin: None,
+            heartbeat: None,
             known: Known {
                 info: channels.info.clone(),
                 identity: channels.identity.clone(),
@@ -235,14 +271,54 @@ impl Outboxes {
             },
             pings: VecDeque::new(),
             echoed: Instant::now(),
+        };
+        for (channel, peer) in &channels.optional.connected {
+            outboxes.attach(*channel, peer);
+        }
+        outboxes
+    }
+
+    fn attach(&mut self, channel: Channel, peer: &Peer) {
+        match channel {
+            Channel::Control => self.control = Some(peer.signed_outbox()),
+            Channel::Stdin => self.stdin = Some(peer.signed_outbox()),
+            Channel::Heartbeat => {
+                self.heartbeat = Some(peer.echo_outbox());
+                self.echoed = Instant::now();
+            }
+            Channel::Shell | Channel::IoPub => {}
         }
     }
 
+    fn detach(&mut self, channel: Channel) {
+        match channel {
+            Channel::Control => self.control = None,
+            Channel::Stdin => self.stdin = None,
+            Channel::Heartbeat => {
+                self.heartbeat = None;
+                self.pings.clear();
+            }
+            Channel::Shell | Channel::IoPub => {}
+        }
+    }
+
+    fn missing(&self) -> Vec<Channel> {
+        [
+            (Channel::Stdin, self.stdin.is_none()),
+            (Channel::Control, self.control.is_none()),
+            (Channel::Heartbeat, self.heartbeat.is_none()),
+        ]
+        .into_iter()
+        .filter_map(|(channel, is_missing)| is_missing.then_some(channel))
+        .collect()
+    }
+
+    /// Where messages of a channel go. Kernels from before there was a control channel are asked on shell.
     fn of(&self, channel: Channel) -> Option<&SignedOutbox> {
         match channel {
             Channel::Shell => Some(&self.shell),
-            Channel::Control => Some(&self.control),
-            Channel::Stdin => Some(&self.stdin),
+            Channel::Control => Some(self.control.as_ref().unwrap_or(&self.shell)),
+            Channel::Stdin => self.stdin.as_ref(),
             Channel::IoPub | Channel::Heartbeat => None,
         }
     }

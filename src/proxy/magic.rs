@@ -60,7 +60,6 @@ impl Proxy {
     fn show(self: &Arc<Self>, client: &ClientId, held: &Held, page: &Page, has_rest: bool) {
         let address = held.address();
         let parent = &address.header;
-        let status = |state| self.voice.status(state, parent);
         let shown = page.show();
         let content = json!({
             "data": { "text/plain": shown.plain, "text/html": shown.html },
@@ -81,7 +80,7 @@ impl Proxy {
         let input = self.voice.say_raw("execute_input", input, parent);
         self.whisper(client, [input, display]);
         self.reply(client, &address, self.voice.say_raw("execute_reply", done, parent));
-        self.whisper(client, [status(ExecutionState::Idle)]);
+        self.whisper_idle(client, parent);
     }
 
     fn move_to(

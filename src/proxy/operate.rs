@@ -173,7 +173,7 @@ impl Proxy {
         let request = self.voice.say(InterruptRequest {}, &Bytes::new());
         match kernel.link.push(Channel::Control, request, kernel.link.life()) {
             Pushed::Queued(outbox) => outbox.flush(),
-            Pushed::Held | Pushed::Dropped => {}
+            Pushed::Held | Pushed::Dropped | Pushed::NoChannel => {}
             Pushed::Full => {
                 return Err(OperateError::NotUp(format!("{} does not read what it is sent", kernel.name())));
             }

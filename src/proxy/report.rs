@@ -6,6 +6,7 @@ use jupyter_protocol::ExecutionState;
 
 use super::{Proxy, kernel::Kernel};
 use crate::{
+    channel::Channel,
     fleet::ProcessRecord,
     id::KernelId,
     jupyter::connection_file::ConnectionFile,
@@ -22,6 +23,8 @@ pub struct KernelReport {
     pub status: KernelStatus,
     /// Its process, while that lives.
     pub process: Option<ProcessRecord>,
+    /// The channels that it lacks.
+    pub missing_channels: Vec<Channel>,
     /// Where its output goes; `None` until its first process was started.
     pub log: Option<PathBuf>,
 }
@@ -93,6 +96,7 @@ fn report(occupancy: Occupancy, kernel: &Kernel) -> KernelReport {
             status => status,
         },
         log: process.as_ref().map(|process| process.log.clone()),
+        missing_channels: kernel.link.missing(),
         process: process.filter(|process| process.identity.is_alive()),
         occupancy,
     }

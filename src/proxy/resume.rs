@@ -167,6 +167,7 @@ impl Proxy {
                 address: address.clone(),
                 // The question may have come before.
                 awaits_input: msg_type == "execute_request",
+                is_done: false,
             };
             table.track(&kernel, &msg_id, request).then_some(())
         });

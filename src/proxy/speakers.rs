@@ -30,7 +30,10 @@ impl Proxy {
         if let Some(client) = &connection.client {
             self.speaks_as(connection.profile.id, client, session);
         }
+        let unnamed =
+            (connection.client.is_none() && session.is_empty()).then(|| connection.unnamed_session());
         let session = connection.client.as_ref().map_or(session, SessionId::as_str);
+        let session = unnamed.as_deref().unwrap_or(session);
         let found = known.iter().position(|(client, _)| client.session.as_str() == session);
         let index = found.unwrap_or_else(|| {
             let client = ClientId { profile: connection.profile.id, session: SessionId::from(session) };
@@ -45,7 +48,7 @@ impl Proxy {
 
     /// Remembers a session that speaks for a client of another name.
     pub(super) fn speaks_as(&self, profile: ProfileId, client: &SessionId, session: &str) {
-        if client.as_str() == session {
+        if session.is_empty() || client.as_str() == session {
             return;
         }
         let client_of = |session| ClientId { profile, session };

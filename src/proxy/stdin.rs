@@ -27,9 +27,10 @@ impl Proxy {
                 &"on stdin: a question without a parent",
             );
         };
+        let question = Header::peek(&message).map(|header| header.msg_id).unwrap_or_default();
         let asked = {
             let mut table = self.table.lock();
-            let asked = table.input_asked(&kernel.id, &parent.msg_id, &parent.session);
+            let asked = table.input_asked(&kernel.id, (&parent.msg_id, &parent.session), &question);
             asked.map(|request| (request.client.clone(), request.address.clone()))
         };
         let Some((client, address)) = asked else { return self.stray(kernel, "a question to nobody") };
@@ -52,8 +53,9 @@ impl Proxy {
         question: Body,
     ) {
         let Ok(asked) = Header::of_bytes(&address.header) else { return };
-        let still = self.table.lock().input_asked(kernel, &asked.msg_id, &asked.session).is_some();
-        if still {
+        let number = Header::of(&question).map(|header| header.msg_id.into_owned()).unwrap_or_default();
+        let request = (&*asked.msg_id, &*asked.session);
+        if self.table.lock().input_asked(kernel, request, &number).is_some() {
             self.ask(kernel, client, address, question);
         }
     }

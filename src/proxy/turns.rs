@@ -10,21 +10,19 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::Duration,
 };
 
 use dashmap::DashMap;
 use jupyter_protocol::ExecutionState;
 use serde_json::json;
+use tokio::time::sleep;
 
 use super::{Proxy, cells::Cell, connection::ReturnAddress};
-use crate::{
-    id::ClientId,
-    jupyter::{header::was_made_before, reply::Failure},
-};
+use crate::{id::ClientId, jupyter::reply::Failure};
 
-/// How long cells may take that were sent together with one that has failed.
-const ON_ITS_WAY: Duration = Duration::from_millis(100);
+/// How long cells may take that were sent together with one that fails: that long its reply is kept back.
+const ON_ITS_WAY: Duration = Duration::from_millis(50);
 
 /// The cells that wait, by client.
 #[derive(Debug, Default)]
@@ -32,8 +30,8 @@ pub(super) struct Turns {
     queues: DashMap<ClientId, Queue>,
     /// Somebody has sent a cell elsewhere.
     used: AtomicBool,
-    /// When a cell of a client's was failed here, by both clocks.
-    failed: DashMap<ClientId, (Instant, SystemTime)>,
+    /// How many cells of a client's fail at the moment.
+    failing: DashMap<ClientId, usize>,
 }
 
 #[derive(Debug, Default)]
@@ -60,19 +58,15 @@ impl Turns {
         self.are_used() && self.queues.get(client).is_some_and(|queue| !queue.cells.is_empty())
     }
 
-    /// A cell of the client's was failed without its kernel. What the client had sent behind it is still on its way.
-    fn note_failure(&self, client: &ClientId, time: SystemTime) {
-        self.failed.retain(|_, (at, _)| at.elapsed() < ON_ITS_WAY);
-        self.failed.insert(client.clone(), (Instant::now(), time));
+    fn begin_failure(&self, client: &ClientId) {
+        *self.failing.entry(client.clone()).or_default() += 1;
     }
 
-    /// Whether a cell with this header was sent before its client could know that the one before it failed.
-    pub(super) fn has_just_failed(&self, client: &ClientId, header: &[u8]) -> bool {
-        if !self.are_used() {
-            return false;
+    fn end_failure(&self, client: &ClientId) {
+        if let Some(mut failing) = self.failing.get_mut(client) {
+            *failing -= 1;
         }
-        let Some((at, time)) = self.failed.get(client).map(|failed| *failed) else { return false };
-        at.elapsed() < ON_ITS_WAY && was_made_before(header, time)
+        self.failing.remove_if(client, |_, failing| *failing == 0);
     }
 
     fn take_all(&self, client: &ClientId) -> VecDeque<Cell> {
@@ -141,21 +135,40 @@ impl Proxy {
 
     /// A cell has failed, or the client's kernel is restarted: what waits behind it is not run, as a kernel would do it.
     pub(super) fn abort_waiting(self: &Arc<Self>, client: &ClientId) {
-        for cell in self.turns.take_all(client) {
-            let address = cell.address();
-            self.abort(client, &address);
+        self.abort_all(client, self.turns.take_all(client));
+    }
+
+    fn abort_all(self: &Arc<Self>, client: &ClientId, cells: VecDeque<Cell>) {
+        for cell in cells {
+            self.abort(client, &cell.address());
         }
         self.turns.tidy(client);
     }
 
-    /// A cell of the client's was failed without its kernel, at that time.
-    pub(super) fn cell_failed(self: &Arc<Self>, client: &ClientId, time: SystemTime) {
-        self.turns.note_failure(client, time);
-        self.abort_waiting(client);
+    /// Ends a cell that fails here, and has been shown why. Its client sent others behind it that may still be on their way,
+    /// and it can know nothing of the failure before the reply: what comes before that is aborted, as by a kernel.
+    pub(super) fn end_failed_cell(
+        self: &Arc<Self>,
+        client: &ClientId,
+        address: &ReturnAddress,
+        failure: &Failure,
+    ) {
+        self.turns.begin_failure(client);
+        let reply = self.voice.error_reply("execute_request", failure, &address.header);
+        let (proxy, client, address) = (self.clone(), client.clone(), address.clone());
+        tokio::spawn(async move {
+            sleep(ON_ITS_WAY).await;
+            let behind = proxy.turns.take_all(&client);
+            proxy.turns.end_failure(&client);
+            proxy.reply(&client, &address, reply);
+            proxy.whisper_idle(&client, &address.header);
+            proxy.abort_all(&client, behind);
+            proxy.next_turn(&client);
+        });
     }
 
     /// Tells a cell that it is not run.
-    pub(super) fn abort(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress) {
+    fn abort(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress) {
         let parent = &address.header;
         self.whisper(client, [self.voice.status(ExecutionState::Busy, parent)]);
         self.reply(
@@ -163,12 +176,12 @@ impl Proxy {
             address,
             self.voice.say_raw("execute_reply", json!({ "status": "aborted" }), parent),
         );
-        self.whisper(client, [self.voice.status(ExecutionState::Idle, parent)]);
+        self.whisper_idle(client, parent);
     }
 
-    /// Whether a cell of the client's runs elsewhere than where this one goes. Where that is, is known for its own kernel
+    /// Whether a cell of the client's fails at the moment, or runs elsewhere than where this one goes. Where that is, is known for its own kernel
     /// only.
     fn must_wait(&self, client: &ClientId, cell: &Cell) -> bool {
-        self.table.lock().runs_cells(client, cell.stays_at_home())
+        self.turns.failing.contains_key(client) || self.table.lock().runs_cells(client, cell.stays_at_home())
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, time::Instant};
 
 use super::{
     Explanation, KernelState, Launch, Placement, Refusal, Requirements, RequirementsError, RestartRight,
-    Table,
+    Table, table::Kernel,
 };
 use crate::id::{ClientId, KernelId};
 
@@ -21,6 +21,10 @@ pub struct Request<'a> {
     pub door: Option<&'a KernelId>,
     /// Whether a kernel in reserve will do: not where kernels have to begin elsewhere than those do.
     pub reserve: bool,
+    /// The session of its header, if it came on shell: it is answered after the earlier requests of this session there.
+    pub shell_session: Option<&'a str>,
+    /// The `msg_id` of its parent header: the question that an `input_reply` answers. Empty where it does not say.
+    pub answers: &'a str,
 }
 
 /// The kinds of messages that routing tells apart.
@@ -174,13 +178,13 @@ impl<A> Table<A> {
         }
     }
 
-    /// An interrupt and an answer go where the client's cell runs.
+    /// An interrupt goes where the client's cell runs, an answer to the kernel that has asked.
     fn decide_visit(&mut self, request: &Request<'_>) -> Option<Decision> {
         match request.kind {
             RequestKind::Interrupt => self.visit_at_work(request.client).map(Decision::Interrupt),
             RequestKind::InputReply => {
-                let kernel = self.visit_that_asks(request.client)?;
-                Some(self.take_input(kernel, request.client))
+                let kernel = self.kernel_that_asks(request.client, request.answers)?;
+                Some(self.take_input(kernel, request))
             }
             _ => None,
         }
@@ -191,12 +195,15 @@ impl<A> Table<A> {
         match request.kind {
             RequestKind::Other => Decision::Forward(kernel),
             RequestKind::KernelInfo => match self.kernels.get(&kernel) {
-                Some(entry) if self.shell_is_blocked(entry) => Decision::KnownInfo(kernel, None),
+                // Behind a request of its own it is a barrier: it goes to the kernel, in order.
+                Some(entry) if self.shell_is_blocked(entry) && !entry.in_flight.precedes(request) => {
+                    Decision::KnownInfo(kernel, None)
+                }
                 _ => Decision::Forward(kernel),
             },
             RequestKind::Connect => Decision::Connect,
             RequestKind::Interrupt => Decision::Interrupt(kernel),
-            RequestKind::InputReply => self.take_input(kernel, request.client),
+            RequestKind::InputReply => Decision::Unasked,
             RequestKind::Shutdown { restart: true } => match others() {
                 others if others > 0 && self.settings.restart == RestartRight::Sole => {
                     Decision::RestartRefused(kernel, others)
@@ -217,13 +224,13 @@ impl<A> Table<A> {
     }
 
     /// Only the client that was asked for input may give it.
-    fn take_input(&mut self, kernel: KernelId, client: &ClientId) -> Decision {
-        match self.kernels.get_mut(&kernel) {
-            Some(entry) if entry.in_flight.awaits_input_of(client) => {
-                entry.in_flight.input_arrived(client);
-                Decision::Forward(kernel)
-            }
-            _ => Decision::Unasked,
+    fn take_input(&mut self, kernel: KernelId, request: &Request<'_>) -> Decision {
+        let answers =
+            |entry: &mut Kernel<A>| entry.in_flight.questions.answer(request.client, request.answers);
+        if self.kernels.get_mut(&kernel).is_some_and(answers) {
+            Decision::Forward(kernel)
+        } else {
+            Decision::Unasked
         }
     }
 

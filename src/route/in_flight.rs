@@ -7,10 +7,14 @@ use std::collections::HashMap;
 
 use smallvec::{SmallVec, smallvec};
 
+use super::{Request, questions::Questions};
 use crate::{
     channel::Channel,
     id::{ClientId, MsgId, SessionId},
 };
+
+/// Requests that kernels are done with and have not answered, which may be remembered: their replies may still come.
+const DONE: usize = 256;
 
 /// A request that was forwarded and has no reply yet. `A` is where the reply goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,8 +29,10 @@ pub struct Outstanding<A> {
     pub channel: Channel,
     /// Where the reply goes.
     pub address: A,
-    /// The kernel has asked this client for input, and has no answer yet.
+    /// Whether the kernel may have asked this client for input before this `serve`.
     pub awaits_input: bool,
+    /// The kernel has said that it is done with it. Most send the reply before, some never.
+    pub is_done: bool,
 }
 
 /// The outstanding requests of one kernel.
@@ -36,11 +42,13 @@ pub(super) struct InFlight<A> {
     requests: HashMap<MsgId, SmallVec<[Outstanding<A>; 1]>>,
     all: usize,
     shell: usize,
+    done: usize,
+    pub(super) questions: Questions,
 }
 
 impl<A> Default for InFlight<A> {
     fn default() -> Self {
-        Self { requests: HashMap::new(), all: 0, shell: 0 }
+        Self { requests: HashMap::new(), all: 0, shell: 0, done: 0, questions: Questions::default() }
     }
 }
 
@@ -54,12 +62,24 @@ impl<A> Outstanding<A> {
     pub fn expects_reply(&self) -> bool {
         self.msg_type.ends_with("_request")
     }
+
+    /// What it counts for: the client's requests that expect replies, or its other messages.
+    pub(super) fn account(&self) -> (ClientId, bool) {
+        (self.client.clone(), self.expects_reply())
+    }
+
+    fn blocks_shell(&self) -> bool {
+        self.channel == Channel::Shell && !self.is_done
+    }
 }
 
 impl<A> InFlight<A> {
     pub(super) fn add(&mut self, msg_id: &str, request: Outstanding<A>) {
         self.all += 1;
-        self.shell += usize::from(request.channel == Channel::Shell);
+        self.shell += usize::from(request.blocks_shell());
+        if request.awaits_input {
+            self.questions.ask(&request.client, msg_id, "");
+        }
         match self.requests.get_mut(msg_id) {
             Some(same) => same.push(request),
             None => {
@@ -68,9 +88,15 @@ impl<A> InFlight<A> {
         }
     }
 
-    /// The request that a message's parent header names. Kernels that leave out the session are matched without.
+    /// The request that a message's parent header names. Where the kernel leaves out the session, or the client had none,
+    /// the request is matched without.
     pub(super) fn find_mut(&mut self, msg_id: &str, session: &str) -> Option<&mut Outstanding<A>> {
         self.requests.get_mut(msg_id)?.iter_mut().find(|request| asked_by(request, session))
+    }
+
+    /// The oldest request with this number.
+    pub(super) fn find(&self, msg_id: &str) -> Option<&Outstanding<A>> {
+        self.requests.get(msg_id)?.first()
     }
 
     /// Takes the request out that a reply answers.
@@ -85,9 +111,28 @@ impl<A> InFlight<A> {
         if same.is_empty() {
             self.requests.remove(msg_id);
         }
-        self.all -= 1;
-        self.shell -= usize::from(request.channel == Channel::Shell);
+        self.questions.end(msg_id, &request);
+        self.forget(std::slice::from_ref(&request));
         Some(request)
+    }
+
+    fn forget(&mut self, taken: &[Outstanding<A>]) {
+        self.all -= taken.len();
+        self.shell -= taken.iter().filter(|request| request.blocks_shell()).count();
+        self.done -= taken.iter().filter(|request| request.is_done).count();
+    }
+
+    /// The kernel says that it is done with a request that expects a reply.
+    pub(super) fn set_done(&mut self, msg_id: &str, session: &str) {
+        let request = self.find_mut(msg_id, session).filter(|request| !request.is_done);
+        let Some(request) = request else { return };
+        let blocked = request.blocks_shell();
+        request.is_done = true;
+        self.shell -= usize::from(blocked);
+        self.done += 1;
+        if self.done > DONE {
+            self.take_such(|request| request.is_done);
+        }
     }
 
     /// Takes out a request of this very client's.
@@ -97,7 +142,8 @@ impl<A> InFlight<A> {
 
     /// Takes everything out: the kernel is gone.
     pub(super) fn drain(&mut self) -> Vec<Outstanding<A>> {
-        (self.all, self.shell) = (0, 0);
+        (self.all, self.shell, self.done) = (0, 0, 0);
+        self.questions.clear();
         let mut all: Vec<_> = self.requests.drain().collect();
         all.sort_by(|(one, _), (two, _)| one.cmp(two));
         all.into_iter().flat_map(|(_, same)| same).collect()
@@ -110,24 +156,26 @@ impl<A> InFlight<A> {
     /// Takes out those that are such.
     pub(super) fn take_such(&mut self, such: impl Fn(&Outstanding<A>) -> bool) -> Vec<Outstanding<A>> {
         let mut taken = Vec::new();
-        for same in self.requests.values_mut() {
+        for (msg_id, same) in &mut self.requests {
             while let Some(index) = same.iter().position(&such) {
-                taken.push(same.remove(index));
+                let request = same.remove(index);
+                self.questions.end(msg_id.as_str(), &request);
+                taken.push(request);
             }
         }
         self.requests.retain(|_, same| !same.is_empty());
-        self.all -= taken.len();
-        self.shell -= taken.iter().filter(|request| request.channel == Channel::Shell).count();
+        self.forget(&taken);
         taken
     }
 
+    /// How many the kernel is not done with.
     pub(super) fn len(&self) -> usize {
-        self.all
+        self.all - self.done
     }
 
     /// Whether a reply is due.
     pub(super) fn owes_a_reply(&self) -> bool {
-        self.requests.values().flatten().any(Outstanding::expects_reply)
+        self.requests.values().flatten().any(|request| request.expects_reply() && !request.is_done)
     }
 
     /// Requests on shell, which a running cell delays.
@@ -135,18 +183,15 @@ impl<A> InFlight<A> {
         self.shell
     }
 
-    pub(super) fn awaits_input_of(&self, client: &ClientId) -> bool {
-        self.requests.values().flatten().any(|request| request.awaits_input && request.client == *client)
-    }
-
-    pub(super) fn input_arrived(&mut self, client: &ClientId) {
-        let awaiting = self.requests.values_mut().flatten();
-        for request in awaiting.filter(|request| request.client == *client) {
-            request.awaits_input = false;
-        }
+    /// Whether the kernel works on an earlier request of the same session, on shell as this one.
+    pub(super) fn precedes(&self, later: &Request<'_>) -> bool {
+        let Some(session) = later.shell_session else { return false };
+        self.requests.values().flatten().any(|request| {
+            request.client == *later.client && request.session.as_str() == session && request.blocks_shell()
+        })
     }
 }
 
 fn asked_by<A>(request: &Outstanding<A>, session: &str) -> bool {
-    session.is_empty() || request.session.as_str() == session
+    session.is_empty() || [session, ""].contains(&request.session.as_str())
 }

@@ -15,6 +15,7 @@ mod in_flight;
 mod newcomers;
 mod offer;
 mod placement;
+mod questions;
 mod refusal;
 mod remembered;
 mod report;

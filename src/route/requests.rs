@@ -1,7 +1,7 @@
 //! What is asked of kernels and not answered yet, and by whom.
 
 use super::{KernelState, Outstanding, Table, table::Kernel};
-use crate::id::{ClientId, KernelId};
+use crate::id::{ClientId, KernelId, SessionId};
 
 impl<A> Table<A> {
     /// Remembers a request that is about to be forwarded. `false`: the client has too many of them already.
@@ -10,7 +10,7 @@ impl<A> Table<A> {
         let Some(kernel) = self.kernels.get_mut(id) else { return false };
         kernel.idle.interrupt();
         let expects_reply = request.expects_reply();
-        let account = (request.client.clone(), expects_reply);
+        let account = request.account();
         let outstanding = self.outstanding.entry(account).or_default();
         if *outstanding >= self.settings.requests_in_flight {
             // What expects no reply ends with an idle status, which not every kernel sends: it passes unremembered.
@@ -38,19 +38,37 @@ impl<A> Table<A> {
         }
     }
 
-    /// The request during which the kernel asks for input; from now on its client's `input_reply` is awaited.
-    pub fn input_asked(&mut self, id: &KernelId, msg_id: &str, session: &str) -> Option<&Outstanding<A>> {
-        let request = self.kernels.get_mut(id)?.in_flight.find_mut(msg_id, session)?;
-        request.awaits_input = true;
-        Some(request)
+    /// The request during which the kernel asks the question with this number; from now on the client's `input_reply` is
+    /// awaited.
+    pub fn input_asked(
+        &mut self,
+        id: &KernelId,
+        (msg_id, session): (&str, &str),
+        question: &str,
+    ) -> Option<&Outstanding<A>> {
+        let in_flight = &mut self.kernels.get_mut(id)?.in_flight;
+        let client = in_flight.find_mut(msg_id, session)?.client.clone();
+        in_flight.questions.ask(&client, msg_id, question);
+        in_flight.find_mut(msg_id, session).map(|request| &*request)
     }
 
-    /// The kernel is done with a message. One that has no reply by its nature (a comm's) ends with that.
+    /// The client whose request a message of the kernel's names by its number alone.
+    pub fn asker(&self, id: &KernelId, msg_id: &str) -> Option<SessionId> {
+        let request = self.kernels.get(id)?.in_flight.find(msg_id)?;
+        Some(request.client.session.clone())
+    }
+
+    /// The kernel is done with a message. One that has no reply by its nature (a comm's) ends with that. Other requests
+    /// block the kernel no longer, whether their replies come or not.
     pub fn finished(&mut self, id: &KernelId, msg_id: &str, session: &str) {
         let Some(kernel) = self.kernels.get_mut(id) else { return };
-        let found = kernel.in_flight.find_mut(msg_id, session);
-        if found.is_some_and(|request| !request.expects_reply()) {
+        let Some(request) = kernel.in_flight.find_mut(msg_id, session) else { return };
+        if !request.expects_reply() {
             self.answered(id, msg_id, session);
+        } else {
+            let done = (!request.is_done).then(|| request.account());
+            kernel.in_flight.set_done(msg_id, session);
+            done.into_iter().for_each(|account| self.settle_account(account));
         }
     }
 
@@ -60,13 +78,16 @@ impl<A> Table<A> {
     }
 
     pub(super) fn settle(&mut self, requests: &[Outstanding<A>]) {
-        for request in requests {
-            let account = (request.client.clone(), request.expects_reply());
-            match self.outstanding.get_mut(&account) {
-                Some(outstanding) if *outstanding > 1 => *outstanding -= 1,
-                _ => {
-                    self.outstanding.remove(&account);
-                }
+        for request in requests.iter().filter(|request| !request.is_done) {
+            self.settle_account(request.account());
+        }
+    }
+
+    fn settle_account(&mut self, account: (ClientId, bool)) {
+        match self.outstanding.get_mut(&account) {
+            Some(outstanding) if *outstanding > 1 => *outstanding -= 1,
+            _ => {
+                self.outstanding.remove(&account);
             }
         }
     }

@@ -121,12 +121,16 @@ impl<A> Table<A> {
         self.audience.clients().visits_of(client).find(|kernel| self.runs_cells_on(client, kernel)).cloned()
     }
 
-    /// The kernel that a client visits and that waits for its input.
-    pub(super) fn visit_that_asks(&self, client: &ClientId) -> Option<KernelId> {
-        let asks = |id: &&KernelId| {
-            self.kernels.get(*id).is_some_and(|kernel| kernel.in_flight.awaits_input_of(client))
+    /// The kernel that waits for the client's input: the one whose question this is, else one that the client visits, else
+    /// its own.
+    pub(super) fn kernel_that_asks(&self, client: &ClientId, question: &str) -> Option<KernelId> {
+        let asks = |id: &&KernelId, question: Option<&str>| {
+            let kernel = self.kernels.get(*id);
+            kernel.is_some_and(|kernel| kernel.in_flight.questions.is_open(client, question))
         };
-        self.audience.clients().visits_of(client).find(asks).cloned()
+        let kernels = || self.audience.clients().visits_of(client).chain(self.kernel_of(client));
+        let named = kernels().find(|id| asks(id, Some(question)));
+        named.or_else(|| kernels().find(|id| asks(id, None))).cloned()
     }
 
     fn runs_cells_on(&self, client: &ClientId, kernel: &KernelId) -> bool {

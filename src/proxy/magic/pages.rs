@@ -139,8 +139,10 @@ fn facts(report: &KernelReport) -> Vec<[String; 2]> {
         || "unlimited".to_owned(),
         |limit| format!("{limit} (held by {})", held_by.unwrap_or_else(dash)),
     );
+    let missing =
+        report.missing_channels.iter().map(|channel| fact("lacks", format!("its {channel} channel")));
     let most = occupancy.offer.max_clients.map_or_else(String::new, |most| format!(" of at most {most}"));
-    vec![
+    let facts = [
         fact("runtime", format!("{} ({})", occupancy.offer.runtime, occupancy.offer.language)),
         fact("status", report.status.to_string()),
         fact("up", up(report)),
@@ -151,7 +153,8 @@ fn facts(report: &KernelReport) -> Vec<[String; 2]> {
             "process",
             report.process.as_ref().map_or_else(dash, |process| process.identity.pid.to_string()),
         ),
-    ]
+    ];
+    facts.into_iter().chain(missing).collect()
 }
 
 fn explanation(explained: &Explanation) -> Page {

@@ -31,7 +31,7 @@ impl Proxy {
         if let Some((msg_type, content)) = self.own_answer(&held, &magic) {
             let address = held.address();
             let reply = self.voice.say_raw(&reply_type(&msg_type), content, &address.header);
-            return self.reply(client, &address, reply);
+            return self.tell_own(client, &address, reply);
         }
         match magic {
             Magic::Line { rest: Some(rest), .. } => {
@@ -100,11 +100,8 @@ impl Proxy {
             "inspect_request" => json!({ "status": "ok", "found": false, "data": {}, "metadata": {} }),
             _ => json!({ "status": "unknown" }),
         };
-        self.reply(
-            client,
-            &address,
-            self.voice.say_raw(&reply_type(&header.msg_type), content, &address.header),
-        );
+        let reply = self.voice.say_raw(&reply_type(&header.msg_type), content, &address.header);
+        self.tell_own(client, &address, reply);
     }
 
     /// The names that the fleet knows now; those of one kernel where the client's connection file leads nowhere else.

@@ -130,6 +130,7 @@ fn what_one_client_takes_back_is_not_anothers_of_the_same_session() {
         channel: Channel::Shell,
         address,
         awaits_input: false,
+        is_done: false,
     };
     assert!(fleet.table.track(&id, "1", request(&client("door a"), 7)));
     assert!(fleet.table.track(&id, "1", request(&twin, 8)));

@@ -65,7 +65,7 @@ fn what_is_said_of_a_kernel_that_is_gone_changes_nothing() {
     let gone = kernel(9);
     fleet.table.kernel_is_ready(&gone);
     fleet.table.finished(&gone, "1", "a");
-    assert_eq!(fleet.table.input_asked(&gone, "1", "a"), None);
+    assert_eq!(fleet.table.input_asked(&gone, ("1", "a"), "question"), None);
     assert_eq!((fleet.table.outstanding(&gone), fleet.table.clients_of(&gone)), (0, vec![]));
     let info = fleet.decide("a", RequestKind::KernelInfo, "");
     assert_eq!(info, Decision::KnownInfo(kernel(0), Some(launch(PYTHON))), "nothing was learnt from it");

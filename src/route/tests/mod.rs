@@ -151,13 +151,40 @@ impl Fleet {
             json => Requirements::parse(json).map(Some),
         };
         let (fresh, client) = (kernel(self.launched), client(session));
-        let request =
-            Request { client: &client, kind, defaults, door: defaults.kernel.as_ref(), reserve: true };
+        let request = Request {
+            client: &client,
+            kind,
+            defaults,
+            door: defaults.kernel.as_ref(),
+            reserve: true,
+            shell_session: Some(session),
+            answers: "",
+        };
         let decision = self.table.decide(&request, wishes, || fresh, self.now);
         if matches!(&decision, Decision::Launch(..) | Decision::KnownInfo(_, Some(_))) {
             self.launched += 1;
         }
         decision
+    }
+
+    /// Answers a question of a kernel's, which the client names.
+    fn answer(&mut self, session: &str, question: &str) -> Decision {
+        let (client, defaults) = (client(session), Requirements::default());
+        let request = Request {
+            client: &client,
+            kind: RequestKind::InputReply,
+            defaults: &defaults,
+            door: None,
+            reserve: true,
+            shell_session: None,
+            answers: question,
+        };
+        self.table.decide(
+            &request,
+            || Ok(None),
+            || unreachable!("nothing is launched for an answer"),
+            self.now,
+        )
     }
 
     /// Sends a cell with wishes of its own; `None`: they cannot be understood.
@@ -170,6 +197,8 @@ impl Fleet {
             defaults: &defaults,
             door: None,
             reserve: true,
+            shell_session: None,
+            answers: "",
         };
         let decision = self.table.visit(&request, wishes, || fresh, self.now);
         self.launched += usize::from(matches!(decision, Decision::Launch(..)));
@@ -191,6 +220,8 @@ impl Fleet {
             defaults: &defaults,
             door: None,
             reserve: true,
+            shell_session: None,
+            answers: "",
         };
         let moved = self.table.move_client(&request, wishes, to_a_new_one, || fresh, self.now);
         self.launched += usize::from(matches!(moved, Ok(Moved::To(_, Some(_)))));
@@ -219,6 +250,7 @@ impl Fleet {
             channel: Channel::Shell,
             address,
             awaits_input: false,
+            is_done: false,
         };
         self.table.track(id, msg_id, request)
     }

@@ -74,7 +74,66 @@ fn a_comm_message_ends_when_the_kernel_is_done_with_it() {
     assert_eq!(fleet.table.outstanding(&id), 2, "another session's");
     fleet.table.finished(&id, "1", "a");
     fleet.table.finished(&id, "2", "a");
-    assert_eq!(fleet.table.outstanding(&id), 1, "the request still has its reply to come");
+    assert_eq!(fleet.answered(&id, "2", "a"), Some(7), "the request still has its reply to come");
+}
+
+#[test]
+fn a_request_that_its_kernel_is_done_with_blocks_nobody() {
+    let mut fleet = Fleet::new(Settings { requests_in_flight: 1, ..settings() });
+    let id = fleet.join("a", 1, "");
+    for number in ["1", "2", "3"] {
+        assert!(fleet.track(&id, "a", number, "odd_request", 7), "{number}");
+        fleet.table.finished(&id, number, "a");
+        fleet.table.finished(&id, number, "a");
+        assert_eq!(fleet.table.outstanding(&id), 0);
+    }
+    assert_eq!(fleet.decide("a", RequestKind::KernelInfo, ""), Decision::Forward(id.clone()));
+    assert_eq!(fleet.answered(&id, "2", "a"), Some(7), "its reply may come late");
+    assert_eq!(fleet.table.kernel_is_down(&id).len(), 2);
+    assert!(fleet.track(&id, "a", "4", "odd_request", 7) && !fleet.track(&id, "a", "5", "odd_request", 7));
+}
+
+#[test]
+fn requests_that_are_done_and_never_answered_are_forgotten_some_day() {
+    let mut fleet = Fleet::new(settings());
+    let id = fleet.join("a", 1, "");
+    for number in 0..1000 {
+        fleet.track(&id, "a", &number.to_string(), "odd_request", 7);
+        fleet.table.finished(&id, &number.to_string(), "a");
+    }
+    assert!(fleet.table.kernel_is_down(&id).len() < 300);
+}
+
+#[test]
+fn each_of_two_answers_goes_to_a_question() {
+    let mut fleet = Fleet::new(settings());
+    let id = fleet.join("a", 1, "");
+    for request in ["1", "2"] {
+        fleet.track(&id, "a", request, "execute_request", 7);
+        for question in ["first", "second"] {
+            fleet.table.input_asked(&id, (request, "a"), &format!("{question} of {request}"));
+        }
+        // It is asked again where it did not reach its client.
+        fleet.table.input_asked(&id, (request, "a"), &format!("first of {request}"));
+    }
+    for question in ["second of 1", "2", "", "unheard of"] {
+        assert_eq!(fleet.answer("a", question), Decision::Forward(id.clone()), "{question}");
+    }
+    assert_eq!(fleet.answer("a", "second of 1"), Decision::Unasked);
+}
+
+#[test]
+fn the_questions_of_a_request_end_with_it() {
+    let mut fleet = Fleet::new(settings());
+    let id = fleet.join("a", 1, "");
+    for request in ["1", "2"] {
+        fleet.track(&id, "a", request, "execute_request", 7);
+        fleet.table.input_asked(&id, (request, "a"), "question");
+    }
+    fleet.table.input_asked(&id, ("1", "a"), "another");
+    fleet.answered(&id, "1", "a");
+    assert_eq!(fleet.answer("a", "another"), Decision::Forward(id.clone()), "the one of the other request");
+    assert_eq!(fleet.answer("a", "another"), Decision::Unasked);
 }
 
 #[test]
@@ -85,12 +144,13 @@ fn input_comes_only_from_the_client_that_was_asked_and_once() {
     fleet.track(&id, "a", "1", "execute_request", 7);
     fleet.track(&id, "b", "2", "execute_request", 8);
     assert_eq!(fleet.decide("a", RequestKind::InputReply, ""), Decision::Unasked);
-    assert_eq!(fleet.table.input_asked(&id, "1", "b"), None);
-    assert_eq!(fleet.table.input_asked(&id, "1", "a").map(|request| request.address), Some(7));
+    assert_eq!(fleet.table.input_asked(&id, ("1", "b"), "question"), None);
+    let asked = fleet.table.input_asked(&id, ("1", "a"), "question").map(|request| request.address);
+    assert_eq!(asked, Some(7));
     assert_eq!(fleet.decide("b", RequestKind::InputReply, ""), Decision::Unasked);
     assert_eq!(fleet.decide("a", RequestKind::InputReply, ""), Decision::Forward(id.clone()));
     assert_eq!(fleet.decide("a", RequestKind::InputReply, ""), Decision::Unasked);
-    fleet.table.input_asked(&id, "1", "a");
+    fleet.table.input_asked(&id, ("1", "a"), "another");
     fleet.answered(&id, "1", "a");
     assert_eq!(fleet.decide("a", RequestKind::InputReply, ""), Decision::Unasked, "the cell is over");
 }
@@ -107,6 +167,21 @@ fn a_busy_kernel_does_not_delay_attaching() {
     assert_eq!(info(&mut fleet), Decision::Forward(id.clone()), "the cell is over");
     fleet.table.kernel_is_down(&id);
     assert_eq!(info(&mut fleet), Decision::KnownInfo(id, None), "it is being relaunched");
+}
+
+#[test]
+fn behind_a_request_of_its_own_session_who_is_it_is_a_barrier() {
+    let mut fleet = Fleet::new(settings());
+    let id = fleet.join("a", 1, "");
+    fleet.track(&id, "a", "1", "execute_request", 7);
+    assert_eq!(fleet.decide("a", RequestKind::KernelInfo, ""), Decision::Forward(id.clone()));
+    fleet.table.kernel_is_down(&id);
+    fleet.track(&id, "a", "2", "execute_request", 7);
+    assert_eq!(
+        fleet.decide("a", RequestKind::KernelInfo, ""),
+        Decision::Forward(id.clone()),
+        "it waits with it"
+    );
 }
 
 #[test]

@@ -100,11 +100,25 @@ fn an_interrupt_and_an_answer_go_where_the_cell_runs() {
     assert!(fleet.table.runs_cells(&client("a"), true));
     assert_eq!(fleet.decide("a", RequestKind::Interrupt, ""), Decision::Interrupt(lua.clone()));
     assert_eq!(fleet.decide("a", RequestKind::InputReply, ""), Decision::Unasked);
-    fleet.table.input_asked(&lua, "1", "a");
+    fleet.table.input_asked(&lua, ("1", "a"), "question");
     assert_eq!(fleet.decide("a", RequestKind::InputReply, ""), Decision::Forward(lua.clone()));
     fleet.answered(&lua, "1", "a");
     assert!(!fleet.table.runs_cells(&client("a"), false));
     assert_eq!(fleet.decide("a", RequestKind::Interrupt, ""), Decision::Interrupt(own));
+}
+
+#[test]
+fn an_answer_goes_to_the_kernel_whose_question_it_names() {
+    let mut fleet = Fleet::new(settings());
+    let own = fleet.join("a", 1, "");
+    let lua = launched(fleet.visit("a", LUA_WISH));
+    for (kernel, request) in [(&own, "1"), (&lua, "2")] {
+        fleet.track(kernel, "a", request, "execute_request", 1);
+        fleet.table.input_asked(kernel, (request, "a"), &format!("question {request}"));
+    }
+    assert_eq!(fleet.answer("a", "question 1"), Decision::Forward(own));
+    assert_eq!(fleet.answer("a", ""), Decision::Forward(lua));
+    assert_eq!(fleet.answer("a", ""), Decision::Unasked);
 }
 
 #[test]
@@ -157,6 +171,8 @@ fn a_door_leads_nowhere_else_not_even_for_one_cell() {
         defaults: &defaults,
         door: Some(&own),
         reserve: true,
+        shell_session: None,
+        answers: "",
     };
     let lua = Requirements::parse(LUA_WISH).unwrap();
     fleet.table.decide(&request, || Ok(None), || kernel(9), fleet.now);

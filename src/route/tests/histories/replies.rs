@@ -13,6 +13,8 @@ struct Owed {
     msg_id: String,
     msg_type: &'static str,
     settled: bool,
+    /// The kernel has said that it is done with it.
+    done: bool,
 }
 
 impl Replies {
@@ -23,7 +25,7 @@ impl Replies {
                 let is_comm = msg_type == "comm_msg";
                 let alike =
                     |owed: &&Owed| owed.session == session && (owed.msg_type == "comm_msg") == is_comm;
-                let owed = self.0.iter().filter(|owed| !owed.settled).filter(alike).count();
+                let owed = self.0.iter().filter(|owed| !owed.settled && !owed.done).filter(alike).count();
                 let allowed = owed < fleet.table.settings.requests_in_flight;
                 let (id, msg_id) = (kernel(number), msg_id.to_string());
                 let known = fleet.table.kernels.contains_key(&id);
@@ -33,7 +35,7 @@ impl Replies {
                     known && (allowed || is_comm)
                 );
                 if known && allowed {
-                    self.0.push(Owed { kernel: id, session, msg_id, msg_type, settled: false });
+                    self.0.push(Owed { kernel: id, session, msg_id, msg_type, settled: false, done: false });
                 }
             }
             Operation::Reply { kernel: number, session: from, msg_id } => {
@@ -46,12 +48,15 @@ impl Replies {
                 let (id, msg_id, session) = (kernel(number), msg_id.to_string(), session(from));
                 fleet.table.finished(&id, &msg_id, &session);
                 let first = self.first(&id, &msg_id, &session);
-                self.settle(first.filter(|place| self.0[*place].msg_type == "comm_msg"));
+                if let Some(first) = first {
+                    let Owed { msg_type, settled, done, .. } = &mut self.0[first];
+                    *(if *msg_type == "comm_msg" { settled } else { done }) = true;
+                }
             }
             Operation::InputAsked { kernel: number, session: from, msg_id } => {
                 let (id, msg_id, session) = (kernel(number), msg_id.to_string(), session(from));
-                let asked =
-                    fleet.table.input_asked(&id, &msg_id, &session).map(|asked| asked.address as usize);
+                let asked = fleet.table.input_asked(&id, (&msg_id, &session), "question");
+                let asked = asked.map(|asked| asked.address as usize);
                 assert_eq!(asked, self.first(&id, &msg_id, &session));
             }
             Operation::Down { kernel: number } => {
@@ -93,7 +98,7 @@ impl Replies {
     }
 
     pub(super) fn owed_by(&self, kernel: &KernelId) -> usize {
-        self.0.iter().filter(|owed| owed.kernel == *kernel && !owed.settled).count()
+        self.0.iter().filter(|owed| owed.kernel == *kernel && !owed.settled && !owed.done).count()
     }
 
     pub(super) fn check_all_are_settled(&self) {
