@@ -43,8 +43,13 @@ cpu_limit = 0.3
 kernelspec = "python3"
 memory_limit = "4M"
 """
-RLIMITED = f"""confinement = "rlimit"
-{LIMITED}"""
+RLIMIT = 'confinement = "rlimit"\n'
+RLIMITED = RLIMIT + LIMITED
+# One kernel without a limit is kept warm.
+WARM = """
+[runtimes.python3]
+pool = 1
+"""
 
 # Grows in steps, so that it is the limit of the cgroup that ends it and not the size of one allocation.
 GROW = """
@@ -234,3 +239,30 @@ def test_with_rlimits_memory_runs_out_inside_the_kernel(own_fleet, connect_own):
     assert done.error["ename"] == "MemoryError"
     assert execute(small, "kept").result == "1", "the kernel lives on with its state"
     assert execute(other, "kept + 1").result == "42"
+
+
+@pytest.mark.parametrize("own_fleet", [{"config": WARM}, {"config": RLIMIT + WARM}], indirect=True, ids=["auto", "rlimit"])
+def test_who_asks_for_a_memory_limit_gets_no_kernel_without_one(own_fleet, connect_own):
+    [warm] = wait_until(lambda: [kernel["id"] for kernel in own_fleet.answer("list")], 30, "a warm kernel")
+    explained = own_fleet.answer("why", "--runtime", "python3", "--memory-limit", "512M")
+    assert (explained["outcome"], explained["runtime"]) == ("launched", "python3")
+    assert [kernel["lacks"] for kernel in explained["kernels"]] == [["has no enforced memory limit"]]
+
+    client = connect_own(runtime="python3", memory_limit="512M")
+    assert execute(client, "import os; os.environ['MEM_LIMIT']").result == repr(str(512 << 20))
+    [limited] = [kernel for kernel in own_fleet.answer("list") if kernel["clients"] == 1]
+    assert limited["id"] != warm and limited["memory_limit"] == 512 << 20
+    again = own_fleet.answer("why", "--runtime", "python3", "--memory-limit", "256M")
+    assert (again["outcome"], again["kernel"]) == ("existing", limited["id"]), "an enforced limit of at least that"
+    named = own_fleet.answer("why", "--fleet", json.dumps({"kernel": warm, "memory_limit": "1M"}))
+    assert named["outcome"] == "refused" and "has no enforced memory limit" in str(named)
+    assert execute(connect_own(runtime="python3", group="any"), "1").status == "ok"
+    assert warm in {kernel["id"] for kernel in own_fleet.answer("list") if kernel["clients"]}, "who asks for no limit takes it"
+
+
+@limited
+def test_the_refusal_of_a_memory_limit_says_what_to_put_into_the_config(own_fleet, connect_own):
+    done = execute(connect_own(runtime="small", memory_limit="1G"), "1")
+    assert done.error["ename"] == "NoMatchingKernel"
+    assert "is limited to 256M of memory" in done.error["evalue"]
+    assert 'set memory_limit = "1G" for runtime small in the fleet\'s config' in done.error["evalue"]

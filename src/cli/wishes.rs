@@ -26,7 +26,7 @@ pub(super) struct KindArguments {
     /// A kernel with access to this model provider; may be given several times
     #[arg(long = "provider", value_name = "PROVIDER")]
     providers: Vec<String>,
-    /// A kernel that may use this much memory, such as 512M
+    /// A kernel with an enforced memory limit of at least this much, such as 512M
     #[arg(long, visible_alias = "memory", value_name = "SIZE")]
     memory_limit: Option<ByteSize>,
     /// A kernel with this label; may be given several times

@@ -64,9 +64,10 @@ impl Key {
             Self::Group => {
                 ("group=NAME", "a kernel that is shared within this group only; group= for no group")
             }
-            Self::MemoryLimit => {
-                ("memory_limit=SIZE", "a kernel that may use this much memory, such as 512M")
-            }
+            Self::MemoryLimit => (
+                "memory_limit=SIZE",
+                "a kernel with an enforced memory limit of at least this much, such as 512M",
+            ),
             Self::Providers => ("providers=A,B", "a kernel with access to these model providers"),
             Self::Labels => ("labels=A,B", "a kernel with these labels"),
             Self::Debug => ("debug", "a kernel with a debugger"),

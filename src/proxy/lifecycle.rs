@@ -93,6 +93,8 @@ impl Proxy {
         while let Some(event) = events.recv().await {
             match event {
                 KernelEvent::Launched(process) => {
+                    let enforced = process.enforcement.limits.memory_limit.is_some();
+                    self.with_table(|table, _| table.memory_limit_is_enforced(&kernel.id, enforced));
                     kernel.is_launched(process);
                     self.registry_changed.notify_one();
                 }

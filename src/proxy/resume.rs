@@ -96,6 +96,7 @@ impl Proxy {
         let KernelRecord { remembered, process, identity, earlier_identities, kernel_info, config, .. } =
             record;
         let process = process.clone()?;
+        let is_limited = process.enforcement.limits.memory_limit.is_some();
         if record.clients.is_empty() && !process.identity.is_alive() {
             // Nobody's, and gone.
             return None;
@@ -132,7 +133,7 @@ impl Proxy {
         ));
         self.with_table(|table, _| {
             self.kernels.insert(remembered.id.clone(), kernel.clone());
-            table.recall_kernel(remembered, runtime_index)
+            table.recall_kernel(remembered, runtime_index, is_limited)
         });
         let span = info_span!(parent: None, "kernel", id = %remembered.id, runtime = %kernel.runtime.name);
         Some(self.clone().follow(kernel, events).instrument(span))

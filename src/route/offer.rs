@@ -37,6 +37,8 @@ pub enum Unmet {
     Providers(Vec<String>),
     /// It lacks labels.
     Labels(Vec<String>),
+    /// It has no memory limit that is enforced, and one was asked for.
+    Unlimited,
     /// Its memory limit is lower.
     Memory {
         /// What it may use.
@@ -59,7 +61,8 @@ pub enum Unmet {
 }
 
 impl Offer {
-    /// What of the requirements this does not meet; empty if it serves.
+    /// What of the requirements a kernel that is launched with this would not meet; empty if it serves. Where nothing here
+    /// limits its memory, the limit that was asked for does.
     pub fn unmet(&self, requirements: &Requirements) -> Vec<Unmet> {
         let mut unmet = Vec::new();
         if let Some(asked) = &requirements.runtime
@@ -101,6 +104,7 @@ impl fmt::Display for Unmet {
                 write!(f, "lacks the provider{} {}", plural(missing), missing.join(", "))
             }
             Self::Labels(missing) => write!(f, "lacks the label{} {}", plural(missing), missing.join(", ")),
+            Self::Unlimited => write!(f, "has no enforced memory limit"),
             Self::Memory { limit } => write!(f, "is limited to {limit} of memory"),
             Self::Debugger => write!(f, "has no debugger"),
             Self::Group(Some(has)) => write!(f, "belongs to the group {has}"),

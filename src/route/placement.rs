@@ -10,6 +10,8 @@ pub struct Candidate<'a> {
     pub kernel: &'a KernelId,
     /// What it offers.
     pub offer: &'a Offer,
+    /// Its memory limit is enforced.
+    pub enforced: bool,
     /// Its group.
     pub group: Option<&'a str>,
     /// Nobody has had it yet: it can still join any group, and be anybody's alone.
@@ -50,6 +52,9 @@ impl Candidate<'_> {
     /// What of the requirements this kernel does not meet; empty if it serves.
     pub fn unmet(&self, requirements: &Requirements) -> Vec<Unmet> {
         let mut unmet = self.offer.unmet(requirements);
+        if requirements.memory_limit.is_some() && !(self.enforced && self.offer.memory_limit.is_some()) {
+            unmet.push(Unmet::Unlimited);
+        }
         if requirements.kernel.as_ref().is_some_and(|asked| asked != self.kernel) {
             unmet.push(Unmet::Kernel);
         }

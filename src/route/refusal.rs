@@ -22,6 +22,8 @@ pub enum Refusal {
 pub struct NoMatch {
     asked: String,
     missing: Vec<String>,
+    /// What to change, where that is known.
+    advice: Option<String>,
     runtimes: Vec<String>,
 }
 
@@ -34,13 +36,14 @@ impl Refusal {
         runtimes: &[Offer],
     ) -> Self {
         let missing = missing(requirements, candidates, runtimes);
-        Self::NoMatch(NoMatch { asked: asked.to_string(), missing, runtimes: names(runtimes) })
+        let advice = advice(requirements, candidates, runtimes);
+        Self::NoMatch(NoMatch { asked: asked.to_string(), missing, advice, runtimes: names(runtimes) })
     }
 
     /// Another kernel was asked for than the one that the client's connection file leads to.
     pub(super) fn leads_elsewhere(asked: &Requirements, door: &KernelId, runtimes: &[Offer]) -> Self {
         let missing = vec![format!("this connection file leads to kernel {door} and to no other")];
-        Self::NoMatch(NoMatch { asked: asked.to_string(), missing, runtimes: names(runtimes) })
+        Self::NoMatch(NoMatch { asked: asked.to_string(), missing, advice: None, runtimes: names(runtimes) })
     }
 }
 
@@ -65,6 +68,23 @@ fn missing(requirements: &Requirements, candidates: &[Candidate<'_>], runtimes: 
     each.map(|offer| lacks(offer.runtime.as_str(), &offer.unmet(requirements))).collect()
 }
 
+/// What to change where only the memory limit does not do.
+fn advice(requirements: &Requirements, candidates: &[Candidate<'_>], runtimes: &[Offer]) -> Option<String> {
+    let asked = requirements.memory_limit?;
+    let is_memory = |unmet: &Vec<Unmet>| matches!(unmet[..], [Unmet::Memory { .. } | Unmet::Unlimited]);
+    if let Some(kernel) = &requirements.kernel {
+        let candidate = candidates.iter().find(|candidate| candidate.kernel == kernel);
+        let unmet = candidate.map(|candidate| candidate.unmet(requirements)).filter(is_memory);
+        return unmet
+            .map(|_| "Leave out kernel to get another one, or memory_limit to get this one".to_owned());
+    }
+    let short = runtimes.iter().find(|offer| is_memory(&offer.unmet(requirements)))?;
+    Some(format!(
+        "Ask for less, or set memory_limit = \"{asked}\" for runtime {} in the fleet's config",
+        short.runtime
+    ))
+}
+
 fn lacks(who: &str, unmet: &[Unmet]) -> String {
     let reasons: Vec<String> = unmet.iter().map(ToString::to_string).collect();
     format!("{who} {}", reasons.join(" and "))
@@ -83,6 +103,7 @@ impl fmt::Display for NoMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no kernel of this fleet can serve what was asked for ({}): ", self.asked)?;
         write!(f, "{}. ", self.missing.join("; "))?;
+        self.advice.iter().try_for_each(|advice| write!(f, "{advice}. "))?;
         write!(f, "Runtimes here: {}", self.runtimes.join(", "))
     }
 }

@@ -89,14 +89,20 @@ impl<A> Table<A> {
         })
     }
 
-    /// Enters a kernel of an earlier `serve`, of the runtime with this index.
-    pub fn recall_kernel(&mut self, remembered: &RememberedKernel, runtime: usize) -> Option<()> {
+    /// Enters a kernel of an earlier `serve`, of the runtime with this index, whose memory limit may be `enforced`.
+    pub fn recall_kernel(
+        &mut self,
+        remembered: &RememberedKernel,
+        runtime: usize,
+        enforced: bool,
+    ) -> Option<()> {
         self.launch(&remembered.id, runtime)?;
         let kernel = self.kernels.get_mut(&remembered.id)?;
         kernel.group.clone_from(&remembered.group);
         kernel.exclusive = remembered.isolated;
         kernel.pristine = remembered.pristine;
         kernel.offer.memory_limit = remembered.memory_limit;
+        kernel.enforced = enforced;
         Some(())
     }
 

@@ -47,6 +47,8 @@ pub struct Table<A> {
 pub(super) struct Kernel<A> {
     pub(super) runtime: usize,
     pub(super) offer: Offer,
+    /// Its memory limit is enforced.
+    pub(super) enforced: bool,
     pub(super) group: Option<String>,
     pub(super) pristine: bool,
     pub(super) exclusive: bool,
@@ -96,6 +98,7 @@ impl<A> Table<A> {
         let kernel = Kernel {
             runtime,
             offer,
+            enforced: true,
             group: None,
             pristine: true,
             exclusive: false,
@@ -110,6 +113,13 @@ impl<A> Table<A> {
         self.revision += 1;
         self.kernels.insert(id.clone(), kernel);
         Some(())
+    }
+
+    /// Whether the memory limit of the kernel's process is enforced. (A process whose limit cannot be set is not started.)
+    pub fn memory_limit_is_enforced(&mut self, id: &KernelId, enforced: bool) {
+        if let Some(kernel) = self.kernels.get_mut(id) {
+            kernel.enforced = enforced;
+        }
     }
 
     /// The kernel takes messages now, and its runtime's `kernel_info_reply` is known.
@@ -170,6 +180,7 @@ impl<A> Table<A> {
             .map(|(id, kernel)| Candidate {
                 kernel: id,
                 offer: &kernel.offer,
+                enforced: kernel.enforced,
                 group: kernel.group.as_deref(),
                 pristine: kernel.pristine,
                 exclusive: kernel.exclusive,

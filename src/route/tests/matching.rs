@@ -29,13 +29,39 @@ fn each_thing_asked_for_must_hold() {
         (r#"{"labels": ["gpu"]}"#, 2),
         (r#"{"labels": ["gpu", "fast"], "language": "python"}"#, 2),
         (r#"{"memory_limit": "1G"}"#, 0),
-        (r#"{"language": "python", "memory_limit": "2G"}"#, 2),
         (r#"{"debug": true}"#, 0),
         (r#"{"kernel": "k2"}"#, 2),
         (r#"{"kernel": "k1", "runtime": "lua"}"#, 1),
     ] {
         assert_eq!(goes_to(wish), Some(expected), "{wish}");
     }
+}
+
+#[test]
+fn a_memory_limit_wants_a_kernel_with_an_enforced_limit_of_at_least_that() {
+    let wish = r#"{"language": "python", "memory_limit": "2G"}"#;
+    assert_eq!(goes_to(wish), None, "python3 has less, and gpu has no limit");
+    let mut fleet = Fleet::new(settings());
+    fleet.join("a", 1, r#"{"runtime": "gpu"}"#);
+    fleet.connect("b", process(2));
+    let limited = Launch { memory_limit: Some("2G".parse().unwrap()), ..launch(2) };
+    assert_eq!(fleet.decide("b", RequestKind::Other, wish), Decision::Launch(kernel(1), limited));
+    assert_eq!(fleet.join("c", 3, wish), kernel(1), "now there is one");
+    fleet.table.memory_limit_is_enforced(&kernel(1), false);
+    assert_eq!(fleet.join("d", 4, wish), kernel(2), "nothing enforces the limit of the other one");
+    assert_eq!(fleet.join("e", 5, r#"{"runtime": "gpu"}"#), kernel(0), "who asks for no limit takes any");
+}
+
+#[test]
+fn a_kernel_without_a_limit_in_reserve_is_not_for_those_who_want_one() {
+    let mut fleet = Fleet::new(settings());
+    fleet.launched = 1;
+    fleet.table.launch(&kernel(0), LUA);
+    fleet.connect("a", process(1));
+    let wish = r#"{"runtime": "lua", "memory_limit": "512M"}"#;
+    let limited = Launch { memory_limit: Some("512M".parse().unwrap()), ..launch(LUA) };
+    assert_eq!(fleet.decide("a", RequestKind::Other, wish), Decision::Launch(kernel(1), limited));
+    assert_eq!(fleet.join("b", 2, r#"{"runtime": "lua", "group": "g"}"#), kernel(0));
 }
 
 #[test]
@@ -76,7 +102,17 @@ fn candidate<'a>(
     load: usize,
     born: u64,
 ) -> Candidate<'a> {
-    Candidate { kernel: id, offer, group: None, pristine: false, exclusive: false, clients, load, born }
+    Candidate {
+        kernel: id,
+        offer,
+        enforced: true,
+        group: None,
+        pristine: false,
+        exclusive: false,
+        clients,
+        load,
+        born,
+    }
 }
 
 #[test]

@@ -38,7 +38,10 @@ fn each_thing_that_is_missing_is_named() {
         &["python3 lacks the providers openai, x", "lua lacks the provider x"],
     );
     refused_with(r#"{"runtime": "gpu", "labels": ["gpu", "big"]}"#, &["runtime gpu lacks the label big."]);
-    refused_with(r#"{"runtime": "python3", "memory_limit": "2G"}"#, &["is limited to 1G of memory"]);
+    refused_with(
+        r#"{"runtime": "python3", "memory_limit": "2G"}"#,
+        &["is limited to 1G of memory. Ask for less, or set memory_limit = \"2G\" for runtime python3"],
+    );
     refused_with(
         r#"{"language": "r"}"#,
         &["python3 speaks python; lua speaks lua; gpu speaks python", "language=r"],
@@ -58,6 +61,10 @@ fn a_kernel_that_was_named_says_itself_what_it_lacks() {
     assert!(other_group.contains("belongs to the group team-a"), "{other_group}");
     let full = refusal(&mut fleet, r#"{"kernel": "k0"}"#);
     assert!(full.contains("kernel k0 already has its 2 clients"), "{full}");
+    fleet.disconnect("b");
+    fleet.now += 2 * LINGER;
+    let unlimited = refusal(&mut fleet, r#"{"kernel": "k0", "memory_limit": "1G"}"#);
+    assert!(unlimited.contains("kernel k0 has no enforced memory limit. Leave out kernel"), "{unlimited}");
     let taken = refusal(&mut fleet, r#"{"kernel": "k1"}"#);
     assert!(taken.contains("kernel k1 is another client's"), "{taken}");
 }

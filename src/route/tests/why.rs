@@ -51,7 +51,10 @@ fn each_kernel_and_each_runtime_says_what_it_lacks() {
     let explanation = explain(&fleet, r#"{"runtime": "python3", "memory_limit": "2G"}"#);
     assert_eq!(explanation.reason, Reason::Refused);
     let unmet = |unmet: &[Unmet]| unmet.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(unmet(&explanation.kernels[0].unmet), ["is not runtime python3", "belongs to the group team"]);
+    assert_eq!(
+        unmet(&explanation.kernels[0].unmet),
+        ["is not runtime python3", "has no enforced memory limit", "belongs to the group team"]
+    );
     assert_eq!(unmet(&explanation.runtimes[PYTHON].unmet), ["is limited to 1G of memory"]);
     assert_eq!(unmet(&explanation.runtimes[LUA].unmet), ["is not runtime python3"]);
 }
