@@ -201,7 +201,7 @@ async fn announced(path: &Path, deadline: Instant) -> Result<ConnectionFile, Con
         match read {
             Ok(Some(file)) => return Ok(file),
             Ok(None) if late => return Err(ConnectError::NoFile(path.display().to_string())),
-            Err(error) if late => return Err(error.into()),
+            Err(error) if late || error.is_final() => return Err(error.into()),
             _ => sleep(LOOK_AGAIN).await,
         }
     }

@@ -7,24 +7,62 @@ use subtle::ConstantTimeEq;
 const FRESH_KEY_BYTES: usize = 32;
 
 /// The `signature_scheme` of a connection file: which HMAC signs its messages.
+///
+/// jupyter_client takes any hash that Python's `hashlib` has as an attribute and `hmac` accepts: these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SignatureScheme {
+    /// `hmac-md5`.
+    HmacMd5,
+    /// `hmac-sha1`.
+    HmacSha1,
+    /// `hmac-sha224`.
+    HmacSha224,
     /// `hmac-sha256`, what Jupyter uses unless told otherwise.
     #[default]
     HmacSha256,
+    /// `hmac-sha384`.
+    HmacSha384,
     /// `hmac-sha512`.
     HmacSha512,
+    /// `hmac-sha3_224`.
+    HmacSha3_224,
+    /// `hmac-sha3_256`.
+    HmacSha3_256,
+    /// `hmac-sha3_384`.
+    HmacSha3_384,
+    /// `hmac-sha3_512`.
+    HmacSha3_512,
+    /// `hmac-blake2b`.
+    HmacBlake2b,
+    /// `hmac-blake2s`.
+    HmacBlake2s,
 }
 
 impl SignatureScheme {
-    const ALL: [Self; 2] = [Self::HmacSha256, Self::HmacSha512];
+    const NAMES: [(Self, &'static str); 12] = [
+        (Self::HmacSha256, "hmac-sha256"),
+        (Self::HmacSha512, "hmac-sha512"),
+        (Self::HmacMd5, "hmac-md5"),
+        (Self::HmacSha1, "hmac-sha1"),
+        (Self::HmacSha224, "hmac-sha224"),
+        (Self::HmacSha384, "hmac-sha384"),
+        (Self::HmacSha3_224, "hmac-sha3_224"),
+        (Self::HmacSha3_256, "hmac-sha3_256"),
+        (Self::HmacSha3_384, "hmac-sha3_384"),
+        (Self::HmacSha3_512, "hmac-sha3_512"),
+        (Self::HmacBlake2b, "hmac-blake2b"),
+        (Self::HmacBlake2s, "hmac-blake2s"),
+    ];
+
+    /// Every scheme.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn all() -> [Self; Self::NAMES.len()] {
+        Self::NAMES.map(|(scheme, _)| scheme)
+    }
 
     /// The name that connection files use.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::HmacSha256 => "hmac-sha256",
-            Self::HmacSha512 => "hmac-sha512",
-        }
+        Self::NAMES.iter().find(|(scheme, _)| *scheme == self).map_or("", |(_, name)| name)
     }
 }
 
@@ -38,19 +76,21 @@ impl FromStr for SignatureScheme {
     type Err = UnknownScheme;
 
     fn from_str(name: &str) -> Result<Self, UnknownScheme> {
-        Self::ALL
-            .into_iter()
-            .find(|scheme| scheme.as_str() == name)
-            .ok_or_else(|| UnknownScheme { found: name.to_owned() })
+        let found = Self::NAMES.into_iter().find(|(_, known)| *known == name);
+        found.map(|(scheme, _)| scheme).ok_or_else(|| UnknownScheme { found: name.to_owned() })
     }
 }
 
 /// A `signature_scheme` that is not one of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the signature scheme {found:?} is not known: use \"hmac-sha256\" or \"hmac-sha512\"")]
+#[error("the signature scheme {found:?} is not known: use one of {}", known())]
 pub struct UnknownScheme {
     /// The name that was given.
     pub found: String,
+}
+
+fn known() -> String {
+    SignatureScheme::NAMES.map(|(_, name)| name).join(", ")
 }
 
 /// The key that signs messages. Never empty: an empty key means "unsigned" and is `None` where it may occur.
@@ -107,15 +147,17 @@ mod tests {
 
     #[test]
     fn a_scheme_is_read_as_it_is_written() {
-        for scheme in SignatureScheme::ALL {
+        for scheme in SignatureScheme::all() {
             assert_eq!(scheme.to_string().parse(), Ok(scheme));
         }
     }
 
     #[test]
     fn an_unknown_scheme_is_named_with_what_to_use() {
-        let error = "hmac-md5".parse::<SignatureScheme>().unwrap_err().to_string();
-        assert!(error.contains("\"hmac-md5\"") && error.contains("hmac-sha256"), "{error}");
+        for name in ["hmac-sha", "hmac-shake_128", "HMAC-SHA256", "sha256", ""] {
+            let error = name.parse::<SignatureScheme>().unwrap_err().to_string();
+            assert!(error.contains(&format!("{name:?}")) && error.contains("hmac-sha3_256"), "{error}");
+        }
     }
 
     #[test]

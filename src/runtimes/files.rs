@@ -47,6 +47,13 @@ pub enum FileError {
     },
 }
 
+impl FileError {
+    /// Whether the file was whole, and reading it again would change nothing.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::ConnectionFile { cause: ConnectionFileError::Scheme(_), .. })
+    }
+}
+
 /// Reads a connection file.
 ///
 /// # Errors

@@ -58,7 +58,7 @@ fn take(input: &mut Input<'_>) -> Option<ConnectionFile> {
         [(); 5].map(|()| NonZeroU16::MIN.saturating_add(input.up_to(0xffff) as u16));
     let ports = Ports { shell, iopub, stdin, control, heartbeat };
     let mut file = ConnectionFile::new(address, ports, SecretKey::new(input.text())).ok()?;
-    file.signature_scheme = input.one_of(&[SignatureScheme::HmacSha256, SignatureScheme::HmacSha512]);
+    file.signature_scheme = input.one_of(&SignatureScheme::all());
     file.kernel_name = input.perhaps_text();
     let extra = input.few(|input| (format!("x_{}", input.text()), Value::from(input.text())));
     file.extra = extra.into_iter().collect();

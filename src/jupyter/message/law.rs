@@ -108,7 +108,7 @@ struct Key {
 
 impl Key {
     fn take(input: &mut Input<'_>) -> Self {
-        let scheme = input.one_of(&[SignatureScheme::HmacSha256, SignatureScheme::HmacSha512]);
+        let scheme = input.one_of(&SignatureScheme::all());
         // What is unsigned keeps nothing from being changed.
         Self { scheme, text: format!("k{}", input.text()) }
     }

@@ -7,9 +7,13 @@ mod two_states;
 
 use std::sync::Arc;
 
+use blake2::{Blake2b512, Blake2s256};
 use bytes::Bytes;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Sha256, Sha512};
+use hmac::{Hmac, KeyInit, Mac, SimpleHmac};
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Sha224, Sha256, Sha384, Sha512};
+use sha3::{Sha3_224, Sha3_256, Sha3_384, Sha3_512};
 use subtle::{Choice, ConstantTimeEq};
 use thiserror::Error;
 
@@ -25,7 +29,7 @@ pub struct Signer(Arc<Algorithm>);
 enum Algorithm {
     Unsigned,
     Sha256 { mac: Hmac<Sha256>, key: pair::Key },
-    Sha512(Hmac<Sha512>),
+    Other(Box<dyn Digests>),
 }
 
 /// The signature is not what the key makes of the message.
@@ -82,8 +86,8 @@ impl Signer {
     fn digest(&self, body: &Body) -> Hexadecimal {
         match &*self.0 {
             Algorithm::Unsigned => Hexadecimal { digits: [0; 128], length: 0 },
-            Algorithm::Sha256 { mac, .. } => digest(mac.clone(), body),
-            Algorithm::Sha512(mac) => digest(mac.clone(), body),
+            Algorithm::Sha256 { mac, .. } => mac.digest(body),
+            Algorithm::Other(mac) => mac.digest(body),
         }
     }
 
@@ -106,12 +110,43 @@ impl std::fmt::Debug for Signer {
 
 impl Algorithm {
     fn new(scheme: SignatureScheme, key: &[u8]) -> Self {
-        // HMAC takes keys of any length; the error type exists for other MACs.
+        use SignatureScheme as Scheme;
         match scheme {
-            SignatureScheme::HmacSha256 => Hmac::new_from_slice(key)
+            // HMAC takes keys of any length; the error type exists for other MACs.
+            Scheme::HmacSha256 => Hmac::new_from_slice(key)
                 .map_or(Self::Unsigned, |mac| Self::Sha256 { mac, key: pair::Key::new(key) }),
-            SignatureScheme::HmacSha512 => Hmac::new_from_slice(key).map_or(Self::Unsigned, Self::Sha512),
+            Scheme::HmacMd5 => Self::other::<Hmac<Md5>>(key),
+            Scheme::HmacSha1 => Self::other::<Hmac<Sha1>>(key),
+            Scheme::HmacSha224 => Self::other::<Hmac<Sha224>>(key),
+            Scheme::HmacSha384 => Self::other::<Hmac<Sha384>>(key),
+            Scheme::HmacSha512 => Self::other::<Hmac<Sha512>>(key),
+            Scheme::HmacSha3_224 => Self::other::<SimpleHmac<Sha3_224>>(key),
+            Scheme::HmacSha3_256 => Self::other::<SimpleHmac<Sha3_256>>(key),
+            Scheme::HmacSha3_384 => Self::other::<SimpleHmac<Sha3_384>>(key),
+            Scheme::HmacSha3_512 => Self::other::<SimpleHmac<Sha3_512>>(key),
+            // HMAC over BLAKE2, as Python's `hmac` makes it: not BLAKE2's own keyed mode.
+            Scheme::HmacBlake2b => Self::other::<SimpleHmac<Blake2b512>>(key),
+            Scheme::HmacBlake2s => Self::other::<SimpleHmac<Blake2s256>>(key),
         }
+    }
+
+    fn other<M: Digests + KeyInit + 'static>(key: &[u8]) -> Self {
+        M::new_from_slice(key).map_or(Self::Unsigned, |mac| Self::Other(Box::new(mac)))
+    }
+}
+
+/// An HMAC that its key has been mixed into.
+trait Digests: Send + Sync {
+    fn digest(&self, body: &Body) -> Hexadecimal;
+}
+
+impl<M: Mac + Clone + Send + Sync> Digests for M {
+    fn digest(&self, body: &Body) -> Hexadecimal {
+        let mut mac = self.clone();
+        for part in body.signed_parts() {
+            mac.update(part);
+        }
+        Hexadecimal::new(&mac.finalize().into_bytes())
     }
 }
 
@@ -135,13 +170,6 @@ impl Hexadecimal {
     fn as_bytes(&self) -> &[u8] {
         self.digits.get(..self.length).unwrap_or_default()
     }
-}
-
-fn digest<M: Mac>(mut mac: M, body: &Body) -> Hexadecimal {
-    for part in body.signed_parts() {
-        mac.update(part);
-    }
-    Hexadecimal::new(&mac.finalize().into_bytes())
 }
 
 /// Compares in constant time, eight bytes at a time; lengths are no secret.
@@ -176,24 +204,37 @@ mod tests {
         }
     }
 
+    fn pairs() -> impl Iterator<Item = (SignatureScheme, SignatureScheme)> {
+        let all = SignatureScheme::all();
+        all.into_iter().flat_map(move |one| all.map(|other| (one, other)))
+    }
+
     fn arrive(frames: impl IntoIterator<Item = Bytes>) -> Unverified {
         Unverified::split(frames.into_iter().collect::<Frames>()).unwrap()
     }
 
-    const BOTH: [SignatureScheme; 2] = [SignatureScheme::HmacSha256, SignatureScheme::HmacSha512];
-
     #[test]
     fn signs_as_python_does() {
-        // hmac.new(b"secret", b'{"h":1}{}{}{"c":2}', "sha256").hexdigest()
-        let signed = signer(SignatureScheme::HmacSha256, "secret").sign(body());
-        let frames: Vec<_> = signed.frames().cloned().collect();
-        assert_eq!(frames[0], DELIMITER);
-        assert_eq!(frames[1], "1cf14fa5ccc32b71845a767fc30cd0ed4a34cd495e51b6dde5d5c5be354f61d5");
+        // Scheme, key ("long" is 200 times "k", longer than any block), and what Python 3.11 makes of it:
+        // hmac.new(key, b'{"h":1}{}{}{"c":2}', hash).hexdigest()
+        let vectors = include_str!("python.txt").lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        let mut seen = Vec::new();
+        for vector in vectors {
+            let [scheme, key, expected] = vector[..] else { panic!("{vector:?}") };
+            let scheme = scheme.parse().unwrap();
+            let key = if key == "long" { "k".repeat(200) } else { key.to_owned() };
+            let signed = signer(scheme, &key).sign(body());
+            let frames: Vec<_> = signed.frames().cloned().collect();
+            assert_eq!(frames[0], DELIMITER);
+            assert_eq!(frames[1], expected, "{scheme}");
+            seen.push(scheme);
+        }
+        assert!(SignatureScheme::all().iter().all(|scheme| seen.contains(scheme)));
     }
 
     #[test]
     fn what_is_signed_verifies_and_keeps_every_byte() {
-        for scheme in BOTH {
+        for scheme in SignatureScheme::all() {
             let signed = signer(scheme, "secret").sign(body());
             let verified = signer(scheme, "secret").verify(arrive(signed.frames().cloned())).unwrap();
             assert_eq!(verified.body(), &body());
@@ -203,7 +244,7 @@ mod tests {
 
     #[test]
     fn another_key_and_any_altered_part_are_refused() {
-        for scheme in BOTH {
+        for scheme in SignatureScheme::all() {
             let signed = signer(scheme, "secret").sign(body());
             let frames: Vec<_> = signed.frames().cloned().collect();
             assert!(signer(scheme, "other").verify(arrive(frames.clone())).is_err());
@@ -226,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_signature_made_ahead_is_the_one_that_is_made_later() {
-        for (scheme, other) in BOTH.into_iter().flat_map(|one| BOTH.map(|other| (one, other))) {
+        for (scheme, other) in pairs() {
             let (kernel, client) = (signer(scheme, "kernel"), signer(other, "client"));
             let arrived = || arrive(kernel.sign(body()).frames().cloned());
             let ahead = client.sign(kernel.verify_for(&client, arrived()).unwrap().into_body());
