@@ -184,6 +184,7 @@ class Seen:
             "memory_growth_mib": round(self.growth / MEBIBYTE, 1),
             "round_trip_without_ms": round(self._before * 1e3, 2),
             "round_trip_during_ms": round(self._during * 1e3, 2),
+            "is_judged": not self._siege.is_crowded,
             "counters": {name: count for name, count in self._siege.raised().items() if count and name not in USUAL},
         }
 
