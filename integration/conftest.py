@@ -20,8 +20,8 @@ FILE_NAME_CHARACTERS = 200
 REPOSITORY = Path(__file__).resolve().parent.parent
 # The longest test begins first, so that no worker is left with it at the end.
 FIRST = ("soak",)
-# These measure what serve does for others meanwhile, or count in hundredths of a second: no other tests run beside them.
-QUIET = ("hostile", "chaos")
+# It tells requests that serve had not read yet by hundredths of a second: no other tests run beside it.
+QUIET = ("chaos",)
 
 
 def pytest_addoption(parser):

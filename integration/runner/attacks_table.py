@@ -5,7 +5,7 @@ from pathlib import Path
 
 # The name under which a test hands on a row.
 ATTACK = "attack"
-COLUMNS = ("attack", "events", "memory_growth_mib", "round_trip_without_ms", "round_trip_during_ms", "is_judged", "counters")
+COLUMNS = ("attack", "events", "memory_growth_mib", "round_trip_without_ms", "round_trip_during_ms", "counters")
 
 
 def pytest_configure(config):
