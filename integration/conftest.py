@@ -14,8 +14,14 @@ from harness.fleet import Fleet
 from harness.remote_client import RemoteClient
 from harness.trio import Trio
 
+pytest_plugins = ["runner.second_try", "runner.suite_times", "runner.attacks_table"]
+
 FILE_NAME_CHARACTERS = 200
 REPOSITORY = Path(__file__).resolve().parent.parent
+# The longest test begins first, so that no worker is left with it at the end.
+FIRST = ("soak",)
+# It tells requests that serve had not read yet by hundredths of a second: no other tests run beside it.
+QUIET = ("chaos",)
 
 
 def pytest_addoption(parser):
@@ -24,16 +30,23 @@ def pytest_addoption(parser):
     parser.addoption("--artifacts", default=artifacts, help="where screenshots are kept")
     parser.addoption("--binary", default=str(REPOSITORY / "target/debug/jupyter-fleet"), help="the jupyter-fleet to test")
     parser.addoption("--soak-seconds", type=float, default=120, help="how long the soak lasts")
+    parser.addoption("--part", choices=("quiet", "rest"), help=f"only {' and '.join(QUIET)}, or only the rest")
 
 
 def pytest_collection_modifyitems(config, items):
-    # Playwright's event loop goes on in this thread until the end: no test with a loop of its own can come after it.
-    items.sort(key=lambda item: "jupyterlab" in item.path.parts)
+    items.sort(key=lambda item: suite(item) not in FIRST)
+    if part := config.getoption("--part"):
+        config.hook.pytest_deselected(items=[item for item in items if (suite(item) in QUIET) != (part == "quiet")])
+        items[:] = [item for item in items if (suite(item) in QUIET) == (part == "quiet")]
     if not config.getoption("--direct"):
         return
     for item in items:
         if item.get_closest_marker("proxy_only"):
             item.add_marker(pytest.mark.skip(reason="says nothing about a plain kernel"))
+
+
+def suite(item):
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,7 +19,7 @@ language = "sh"
 """
 SLOW = """
 [runtimes.slow]
-argv = ["sleep", "100", "{connection_file}"]
+argv = ["sh", "-c", "sleep 100", "{connection_file}"]
 language = "sh"
 """
 

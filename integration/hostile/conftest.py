@@ -1,27 +1,27 @@
-"""Fleets under attack, and what is written down of it."""
+"""Fleets under attack."""
 
-import json
-from pathlib import Path
+from functools import partial
 
 import pytest
 from prey import RUNTIMES, Prey
 from siege import Siege
 
+from runner.attacks_table import ATTACK
+
 CONFIG = """\
 default_runtime = "lua"
 """
-ROWS = pytest.StashKey()
 
 
 @pytest.fixture
-def besieged(launch, pytestconfig):
+def besieged(launch, record_property):
     """Starts a fleet of the test's own that logs as JSON, with more configuration as the test wants; a siege of it."""
-    sieges, rows = [], pytestconfig.stash.setdefault(ROWS, [])
+    sieges = []
 
     def start(config="", **options):
         fleet = launch(config=CONFIG + config, arguments=("--log-format", "json"), **options)
         try:
-            sieges.append(Siege(fleet.start(), rows.append))
+            sieges.append(Siege(fleet.start(), partial(record_property, ATTACK)))
         except BaseException:
             fleet.clear()
             raise
@@ -51,23 +51,3 @@ def evil(besieged):
     yield siege, prey
     for client in clients:
         client.close()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _written_down(pytestconfig):
-    """The figures of all attacks, as a table for people and one for programs."""
-    yield
-    rows = pytestconfig.stash.get(ROWS, [])
-    if not rows:
-        return
-    artifacts = Path(pytestconfig.getoption("--artifacts"))
-    artifacts.mkdir(parents=True, exist_ok=True)
-    (artifacts / "hostile.json").write_text(json.dumps(rows, indent=1) + "\n")
-    names = ["attack", "events", "memory_growth_mib", "round_trip_without_ms", "round_trip_during_ms", "counters"]
-    head = [" | ".join(names), " | ".join("---" for _ in names)]
-    table = head + [" | ".join(cell(row[name]) for name in names) for row in rows]
-    (artifacts / "hostile.md").write_text("".join(f"| {line} |\n" for line in table))
-
-
-def cell(value):
-    return ", ".join(f"{name} {count}" for name, count in value.items()) if isinstance(value, dict) else str(value)

@@ -48,8 +48,9 @@ def lab(lab_fleet):
     lab.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    """Ends before the tests of another folder begin: Playwright's event loop runs in this thread, and would be in their way."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert found, f"there is no browser (none of {', '.join(BROWSERS)}): apt-get install chromium"
     with sync_playwright() as playwright:

@@ -11,8 +11,10 @@ from zmq.utils.monitor import recv_monitor_message
 from harness.deadline import Deadline, wait_until
 from harness.wire import DELIMITER, execute_content
 
+IDENTITIES = {"none": None, "short": b"me", "longest": b"\x01" * 255, "random": uuid.uuid4().bytes.replace(b"\0", b"\1")}
 
-@pytest.mark.parametrize("identity", [None, b"me", b"\x01" * 255, uuid.uuid4().bytes.replace(b"\0", b"\1")])
+
+@pytest.mark.parametrize("identity", IDENTITIES.values(), ids=IDENTITIES.keys())
 def test_a_dealer_with_and_without_identity(wire, identity):
     peer = wire()
     shell = peer.socket(zmq.DEALER, "shell", **({"identity": identity} if identity else {}))
