@@ -36,13 +36,17 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: suite(item) not in FIRST)
     if part := config.getoption("--part"):
-        config.hook.pytest_deselected(items=[item for item in items if (suite(item) in QUIET) != (part == "quiet")])
-        items[:] = [item for item in items if (suite(item) in QUIET) == (part == "quiet")]
+        config.hook.pytest_deselected(items=[item for item in items if part_of(item) != part])
+        items[:] = [item for item in items if part_of(item) == part]
     if not config.getoption("--direct"):
         return
     for item in items:
         if item.get_closest_marker("proxy_only"):
             item.add_marker(pytest.mark.skip(reason="says nothing about a plain kernel"))
+
+
+def part_of(item):
+    return "quiet" if suite(item) in QUIET else "rest"
 
 
 def suite(item):

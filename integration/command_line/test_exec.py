@@ -111,6 +111,6 @@ def test_without_a_fleet_it_says_how_to_start_one(run_exec):
 
 
 def test_the_timeout_ends_the_wait(run_exec, group):
-    done = run_exec("--group", group, "--timeout", "1", "-c", "import threading; threading.Event().wait()")
+    done = run_exec("--group", group, "--timeout", "5", "-c", "import threading; threading.Event().wait()")
     assert done.returncode not in (OK, USAGE)
     assert "timeout" in done.stderr.lower() or "timed out" in done.stderr.lower()

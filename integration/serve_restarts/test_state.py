@@ -91,6 +91,7 @@ def test_kernels_are_found_alive_without_the_registry(lasting_fleet, client, dam
     if damage != "removed":
         assert "cannot be used" in lasting_fleet.stderr
         assert list(file.parent.glob("registry.json.unreadable-*"))
+    wait_until(file.exists, 20, "serve to write a registry again")
     wait_until(
         lambda: [kernel["pid"] for kernel in lasting_fleet.registry()["kernels"] if kernel["status"] == "up"] == [pid],
         20,
