@@ -18,7 +18,7 @@ def home():
     started = [each for each in psutil.process_iter() if lives_in(each, home)]
     # serve first: it would start again what it sees die.
     processes.end([each for each in started if "serve" in each.cmdline()])
-    processes.end([each for each in psutil.process_iter() if lives_in(each, home)])
+    processes.end([each for each in psutil.process_iter() if lives_in(each, home)] + processes.kernels_of(home.path))
     home.remove()
 
 

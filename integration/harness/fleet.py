@@ -114,8 +114,9 @@ class Fleet:
         return self.published_file
 
     def kernel_processes(self):
-        """Every living process that serve started, directly or not."""
-        return [process for process in processes.tagged(self._tag) if process.pid != self.process.pid]
+        """Every living process that serve started, directly or not. Kernels that were launched for a host have the host's tag."""
+        tagged = [process for process in processes.tagged(self._tag) if process.pid != self.process.pid]
+        return tagged + [process for process in processes.kernels_of(self.home.path) if process not in tagged]
 
     def release(self, clients):
         """Detaches `clients`; the last client of a kernel takes it down."""
@@ -149,7 +150,7 @@ class Fleet:
             # serve first: it would start again what it sees die.
             self.process.kill()
             self.process.wait()
-            processes.end(processes.tagged(self._tag))
+            processes.end(self.kernel_processes())
         self.home.remove()
 
     def pause(self):

@@ -17,6 +17,26 @@ def tagged(tag):
     return found
 
 
+def is_a_fleets_kernel(process):
+    try:
+        return "JUPYTER_FLEET_KERNEL" in process.environ()
+    except psutil.Error:
+        return False
+
+
+def kernels_of(home):
+    """The living kernels of the fleet that keeps its files here, whatever environment they were given."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+            if "JUPYTER_FLEET_KERNEL" in environment and any(str(home) in word for word in process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
 def describe(processes):
     """One line per process, for a failure's message."""
     lines = []

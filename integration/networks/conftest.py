@@ -8,7 +8,6 @@ from harness.console import Console
 from harness.deadline import wait_until
 from harness.home import CONFIG
 from network import Network, RelayedNetwork, refusal
-from notebook import Notebook
 
 @pytest.fixture(scope="session")
 def refused():
@@ -85,12 +84,6 @@ class Scene:
         console = Console(self.fleet, {"group": self.group, **needs}, "--simple-prompt", "--no-confirm-exit", inside=self.network.client_side)
         self._clients.append(console)
         return console
-
-    def notebook(self, *sources):
-        """Begins to run these cells."""
-        notebook = Notebook(self.fleet, self.network, self.group, *sources)
-        self._clients.append(notebook)
-        return notebook
 
     def counting(self, name="counting"):
         return Counting(self.fleet.home, name)

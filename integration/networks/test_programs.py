@@ -1,4 +1,4 @@
-"""Programs for people behind a network whose connections end: a console, a notebook on a kernelspec of the fleet."""
+"""A program for people behind a network whose connections end: a console."""
 
 import io
 import re
@@ -34,22 +34,3 @@ def test_a_console_goes_on(network, scene):
 
 def numbers_in(seen):
     return [int(number) for number in re.findall(r"^number (\d+)", plain(seen.getvalue()), re.MULTILINE)]
-
-
-@pytest.mark.parametrize("ends", [True, False], ids=["ended", "cut"])
-def test_a_notebook_goes_on(packets, scene, ends):
-    """Its host starts `attach` on its own side, so the network is between that and the fleet."""
-    stage = scene(packets)
-    counting = stage.counting()
-    notebook = stage.notebook("treasure = 'buried'", counting.cell(), "treasure")
-    stage.until(lambda: counting.number > 20, "the second cell to run")
-
-    packets.end_connections() if ends else packets.cut()
-    counting.goes_on(50)
-    packets.restore()
-
-    counting.goes_on(50)
-    counting.end()
-    nothing, counted, treasure = notebook.printed()
-    lines = [int(line.split()[1]) for line in counted.splitlines() if line.startswith("number ")]
-    assert (nothing, lines, treasure) == ("", list(range(counting.number + 1)), "'buried'")

@@ -83,17 +83,3 @@ def test_a_console(slow, scene):
         shown += console.run(" ")
     assert numbers(shown) == [str(number) for number in range(20)]
     console.leave()
-
-
-def test_a_notebook_on_a_kernelspec_that_leads_to_the_fleet(slow, scene):
-    """Its host starts `attach` on the clients' side, which connects to the fleet over the slow network."""
-    stage = scene(slow)
-    loses_packets(slow)
-    notebook = stage.notebook("import time", "print('a')\ntime.sleep(1)\nprint('b')", "6 * 7")
-    assert notebook.printed() == ["", "a\nb\n", "42"]
-
-
-def test_attach_over_a_network_on_which_an_answer_takes_most_of_a_second(packets, scene):
-    stage = scene(packets)
-    packets.set(to_fleet={"delay": 0.4}, to_clients={"delay": 0.4})
-    assert stage.notebook("6 * 7").printed() == ["42"]

@@ -80,8 +80,10 @@ class Window:
         return self.command("heard")
 
     def children(self):
-        """The living processes that this window started, directly or not."""
-        return [process for process in processes.tagged(self._tag) if process.pid != self.process.pid]
+        """The living processes that this window started, directly or not. Kernels of the fleet have its environment, and are the fleet's."""
+        return [
+            process for process in processes.tagged(self._tag) if process.pid != self.process.pid and not processes.is_a_fleets_kernel(process)
+        ]
 
     def command(self, name, **arguments):
         self.process.stdin.write(json.dumps({"do": name, **arguments}).encode() + b"\n")
