@@ -163,6 +163,8 @@ impl<'a> Wait<'a> {
             if !self.is_over {
                 warn!("{absence}");
             }
+            // Whoever asks is about to listen.
+            let _ = timeout(self.room.limits.barrier(), self.room.publisher.all_subscribed()).await;
             let since_it_left = (self.had_a_fleet && !self.is_over).then_some(self.patience);
             self.room.give_up(&absence, since_it_left);
             self.is_over = true;

@@ -1,7 +1,10 @@
 //! iopub: each message is signed once and written to all who subscribed to its topic.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::{
     super::{
@@ -30,6 +33,8 @@ pub struct Publisher {
     most_topics: usize,
     longest_topic: usize,
     subscribers: Mutex<Vec<Subscriber>>,
+    /// A connection has subscribed to something, or is gone.
+    changed: Notify,
 }
 
 #[derive(Debug)]
@@ -48,6 +53,7 @@ impl Publisher {
             most_topics: limits.subscriptions,
             longest_topic: limits.topic_bytes,
             subscribers: Mutex::default(),
+            changed: Notify::new(),
         }
     }
 
@@ -74,6 +80,19 @@ impl Publisher {
             }
         }
         Ok(())
+    }
+
+    /// Returns once each connection has subscribed to something. libzmq subscribes again, after a connection broke, no sooner than
+    /// its program next looks at the socket.
+    pub async fn all_subscribed(&self) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.subscribers.lock().iter().all(|subscriber| !subscriber.topics.is_empty()) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// What the connection with this outbox has subscribed to, while it is served.
@@ -121,6 +140,7 @@ impl Publisher {
         }
         let topic = Bytes::copy_from_slice(topic);
         subscriber.topics.push(topic.clone());
+        self.changed.notify_waiters();
         let welcome = self.signer.sign(self.voice.welcome(&topic));
         outbox.send(&Envelope::topic(topic), &welcome).is_ok()
     }
@@ -152,5 +172,6 @@ struct Removes<'a> {
 impl Drop for Removes<'_> {
     fn drop(&mut self) {
         self.publisher.subscribers.lock().retain(|subscriber| !subscriber.outbox.is(self.outbox));
+        self.publisher.changed.notify_waiters();
     }
 }
