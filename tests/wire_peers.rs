@@ -1,4 +1,5 @@
-//! Our sockets against libzmq and the `zeromq` crate, over tcp and ipc, accepting and connecting.
+//! Our sockets against libzmq and the `zeromq` crate, over tcp and ipc, accepting and connecting; and against bare peers of
+//! ZMTP 2.0.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,3 +16,5 @@ mod connecting;
 mod ours;
 #[path = "wire_peers/theirs.rs"]
 mod theirs;
+#[path = "wire_peers/version_2.rs"]
+mod version_2;

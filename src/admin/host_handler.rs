@@ -150,11 +150,11 @@ fn connection(
     offer: ConnectionOffer,
     socket: std::os::fd::OwnedFd,
 ) -> Result<(Channel, HandedOver), hex::FromHexError> {
-    let ConnectionOffer { channel, socket: socket_type, identity, minor, unread } = offer;
+    let ConnectionOffer { channel, socket: socket_type, identity, version, unread } = offer;
     let remote = Remote {
         socket: SocketType::parse(socket_type.as_bytes()).unwrap_or(SocketType::Dealer),
         identity: Bytes::from(hex::decode(identity)?),
-        minor,
+        version,
         properties: Vec::new(),
     };
     Ok((channel, HandedOver { socket, remote, unread: Bytes::from(hex::decode(unread)?) }))

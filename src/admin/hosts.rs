@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use tokio::{io::Interest, net::UnixStream};
 
-use crate::channel::Channel;
+use crate::{channel::Channel, zmtp::Version};
 
 /// What the two speak after HTTP, by the name in its `Upgrade` header.
 pub const PROTOCOL: &str = "jupyter-fleet-stub/1";
@@ -84,8 +84,8 @@ pub struct ConnectionOffer {
     pub socket: String,
     /// The peer's identity, in hexadecimal digits.
     pub identity: String,
-    /// The minor version of its ZMTP.
-    pub minor: u8,
+    /// Which ZMTP it speaks.
+    pub version: Version,
     /// What it has sent and nobody has served, as it stands on the wire, in hexadecimal digits.
     pub unread: String,
 }
@@ -232,7 +232,7 @@ mod tests {
             channel: Channel::Shell,
             socket: "DEALER".to_owned(),
             identity: "00ff".to_owned(),
-            minor: 1,
+            version: Version::V3_1,
             unread: "ab".repeat(1 << 20),
         };
         let sends = async {
@@ -244,7 +244,7 @@ mod tests {
             assert!(matches!(serve.next().await.unwrap(), Some(FromStub::Sockets)));
             serve.descriptors::<5>().unwrap();
             let Some(FromStub::Connection(offer)) = serve.next().await.unwrap() else { panic!() };
-            assert_eq!((offer.unread.len(), offer.minor), (2 << 20, 1));
+            assert_eq!((offer.unread.len(), offer.version), (2 << 20, Version::V3_1));
             serve.descriptors::<1>().unwrap();
             assert!(serve.descriptors::<1>().is_err());
             assert!(serve.next::<FromStub>().await.unwrap().is_none());

@@ -73,7 +73,7 @@ impl Fleet {
                 channel,
                 socket: remote.socket.to_string(),
                 identity: hex::encode(&remote.identity),
-                minor: remote.minor,
+                version: remote.version,
                 unread: hex::encode(Bytes::as_ref(&unread)),
             };
             self.0.say(&FromStub::Connection(offer), &[socket.as_fd()]).await?;

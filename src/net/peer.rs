@@ -20,7 +20,9 @@ use super::{
 use crate::{
     frames::Frames,
     jupyter::message::{Envelope, Signed},
-    zmtp::{CodecError, Command, Decoder, FrameLimits, Handshake, Item, Local, Remote, SocketType, Step},
+    zmtp::{
+        CodecError, Command, Decoder, FrameLimits, Handshake, Item, Local, Remote, SocketType, Step, Version,
+    },
 };
 
 /// Bytes asked of the socket at once: little while a connection is quiet, more while it is busy.
@@ -36,7 +38,7 @@ const UNKNOWN_COMMANDS: u32 = 16;
 pub enum Event {
     /// A message.
     Message(Frames),
-    /// On an XPUB socket: a subscription, as command (3.1) or message (3.0).
+    /// On an XPUB socket: a subscription, as command (3.1) or message (before).
     Subscribe(Bytes),
     /// On an XPUB socket: the end of a subscription.
     Cancel(Bytes),
@@ -67,7 +69,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Greets the other end and exchanges READY, within the deadline.
+    /// Shakes hands with the other end, within the deadline.
     pub async fn establish(stream: Stream, local: Local, settings: PeerSettings) -> Result<Self, PeerError> {
         let deadline = settings.handshake;
         timeout(deadline, Self::shake_hands(stream, local, settings))
@@ -118,10 +120,11 @@ impl Peer {
         local: SocketType,
         settings: PeerSettings,
     ) -> Self {
+        let decoder = Decoder::new(settings.frames);
         Self {
             read,
             buffer: input,
-            decoder: Decoder::new(settings.frames),
+            decoder: if remote.version == Version::V2_0 { decoder.without_commands() } else { decoder },
             outbox,
             remote,
             local,
@@ -214,7 +217,7 @@ impl Peer {
 
     /// Subscribes to all messages that start with `topic`, in the form that the peer's version knows.
     pub fn subscribe(&self, topic: &[u8]) {
-        if self.remote.minor >= 1 {
+        if self.remote.version >= Version::V3_1 {
             self.outbox.push_command(&Command::Subscribe(Bytes::copy_from_slice(topic)));
         } else {
             let length = u8::try_from(topic.len() + 1).unwrap_or(u8::MAX);
@@ -278,7 +281,7 @@ impl Peer {
         }
     }
 
-    /// A message to an XPUB socket is a subscription in the form of ZMTP 3.0.
+    /// A message to an XPUB socket is a subscription in the form of ZMTP 2.0 and 3.0.
     fn message(&self, frames: Frames) -> Result<Event, PeerError> {
         if self.local != SocketType::XPub {
             return Ok(Event::Message(frames));
@@ -377,7 +380,7 @@ impl Peer {
 
     /// Whether the peer knows PING.
     fn pings(&self) -> bool {
-        self.remote.minor >= 1
+        self.remote.version >= Version::V3_1
     }
 }
 

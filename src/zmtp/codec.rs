@@ -1,4 +1,4 @@
-//! Frames (RFC 37, section "Framing"): a flags byte, a length of one or eight bytes, a body.
+//! Frames (RFC 37, section "Framing", and the same in RFC 15): a flags byte, a length of one or eight bytes, a body.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
@@ -77,6 +77,8 @@ pub struct Decoder {
     missing: usize,
     /// How many of the parts no longer keep alive what was read with them.
     settled: usize,
+    /// Whether the peer's version has commands.
+    has_commands: bool,
 }
 
 struct FrameHeader {
@@ -88,7 +90,12 @@ struct FrameHeader {
 impl Decoder {
     /// A decoder at the start of a message.
     pub fn new(limits: FrameLimits) -> Self {
-        Self { limits, parts: Frames::default(), size: 0, missing: 0, settled: 0 }
+        Self { limits, parts: Frames::default(), size: 0, missing: 0, settled: 0, has_commands: true }
+    }
+
+    /// The same for a peer of ZMTP 2.0, which has no commands.
+    pub fn without_commands(self) -> Self {
+        Self { has_commands: false, ..self }
     }
 
     /// Changes the limits, for a peer that has authenticated itself.
@@ -165,7 +172,8 @@ impl Decoder {
 
     fn read_header(&self, buffer: &BytesMut) -> Result<Option<FrameHeader>, CodecError> {
         let Some(&flags) = buffer.first() else { return Ok(None) };
-        if flags & !(MORE | LONG | COMMAND) != 0 || flags & (COMMAND | MORE) == COMMAND | MORE {
+        let known = if self.has_commands { MORE | LONG | COMMAND } else { MORE | LONG };
+        if flags & !known != 0 || flags & (COMMAND | MORE) == COMMAND | MORE {
             return Err(CodecError::Flags(flags));
         }
         let Some((header, announced)) = read_length(flags, buffer) else { return Ok(None) };
@@ -303,6 +311,14 @@ mod tests {
         let message = ["a", "a", "b"].map(|part| Bytes::from_static(part.as_bytes())).into_iter().collect();
         let expected = vec![ping, pong, Item::Message(message)];
         assert_eq!(decode_all(&mut Decoder::new(LIMITS), &mut wire), Ok(expected));
+    }
+
+    #[test]
+    fn a_command_of_a_peer_without_commands_is_refused() {
+        let mut wire = BytesMut::new();
+        encode_command(&Command::Ping(0, Bytes::new()), &mut wire);
+        let mut decoder = Decoder::new(LIMITS).without_commands();
+        assert_eq!(decoder.decode(&mut wire), Err(CodecError::Flags(COMMAND)));
     }
 
     #[test]

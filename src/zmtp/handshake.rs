@@ -1,15 +1,16 @@
-//! From the first byte to the first message: greeting and READY, both ways, as states that own what they need.
+//! From the first byte to the first message, both ways, as states that own what they need: greeting and READY, or what ZMTP 2.0
+//! has in their place.
 
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
 use super::{
-    CodecError, Command, Decoder, FrameLimits, Greeting, GreetingError, Item, Mechanism, SocketType,
-    encode_command,
+    CodecError, Command, Decoder, FrameLimits, Greeting, GreetingError, Item, Mechanism, Opening, SocketType,
+    Version, encode_command, version_2,
 };
 
 /// The longest identity (RFC 37: 255 bytes).
-const LONGEST_IDENTITY: usize = 255;
+pub(super) const LONGEST_IDENTITY: usize = 255;
 
 /// Our end of a connection.
 #[derive(Clone, Debug)]
@@ -41,9 +42,9 @@ pub struct Remote {
     pub socket: SocketType,
     /// The identity it announced; empty for none. A return address at most, never a proof of anything.
     pub identity: Bytes,
-    /// Minor version of its ZMTP 3: from 1 on, it knows PING and the SUBSCRIBE command.
-    pub minor: u8,
-    /// Its application metadata. Told before it has shown who it is.
+    /// The version that both ends speak.
+    pub version: Version,
+    /// Its application metadata. Told before it has shown who it is. A peer of ZMTP 2.0 has none.
     pub properties: Vec<Property>,
 }
 
@@ -72,6 +73,9 @@ pub enum HandshakeError {
     /// A READY without or with an unknown `Socket-Type`.
     #[error("the peer did not name a socket type that is known here ({0:?})")]
     SocketType(String),
+    /// A number of ZMTP 2.0 that is no socket type of ours.
+    #[error("the peer did not name a socket type that is known here (number {0} of ZMTP 2.0)")]
+    SocketNumber(u8),
     /// A socket type that ours cannot talk to.
     #[error("a {peer} peer on a {ours} socket")]
     Mismatch {
@@ -88,14 +92,25 @@ pub enum HandshakeError {
 /// A handshake in progress.
 #[derive(Debug)]
 pub enum Handshake {
-    /// Waiting for the peer's 64 bytes.
+    /// Waiting for the peer's first bytes, which tell its version.
+    Opening(Local),
+    /// Version 3: waiting for the rest of its 64 bytes.
     Greeting(Local),
-    /// Greetings are exchanged; waiting for its READY.
+    /// Version 3: greetings are exchanged; waiting for its READY.
     Ready {
         /// Our end.
         local: Local,
-        /// The peer's minor version.
-        minor: u8,
+        /// The version that both ends speak.
+        version: Version,
+    },
+    /// Version 2.0: waiting for its socket type.
+    Socket(Local),
+    /// Version 2.0: waiting for its identity.
+    Identity {
+        /// The peer's socket type.
+        socket: SocketType,
+        /// Where its identity arrives.
+        decoder: Decoder,
     },
 }
 
@@ -109,35 +124,69 @@ pub enum Step {
 }
 
 impl Handshake {
-    /// Writes our greeting and waits for the peer's.
+    /// Writes our opening and waits for the peer's.
     pub fn start(local: Local, out: &mut BytesMut) -> Self {
-        Greeting::write(Mechanism::Null, out);
-        Self::Greeting(local)
+        Opening::write(out);
+        Self::Opening(local)
     }
 
     /// Takes what has arrived and writes what we have to say to it.
     pub fn advance(self, input: &mut BytesMut, out: &mut BytesMut) -> Result<Step, HandshakeError> {
         match self {
-            Self::Greeting(local) => match Greeting::read(input)? {
-                None => Ok(Step::Wait(Self::Greeting(local))),
-                Some(greeting) => {
-                    encode_command(&our_ready(&local), out);
-                    Self::Ready { local, minor: greeting.minor }.advance(input, out)
+            Self::Opening(local) => match Opening::read(input)? {
+                None => Ok(Step::Wait(Self::Opening(local))),
+                Some(Opening::Version2) => {
+                    version_2::write(&local, out);
+                    Self::Socket(local).advance(input, out)
+                }
+                Some(Opening::Version3) => {
+                    Greeting::write_rest(Mechanism::Null, out);
+                    Self::Greeting(local).advance(input, out)
                 }
             },
-            Self::Ready { local, minor } => {
+            Self::Greeting(local) => match Greeting::read(input)? {
+                None => Ok(Step::Wait(Self::Greeting(local))),
+                Some(Greeting { version, .. }) => {
+                    encode_command(&our_ready(&local), out);
+                    Self::Ready { local, version }.advance(input, out)
+                }
+            },
+            Self::Ready { local, version } => {
                 let limits = FrameLimits { frame: local.longest_ready, message: 0, parts: 0 };
                 match Decoder::new(limits).decode(input) {
-                    Ok(None) => Ok(Step::Wait(Self::Ready { local, minor })),
-                    Ok(Some(Item::Command(command))) => read_ready(&local, minor, command).map(Step::Done),
+                    Ok(None) => Ok(Step::Wait(Self::Ready { local, version })),
+                    Ok(Some(Item::Command(command))) => read_ready(&local, version, command).map(Step::Done),
                     Ok(Some(Item::Message(_))) | Err(CodecError::ManyParts(_)) => {
                         Err(HandshakeError::NotReady("a message"))
                     }
                     Err(error) => Err(error.into()),
                 }
             }
+            Self::Socket(local) => match version_2::read_socket(input)? {
+                None => Ok(Step::Wait(Self::Socket(local))),
+                Some(socket) => {
+                    check_types(&local, socket)?;
+                    Self::Identity { socket, decoder: version_2::identity_decoder() }.advance(input, out)
+                }
+            },
+            Self::Identity { socket, mut decoder } => {
+                Ok(match version_2::read_identity(&mut decoder, input)? {
+                    None => Step::Wait(Self::Identity { socket, decoder }),
+                    Some(identity) => {
+                        let version = Version::V2_0;
+                        Step::Done(Remote { socket, identity, version, properties: Vec::new() })
+                    }
+                })
+            }
         }
     }
+}
+
+fn check_types(local: &Local, peer: SocketType) -> Result<(), HandshakeError> {
+    if local.socket.may_talk_to(peer) {
+        return Ok(());
+    }
+    Err(HandshakeError::Mismatch { ours: local.socket, peer })
 }
 
 fn our_ready(local: &Local) -> Command {
@@ -150,7 +199,7 @@ fn our_ready(local: &Local) -> Command {
     Command::Ready(properties)
 }
 
-fn read_ready(local: &Local, minor: u8, command: Command) -> Result<Remote, HandshakeError> {
+fn read_ready(local: &Local, version: Version, command: Command) -> Result<Remote, HandshakeError> {
     let mut properties = match command {
         Command::Ready(properties) => properties,
         Command::Error(reason) => {
@@ -162,15 +211,13 @@ fn read_ready(local: &Local, minor: u8, command: Command) -> Result<Remote, Hand
     let named = find("Socket-Type");
     let socket = SocketType::parse(&named)
         .ok_or_else(|| HandshakeError::SocketType(String::from_utf8_lossy(&named).into_owned()))?;
-    if !local.socket.may_talk_to(socket) {
-        return Err(HandshakeError::Mismatch { ours: local.socket, peer: socket });
-    }
+    check_types(local, socket)?;
     let identity = find("Identity");
     if identity.len() > LONGEST_IDENTITY {
         return Err(HandshakeError::LongIdentity(identity.len()));
     }
     properties.retain(|(name, _)| name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"X-")));
-    Ok(Remote { socket, identity, minor, properties })
+    Ok(Remote { socket, identity, version, properties })
 }
 
 /// RFC 37: property names are case-insensitive.
@@ -226,7 +273,8 @@ mod tests {
         let (dealer, router) = (local(SocketType::Dealer, b"me"), local(SocketType::Router, b""));
         let (of_router, of_dealer) = meet(dealer, router, 64).unwrap();
         let identity = Bytes::from_static(b"me");
-        let expected = Remote { socket: SocketType::Dealer, identity, minor: 1, properties: vec![] };
+        let expected =
+            Remote { socket: SocketType::Dealer, identity, version: Version::V3_1, properties: vec![] };
         assert_eq!((of_dealer, of_router.socket), (expected, SocketType::Router));
     }
 
@@ -247,7 +295,7 @@ mod tests {
 
     fn answer_to(body: &Command) -> Result<Step, HandshakeError> {
         let (mut input, mut out) = (BytesMut::new(), BytesMut::new());
-        Greeting::write(Mechanism::Null, &mut input);
+        Greeting::write(&mut input);
         encode_command(body, &mut input);
         Handshake::start(local(SocketType::Router, b""), &mut out).advance(&mut input, &mut out)
     }
@@ -255,7 +303,7 @@ mod tests {
     #[test]
     fn a_message_before_ready_is_refused() {
         let (mut input, mut out) = (BytesMut::new(), BytesMut::new());
-        Greeting::write(Mechanism::Null, &mut input);
+        Greeting::write(&mut input);
         input.extend_from_slice(&[0, 1, b'x']);
         let refused =
             Handshake::start(local(SocketType::Router, b""), &mut out).advance(&mut input, &mut out);
@@ -265,7 +313,7 @@ mod tests {
     #[test]
     fn a_ready_bomb_is_refused_unread() {
         let (mut input, mut out) = (BytesMut::new(), BytesMut::new());
-        Greeting::write(Mechanism::Null, &mut input);
+        Greeting::write(&mut input);
         input.extend_from_slice(&[6, 0, 0, 0, 0, 0x7f, 0, 0, 0]);
         let refused =
             Handshake::start(local(SocketType::Router, b""), &mut out).advance(&mut input, &mut out);

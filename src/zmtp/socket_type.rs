@@ -40,6 +40,33 @@ impl SocketType {
         Self::NAMES.iter().find(|(_, known)| known.as_bytes() == name).map(|(socket, _)| *socket)
     }
 
+    /// The type that ZMTP 2.0 gives this number, if we know it (RFC 15; 9 and 10 are libzmq's).
+    pub fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Pub,
+            2 => Self::Sub,
+            3 => Self::Req,
+            4 => Self::Rep,
+            5 => Self::Dealer,
+            6 => Self::Router,
+            9 => Self::XPub,
+            10 => Self::XSub,
+            _ => return None,
+        })
+    }
+
+    /// Its number in ZMTP 2.0, where XPUB is a PUB and XSUB a SUB.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Pub | Self::XPub => 1,
+            Self::Sub | Self::XSub => 2,
+            Self::Req => 3,
+            Self::Rep => 4,
+            Self::Dealer => 5,
+            Self::Router => 6,
+        }
+    }
+
     /// Whether the RFCs let the two talk.
     pub fn may_talk_to(self, peer: Self) -> bool {
         use SocketType::{Dealer, Pub, Rep, Req, Router, Sub, XPub, XSub};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jupyter_fleet::{
     jupyter::message::Envelope,
     net::{Event, Listener},
-    zmtp::SocketType,
+    zmtp::{SocketType, Version},
 };
 
 use crate::{
@@ -20,7 +20,8 @@ async fn a_dealer_and_our_router() {
         let mut dealer = Theirs::new(library, Kind::Dealer);
         let (mut router, ()) = tokio::join!(accept(&listener, SocketType::Router), dealer.connect(&endpoint));
         assert_eq!(router.remote().identity, "theirs", "{library:?}");
-        assert_eq!(router.remote().minor, u8::from(library == Library::Libzmq));
+        let version = if library == Library::Libzmq { Version::V3_1 } else { Version::V3_0 };
+        assert_eq!(router.remote().version, version);
 
         let sent = sample();
         let ((), came) = tokio::join!(dealer.send(frames(&Envelope::default(), &sent)), message(&mut router));

@@ -22,12 +22,17 @@ pub fn codec(bytes: &[u8]) {
     let limits = FrameLimits { frame: input.up_to(600), message: input.up_to(1500), parts: input.up_to(40) };
     let sizes = input.piece();
     let stream = input.rest();
-    let at_once = decode(limits, [stream]);
-    assert_eq!(decode(limits, chunks(sizes, stream)), at_once);
-    assert_eq!(decode(limits, stream.chunks(1)), at_once);
+    for commands in [true, false] {
+        let decoder =
+            || if commands { Decoder::new(limits) } else { Decoder::new(limits).without_commands() };
+        let at_once = decode(decoder(), [stream]);
+        assert_eq!(decode(decoder(), chunks(sizes, stream)), at_once);
+        assert_eq!(decode(decoder(), stream.chunks(1)), at_once);
+        assert!(commands || at_once.items.iter().all(|item| matches!(item, Item::Message(_))));
 
-    let again = decode(limits, [&*encode(&at_once.items)]);
-    assert_eq!(again, Decoded { items: at_once.items, error: None, is_inside: false });
+        let again = decode(decoder(), [&*encode(&at_once.items)]);
+        assert_eq!(again, Decoded { items: at_once.items, error: None, is_inside: false });
+    }
     ours_arrives(Input::new(stream), sizes);
 }
 
@@ -42,7 +47,10 @@ fn ours_arrives(mut input: Input<'_>, sizes: &[u8]) {
     }
     let wire = encode(&items);
     let limits = FrameLimits { frame: usize::MAX >> 1, message: usize::MAX >> 1, parts: usize::MAX };
-    assert_eq!(decode(limits, chunks(sizes, &wire)), Decoded { items, error: None, is_inside: false });
+    assert_eq!(
+        decode(Decoder::new(limits), chunks(sizes, &wire)),
+        Decoded { items, error: None, is_inside: false }
+    );
 }
 
 #[derive(PartialEq, Debug)]
@@ -53,8 +61,8 @@ struct Decoded {
 }
 
 /// What a connection gets that reads the stream in these chunks.
-fn decode<'a>(limits: FrameLimits, chunks: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
-    let (mut decoder, mut buffer, mut items) = (Decoder::new(limits), BytesMut::new(), Vec::new());
+fn decode<'a>(mut decoder: Decoder, chunks: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
+    let (limits, mut buffer, mut items) = (decoder.limits, BytesMut::new(), Vec::new());
     let mut arrived = 0;
     for chunk in chunks {
         if buffer.is_empty() {

@@ -8,25 +8,35 @@
 
 use super::*;
 
-/// However many of its bytes have arrived, a greeting is waited for or judged as it is in the end; what is judged good is 64
-/// bytes of NULL, and nothing more has been taken.
+/// However many of its bytes have arrived, an opening is waited for or judged as it is in the end; a greeting that is judged
+/// good is 64 bytes of NULL, and nothing more has been taken.
 pub fn greeting(bytes: &[u8]) {
-    let (judged, left) = read(bytes);
-    assert_eq!(judged == Ok(None), bytes.len() < GREETING_BYTES && judged.is_ok());
-    match &judged {
-        Ok(Some(greeting)) => {
-            assert_eq!(left, &bytes[GREETING_BYTES..]);
-            assert!(greeting.minor <= 1 && bytes[12..32] == greeting.mechanism.wire_name());
-        }
-        Ok(None) => assert_eq!(left, bytes, "nothing is taken before all is there"),
-        Err(_) => {}
-    }
+    let judged = Opening::read(bytes);
+    assert!(judged != Ok(None) || bytes.len() < OPENING_BYTES);
     for length in 0..bytes.len().min(GREETING_BYTES) {
-        match (read(&bytes[..length]).0, &judged) {
+        match (Opening::read(&bytes[..length]), &judged) {
             (Ok(None), _) => {}
             (Err(early), Err(late)) => assert!(is_same(&early, late), "{early} and {late}"),
-            (early, late) => panic!("{length} bytes are {early:?}, all are {late:?}"),
+            (early, late) => assert_eq!(&early, late, "{length} bytes"),
         }
+    }
+    if judged == Ok(Some(Opening::Version3)) {
+        version_3(bytes);
+    }
+}
+
+fn version_3(bytes: &[u8]) {
+    let mut left = BytesMut::from(bytes);
+    match Greeting::read(&mut left) {
+        Ok(Some(greeting)) => {
+            assert_eq!(left, &bytes[GREETING_BYTES..]);
+            assert!(bytes[12..32] == greeting.mechanism.wire_name());
+            assert_eq!(greeting.version == Version::V3_0, bytes[11] == 0);
+        }
+        Ok(None) => {
+            assert!(left == bytes && bytes.len() < GREETING_BYTES, "nothing is taken before all is there")
+        }
+        Err(_) => assert!(bytes.len() >= GREETING_BYTES),
     }
 }
 
@@ -34,10 +44,4 @@ pub fn greeting(bytes: &[u8]) {
 pub(in crate::zmtp) fn is_same(one: &GreetingError, other: &GreetingError) -> bool {
     let strangers = |error: &GreetingError| matches!(error, GreetingError::NotZmtp(_));
     one == other || (strangers(one) && strangers(other))
-}
-
-fn read(bytes: &[u8]) -> (Result<Option<Greeting>, GreetingError>, BytesMut) {
-    let mut input = BytesMut::from(bytes);
-    let read = Greeting::read(&mut input);
-    (read, input)
 }

@@ -15,6 +15,8 @@ use crate::{
 /// RFC 37, "property": one byte says how long the name is.
 const LONGEST_NAME: usize = 255;
 
+const OPENING_OF_2_0: [u8; 11] = [0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1];
+
 const SOCKETS: [SocketType; 8] = [
     SocketType::Router,
     SocketType::XPub,
@@ -34,7 +36,7 @@ pub fn handshake(bytes: &[u8]) {
     let (begins_well, sizes) = (!input.flag(), input.piece());
     let mut stream = BytesMut::new();
     if begins_well {
-        Greeting::write(Mechanism::Null, &mut stream);
+        Greeting::write(&mut stream);
     }
     stream.extend_from_slice(input.rest());
 
@@ -57,17 +59,30 @@ fn what_we_say_is_learnt(mut input: Input<'_>, sizes: &[u8]) {
         name.truncate(LONGEST_NAME);
         (name.into(), Bytes::copy_from_slice(input.piece()))
     });
-    let mut said = BytesMut::new();
-    let begun = Handshake::start(ours.clone(), &mut said);
-    let mut greeting = BytesMut::new();
-    Greeting::write(Mechanism::Null, &mut greeting);
-    assert!(matches!(begun.advance(&mut greeting, &mut said), Ok(Step::Wait(_))));
-
     let theirs = SOCKETS.into_iter().find(|theirs| theirs.may_talk_to(socket));
     let theirs = Local::new(theirs.unwrap(), Bytes::new(), 4096);
-    let identity = if socket.has_identity() { ours.identity } else { Bytes::new() };
-    let learnt = Remote { socket, identity, minor: 1, properties: ours.properties };
+    let identity = if socket.has_identity() { ours.identity.clone() } else { Bytes::new() };
+
+    let mut greeting = BytesMut::new();
+    Greeting::write(&mut greeting);
+    let said = what_we_say_to(&ours, greeting);
+    let properties = ours.properties.clone();
+    let learnt = Remote { socket, identity: identity.clone(), version: Version::V3_1, properties };
+    assert_eq!(Outcome::of(theirs.clone(), chunks(sizes, &said)).end, End::Done(learnt));
+
+    let mut said = what_we_say_to(&ours, BytesMut::from(&OPENING_OF_2_0[..]));
+    // A peer of version 2 takes any later version for its own (RFC 15).
+    said[OPENING_OF_2_0.len() - 1] = 1;
+    let socket = SocketType::from_number(socket.number()).unwrap();
+    let learnt = Remote { socket, identity, version: Version::V2_0, properties: Vec::new() };
     assert_eq!(Outcome::of(theirs, chunks(sizes, &said)).end, End::Done(learnt));
+}
+
+fn what_we_say_to(ours: &Local, mut heard: BytesMut) -> BytesMut {
+    let mut said = BytesMut::new();
+    let begun = Handshake::start(ours.clone(), &mut said);
+    assert!(matches!(begun.advance(&mut heard, &mut said), Ok(Step::Wait(_))));
+    said
 }
 
 #[derive(PartialEq, Debug)]
