@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::sleep;
 use tracing::info;
 
-use super::{Proxy, connection::ReturnAddress, debts::Due, kernel::Kernel, lifecycle::RestartAsked};
+use super::{Proxy, connection::ReturnAddress, kernel::Kernel, lifecycle::RestartAsked};
 use crate::{
     id::{ClientId, KernelId},
     jupyter::{
@@ -133,11 +133,10 @@ impl Proxy {
         address: &ReturnAddress,
         failure: &Failure,
     ) {
-        let due = || Due::Failure(msg_type.to_owned(), failure.clone());
-        if address.is_from_before() && self.is_owed(client, address, due) {
+        if address.is_from_before() && self.keep_failure(client, address, msg_type, failure) {
             return;
         }
-        self.whisper(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
+        self.send_to_client(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
         self.fail_begun(client, msg_type, address, failure);
     }
 
@@ -151,11 +150,11 @@ impl Proxy {
     ) {
         let (parent, now) = (&address.header, SystemTime::now());
         let is_cell = msg_type == "execute_request";
-        self.whisper(client, is_cell.then(|| self.voice.error(failure, parent)));
+        self.send_to_client(client, is_cell.then(|| self.voice.error(failure, parent)));
         if msg_type.ends_with("_request") {
             self.reply(client, address, self.voice.error_reply(msg_type, failure, parent));
         }
-        self.whisper(client, [self.voice.status(ExecutionState::Idle, parent)]);
+        self.send_to_client(client, [self.voice.status(ExecutionState::Idle, parent)]);
         if !is_cell || !self.turns.are_used() {
             return;
         }
@@ -206,11 +205,11 @@ impl Proxy {
         let last = fanout.as_ref().map(|fanout| fanout.state().clone());
         let last = last.filter(|state| *state != ExecutionState::Idle);
         let last = last.map(|state| self.voice.status(state, &Bytes::new()));
-        self.whisper_to(&listeners, [status(ExecutionState::Busy)]);
+        self.send_to_listeners(&listeners, [status(ExecutionState::Busy)]);
         let mut flushes = Flushes::default();
-        self.send(client, address, self.voice.say_again("kernel_info_reply", info, parent), &mut flushes);
+        self.deliver(client, address, self.voice.say_again("kernel_info_reply", info, parent), &mut flushes);
         flushes.flush();
-        self.whisper_to(&listeners, std::iter::once(status(ExecutionState::Idle)).chain(last));
+        self.send_to_listeners(&listeners, std::iter::once(status(ExecutionState::Idle)).chain(last));
         drop(fanout);
         self.journal.write();
     }
@@ -218,7 +217,7 @@ impl Proxy {
     /// Sends a reply of our own.
     pub(super) fn reply(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress, body: Body) {
         let mut flushes = Flushes::default();
-        self.send(client, address, body, &mut flushes);
+        self.deliver(client, address, body, &mut flushes);
         flushes.flush();
         self.journal.write();
     }
@@ -241,7 +240,7 @@ impl Proxy {
             self.voice.say(reply, &address.header)
         };
         self.reply(client, address, reply());
-        self.whisper(client, [reply()]);
+        self.send_to_client(client, [reply()]);
     }
 }
 

@@ -157,13 +157,13 @@ impl Proxy {
     /// Tells a cell that it is not run.
     pub(super) fn abort(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress) {
         let parent = &address.header;
-        self.whisper(client, [self.voice.status(ExecutionState::Busy, parent)]);
+        self.send_to_client(client, [self.voice.status(ExecutionState::Busy, parent)]);
         self.reply(
             client,
             address,
             self.voice.say_raw("execute_reply", json!({ "status": "aborted" }), parent),
         );
-        self.whisper(client, [self.voice.status(ExecutionState::Idle, parent)]);
+        self.send_to_client(client, [self.voice.status(ExecutionState::Idle, parent)]);
     }
 
     /// Whether a cell of the client's runs elsewhere than where this one goes. Where that is, is known for its own kernel

@@ -5,16 +5,15 @@
 
 mod admission;
 mod attachment;
-mod attendance;
 mod audience;
-mod away;
 mod bindings;
 mod cull;
 mod decide;
 mod in_flight;
-mod newcomers;
+mod lost_subscribers;
 mod offer;
 mod placement;
+mod presence;
 mod refusal;
 mod remembered;
 mod report;
