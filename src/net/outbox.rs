@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -16,10 +16,10 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use super::{
-    kept::{Keep, Missed},
-    queue::{KeptMessages, Queue},
-    receipts::Presence,
+    queue::{Progress, Queue},
+    retained::{Missed, Retention},
     run::WrittenRun,
+    sent::Encoded,
     stream::WriteHalf,
 };
 use crate::{
@@ -42,14 +42,14 @@ pub struct SignedOutbox(pub(super) Outbox);
 #[derive(Clone, Debug)]
 pub struct EchoOutbox(pub(super) Outbox);
 
-/// Messages that have been signed for a peer and sent, and are not known to have arrived.
+/// Messages that were signed for a peer and not delivered before its connection ended.
 #[derive(Clone, Debug)]
-pub struct Undelivered(KeptMessages);
+pub struct Undelivered(Vec<Encoded>);
 
 impl Undelivered {
     /// Bytes of all messages.
     pub fn size(&self) -> usize {
-        self.0.1.iter().sum()
+        self.0.iter().map(|message| message.size).sum()
     }
 }
 
@@ -77,27 +77,14 @@ impl SignedOutbox {
 
     /// Queues all messages of a run, or none of them.
     pub fn push_run(&self, run: &WrittenRun) -> Result<(), PushError> {
-        let mut queue = self.0.0.queue.lock();
-        if queue.is_closed() {
-            return Err(PushError::Closed);
-        }
-        if !queue.has_room(run.bytes.len(), self.0.0.limit) {
-            return Err(PushError::Full);
-        }
-        queue.append_run(run);
-        Ok(())
+        self.0.push_run(run)
     }
 
-    /// Whether the peer is there, though its connection has not ended.
-    pub fn presence(&self) -> Presence {
-        self.0.0.queue.lock().presence()
-    }
-
-    /// Ends the connection for good; returns what is not known to have arrived, if that was to be kept.
+    /// Ends the connection for good; returns what was not delivered, if that was to be retained.
     pub fn take_undelivered(&self) -> Undelivered {
-        let undelivered = Undelivered(self.0.0.queue.lock().take_kept());
+        let taken = self.0.0.queue.lock().take_undelivered();
         self.0.close();
-        undelivered
+        Undelivered(taken.map(|(_, messages)| messages).unwrap_or_default())
     }
 
     /// Queues and writes what an earlier connection of the same peer has not delivered; gives it back if this one has ended.
@@ -107,13 +94,28 @@ impl SignedOutbox {
             if queue.is_closed() {
                 return Err(undelivered);
             }
-            queue.append_kept(undelivered.0);
+            queue.append_encoded(undelivered.0);
         }
         self.flush();
         Ok(())
     }
 
-    /// Ends the connection, but for what is kept.
+    /// The connection of this outbox has ended: what it retains goes to `newer`, behind a message in place of what it did
+    /// not retain, and so does what is queued here from now on. `false` if either has ended for good.
+    pub fn hand_over(&self, newer: &Self, notice: impl FnOnce(Missed) -> Option<(Envelope, Signed)>) -> bool {
+        let frames = |missed| -> Option<SmallVec<[Bytes; 8]>> {
+            let (envelope, signed) = notice(missed)?;
+            Some(envelope.frames().iter().chain(signed.frames()).cloned().collect())
+        };
+        self.0.hand_over(&newer.0, frames)
+    }
+
+    /// Drops what is retained for too long.
+    pub fn expire(&self) {
+        self.0.0.queue.lock().expire();
+    }
+
+    /// Ends the connection, but for what is retained.
     pub fn end(&self) {
         self.0.end();
     }
@@ -121,11 +123,6 @@ impl SignedOutbox {
     /// Whether nothing can be sent on this connection any more, nor on one in its place.
     pub fn is_closed(&self) -> bool {
         self.0.0.queue.lock().is_closed()
-    }
-
-    /// While there is no connection: gives up what has become too old, or is too much.
-    pub fn give_up(&self) {
-        self.0.0.queue.lock().give_up();
     }
 
     /// Queues a message that must not be lost although the peer is slow: for it, a reserve is kept.
@@ -184,8 +181,10 @@ struct Shared {
     changed: Notify,
     /// Nothing is left.
     emptied: Notify,
-    /// What has been written may not have arrived.
-    unconfirmed: Notify,
+    /// Something has been written that a PING has to follow.
+    ping_due: Notify,
+    /// Where messages go since another connection took over.
+    replaced: OnceLock<Outbox>,
     limit: usize,
     /// How long a peer may hear nothing after a PING before it may give the connection up; zero for always.
     time_to_live: Duration,
@@ -206,7 +205,8 @@ impl Shared {
             queue: Mutex::new(queue),
             changed: Notify::new(),
             emptied: Notify::new(),
-            unconfirmed: Notify::new(),
+            ping_due: Notify::new(),
+            replaced: OnceLock::new(),
             limit,
         }
     }
@@ -217,8 +217,8 @@ impl Outbox {
         Self(Arc::new(Shared::new(Queue::new(socket), limit, time_to_live)))
     }
 
-    pub(super) fn keep(&self, keep: Keep, pings: bool) {
-        self.0.queue.lock().keep(keep, pings);
+    pub(super) fn retain(&self, retention: Retention, pings: bool) {
+        self.0.queue.lock().retain(retention, pings);
     }
 
     /// Whether so much waits that those who write should wait as well.
@@ -246,7 +246,8 @@ impl Outbox {
         let size: usize = frames.clone().map(Bytes::len).sum();
         let mut queue = self.0.queue.lock();
         if queue.is_closed() {
-            return Err(PushError::Closed);
+            drop(queue);
+            return self.newer()?.push(room, frames);
         }
         let taken = match room {
             Room::Any => true,
@@ -260,6 +261,24 @@ impl Outbox {
         Ok(())
     }
 
+    fn push_run(&self, run: &WrittenRun) -> Result<(), PushError> {
+        let mut queue = self.0.queue.lock();
+        if queue.is_closed() {
+            drop(queue);
+            return self.newer()?.push_run(run);
+        }
+        if !queue.has_room(run.bytes.len(), self.0.limit) {
+            return Err(PushError::Full);
+        }
+        queue.append_run(run);
+        Ok(())
+    }
+
+    /// The outbox that took over when this one's connection had ended.
+    fn newer(&self) -> Result<&Self, PushError> {
+        self.0.replaced.get().ok_or(PushError::Closed)
+    }
+
     /// Answers a PING.
     pub(super) fn push_pong(&self, context: Bytes) -> Result<(), PushError> {
         let mut queue = self.0.queue.lock();
@@ -271,9 +290,9 @@ impl Outbox {
             .ok_or(PushError::Full)
     }
 
-    /// Asks for a sign of life, and by it, which messages have arrived.
-    pub(super) fn ask(&self) {
-        self.0.queue.lock().ask(self.0.time_to_live);
+    /// Asks for a sign of life.
+    pub(super) fn ping(&self) {
+        self.0.queue.lock().ping(self.0.time_to_live);
         self.flush();
     }
 
@@ -282,16 +301,13 @@ impl Outbox {
         self.0.queue.lock().pinged()
     }
 
-    /// Returns when something has been written whose arrival is to be asked for in a while.
-    pub(super) async fn is_to_ask(&self) {
-        self.0.unconfirmed.notified().await;
+    /// Returns when something has been written that a PING has to follow in a while.
+    pub(super) async fn ping_is_due(&self) {
+        self.0.ping_due.notified().await;
     }
 
-    /// Notes the answer to a PING.
-    pub(super) fn answered(&self, context: Bytes) {
-        self.0.queue.lock().answered(context);
-        // What has been written since is asked for.
-        self.flush();
+    pub(super) fn progress(&self) -> Option<Progress> {
+        self.0.queue.lock().progress()
     }
 
     pub(super) fn push_command(&self, command: &Command) {
@@ -304,10 +320,9 @@ impl Outbox {
 
     pub(super) fn flush(&self) {
         let mut queue = self.0.queue.lock();
-        queue.ask_in_time(self.0.time_to_live);
         let written = queue.write();
-        if queue.is_to_schedule() {
-            self.0.unconfirmed.notify_one();
+        if queue.is_to_schedule_ping() {
+            self.0.ping_due.notify_one();
         }
         match written {
             Ok(()) if queue.is_empty() => self.0.emptied.notify_waiters(),
@@ -317,6 +332,10 @@ impl Outbox {
                 self.0.changed.notify_one();
                 self.0.emptied.notify_waiters();
             }
+        }
+        drop(queue);
+        if let Some(newer) = self.0.replaced.get() {
+            newer.flush();
         }
     }
 
@@ -345,18 +364,24 @@ impl Outbox {
         }
     }
 
-    /// Goes on with the connection of `newer`, which ends with this. `false` if that has ended by itself.
-    pub(super) fn resume(
-        &self,
-        newer: &Self,
-        notice: impl FnOnce(Missed) -> Option<SmallVec<[Bytes; 8]>>,
-    ) -> bool {
-        let resumed = {
-            let mut newer = newer.0.queue.lock();
-            self.0.queue.lock().resume(&mut newer, notice)
-        };
-        self.flush();
-        resumed
+    fn hand_over(&self, newer: &Self, notice: impl FnOnce(Missed) -> Option<SmallVec<[Bytes; 8]>>) -> bool {
+        {
+            let (mut queue, mut newer_queue) = (self.0.queue.lock(), newer.0.queue.lock());
+            if newer_queue.is_closed() {
+                return false;
+            }
+            queue.expire();
+            let Some((missed, messages)) = queue.take_undelivered() else { return false };
+            if missed.messages > 0
+                && let Some(frames) = notice(missed)
+            {
+                newer_queue.append(0, frames.iter());
+            }
+            newer_queue.append_encoded(messages);
+            let _ = self.0.replaced.set(newer.clone());
+        }
+        newer.0.changed.notify_one();
+        true
     }
 
     /// The connection has ended.

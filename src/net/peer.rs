@@ -5,21 +5,19 @@ use std::{io, os::fd::OwnedFd, pin::Pin};
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::AsyncReadExt,
-    time::{Instant, Sleep, sleep, timeout},
+    time::{Duration, Instant, Sleep, sleep, timeout},
 };
 
 use super::{
     admission::{Ticket, Voucher},
-    kept::{Keep, Missed},
     outbox::{EchoOutbox, Outbox, SignedOutbox},
     peer_error::PeerError,
-    receipts::ASK_AFTER,
+    retained::Retention,
     settings::PeerSettings,
     stream::{ReadHalf, Stream},
 };
 use crate::{
     frames::Frames,
-    jupyter::message::{Envelope, Signed},
     zmtp::{
         CodecError, Command, Decoder, FrameLimits, Handshake, Item, Local, Remote, SocketType, Step, Version,
     },
@@ -32,6 +30,10 @@ const LARGE_READ: usize = 256 << 10;
 /// Commands that we do not know after which a connection is ended: RFC 37 has them ignored, but nobody who speaks our
 /// version sends any.
 const UNKNOWN_COMMANDS: u32 = 16;
+
+/// How soon after something has been written a PING follows it. From a PING on, libzmq waits for a sign of life, but only until
+/// anything else comes: behind the last message there must be another PING.
+const PING_BEHIND: Duration = Duration::from_millis(500);
 
 /// What a peer sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,8 +63,8 @@ pub struct Peer {
     /// When the message that is being received began.
     began: Instant,
     alarm: Pin<Box<Sleep>>,
-    /// When to ask what has arrived.
-    asks_at: Option<Instant>,
+    /// When a PING has to follow what has been written.
+    ping_at: Option<Instant>,
     ticket: Option<Ticket>,
     /// It has shown that it holds the key.
     voucher: Option<Voucher>,
@@ -133,7 +135,7 @@ impl Peer {
             heard: Instant::now(),
             began: Instant::now(),
             alarm: Box::pin(sleep(settings.ping_after)),
-            asks_at: None,
+            ping_at: None,
             settings,
             ticket: None,
             voucher: None,
@@ -176,28 +178,10 @@ impl Peer {
         }
     }
 
-    /// From now on, what has not arrived when the connection ends is kept, and so is what is queued afterwards, for
-    /// [`Self::resume`] of another one.
-    pub fn keep(&self, keep: Keep) {
-        self.outbox.keep(keep, self.pings());
-    }
-
-    /// Goes on where an earlier connection has ended: what was kept for it leaves on this one, after a message in the place
-    /// of what could not be. `false` if this connection has ended itself, or that one was not kept.
-    pub fn resume(
-        &mut self,
-        earlier: &SignedOutbox,
-        notice: impl FnOnce(Missed) -> Option<(Envelope, Signed)>,
-    ) -> bool {
-        let frames = |missed| {
-            let (envelope, signed) = notice(missed)?;
-            Some(envelope.frames().iter().chain(signed.frames()).cloned().collect())
-        };
-        let resumed = earlier.0.resume(&self.outbox, frames);
-        if resumed {
-            self.outbox = earlier.0.clone();
-        }
-        resumed
+    /// From now on, what is not delivered when the connection ends is retained, and so is what is queued afterwards:
+    /// see [`SignedOutbox::hand_over`] and [`SignedOutbox::take_undelivered`].
+    pub fn retain(&self, retention: Retention) {
+        self.outbox.retain(retention, self.pings());
     }
 
     /// What the handshake told of the peer.
@@ -249,8 +233,8 @@ impl Peer {
                     self.ring()?;
                     continue;
                 }
-                () = self.outbox.is_to_ask() => {
-                    self.asks_at.get_or_insert(Instant::now() + ASK_AFTER);
+                () = self.outbox.ping_is_due() => {
+                    self.ping_at.get_or_insert(Instant::now() + PING_BEHIND);
                     self.set_alarm();
                     continue;
                 }
@@ -307,7 +291,7 @@ impl Peer {
                 self.outbox.push_pong(context).map_err(|_| PeerError::Deaf)?;
                 self.outbox.flush();
             }
-            Command::Pong(context) => self.outbox.answered(context),
+            Command::Pong(_) => {}
             Command::Unknown(_) => {
                 self.unknown += 1;
                 if self.unknown > UNKNOWN_COMMANDS {
@@ -356,9 +340,9 @@ impl Peer {
         let now = Instant::now();
         let is_over = |at: Instant| now >= at + self.settings.ping_after;
         let is_silent = is_over(self.heard) || self.pinged().is_some_and(is_over);
-        if (self.pings() && is_silent) || self.asks_at.is_some_and(|at| at <= now) {
-            self.asks_at = None;
-            self.outbox.ask();
+        if (self.pings() && is_silent) || self.ping_at.is_some_and(|at| at <= now) {
+            self.ping_at = None;
+            self.outbox.ping();
         }
         self.set_alarm();
         Ok(())
@@ -370,7 +354,7 @@ impl Peer {
         let silent_at = heard + self.settings.ping_after;
         let ping_at = if silent_at > now { silent_at } else { now + self.settings.ping_after };
         let late_at = self.ticket.as_ref().map(|_| now + self.settings.stranger_message);
-        let at = [late_at, self.asks_at].into_iter().flatten().fold(ping_at, Instant::min);
+        let at = [late_at, self.ping_at].into_iter().flatten().fold(ping_at, Instant::min);
         self.alarm.as_mut().reset(at);
     }
 

@@ -11,9 +11,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use super::{
-    kept::{Keep, Kept, Missed},
-    receipts::Presence,
+    retained::{Missed, Retained, Retention},
     run::WrittenRun,
+    sent::{Encoded, Sent, Stream},
     stream::WriteHalf,
 };
 use crate::zmtp::{Command, encode_command, encode_header};
@@ -37,22 +37,45 @@ pub(super) struct Queue {
     reserve: usize,
     /// Bytes of PONGs since then.
     pongs: usize,
-    /// For those whose messages outlive their connection.
-    kept: Option<Box<Kept>>,
-    /// When the peer was last asked for a sign of life.
+    /// For connections whose messages outlive them.
+    retention: Option<Box<Outliving>>,
+    /// When the peer was last sent a PING.
     pinged: Option<Instant>,
+    /// A PING is due some time after the last write, and the connection's task has been told.
+    ping_scheduled: bool,
 }
 
-/// Whole messages as they are sent, and the length of each.
-pub(super) type KeptMessages = (VecDeque<Bytes>, Vec<usize>);
+/// What is needed of a connection so that its messages outlive it.
+#[derive(Debug)]
+struct Outliving {
+    retention: Retention,
+    /// Whether the peer knows PING.
+    pings: bool,
+    sent: Sent,
+}
+
+/// How far a connection has come, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Progress {
+    acknowledged: u64,
+    /// Sent, and not acknowledged by the other host.
+    in_flight: u64,
+}
 
 /// Where the bytes go.
 #[derive(Debug)]
 enum Line {
     Open(Arc<WriteHalf>),
-    /// The connection has ended, and another one may take its place.
-    Away,
+    /// The connection has ended: messages are retained for the next one.
+    Lost(Retained),
     Closed,
+}
+
+impl Progress {
+    /// Whether the other host has acknowledged nothing since then, although something is under way to it.
+    pub(super) fn is_silent_since(self, earlier: Self) -> bool {
+        self.in_flight > 0 && self.acknowledged == earlier.acknowledged
+    }
 }
 
 impl Queue {
@@ -70,20 +93,21 @@ impl Queue {
             largest: 0,
             reserve: 0,
             pongs: 0,
-            kept: None,
+            retention: None,
             pinged: None,
+            ping_scheduled: false,
         }
     }
 
     /// From now on, messages outlive the connection. `pings`: the peer knows PING.
-    pub(super) fn keep(&mut self, keep: Keep, pings: bool) {
-        self.kept = Some(Box::new(Kept::new(keep, pings, Instant::now())));
+    pub(super) fn retain(&mut self, retention: Retention, pings: bool) {
+        self.retention = Some(Box::new(Outliving { retention, pings, sent: Sent::default() }));
     }
 
     pub(super) fn socket(&self) -> Option<&Arc<WriteHalf>> {
         match &self.line {
             Line::Open(socket) => Some(socket),
-            Line::Away | Line::Closed => None,
+            Line::Lost(_) | Line::Closed => None,
         }
     }
 
@@ -91,9 +115,8 @@ impl Queue {
         matches!(self.line, Line::Closed)
     }
 
-    /// Whether what is queued waits for another connection.
-    pub(super) fn is_away(&self) -> bool {
-        matches!(self.line, Line::Away)
+    fn is_lost(&self) -> bool {
+        matches!(self.line, Line::Lost(_))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -102,8 +125,8 @@ impl Queue {
 
     /// One message may always wait, however long (the limit on messages bounds it), and beside it as much as the limit.
     pub(super) fn has_room(&self, size: usize, limit: usize) -> bool {
-        // Without a connection, the oldest make room.
-        self.bytes == 0 || self.bytes + size <= limit + self.largest || self.is_away()
+        // Of what is retained, the oldest make room.
+        self.bytes == 0 || self.bytes + size <= limit + self.largest || self.is_lost()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -111,7 +134,7 @@ impl Queue {
     }
 
     pub(super) fn take_reserve(&mut self, size: usize, reserve: usize) -> bool {
-        if self.is_away() {
+        if self.is_lost() {
             return true;
         }
         let fits = self.reserve + size <= reserve;
@@ -121,7 +144,6 @@ impl Queue {
 
     /// Appends a message of `size` bytes.
     pub(super) fn append<'a>(&mut self, size: usize, frames: impl Iterator<Item = &'a Bytes>) {
-        self.largest = self.largest.max(size);
         let queued = self.bytes;
         let mut frames = frames.peekable();
         while let Some(frame) = frames.next() {
@@ -135,35 +157,51 @@ impl Queue {
                 self.chunks.push_back(frame.clone());
             }
         }
-        self.appended(queued, [self.bytes - queued]);
+        self.appended(queued, size, [self.bytes - queued]);
     }
 
     /// Appends whole messages that others send too.
     pub(super) fn append_run(&mut self, run: &WrittenRun) {
-        self.largest = self.largest.max(run.largest);
         let queued = self.bytes;
-        self.bytes += run.bytes.len();
+        self.append_chunk(run.bytes.clone());
+        self.appended(queued, run.largest, run.lengths());
+    }
+
+    /// Appends messages that another connection did not deliver.
+    pub(super) fn append_encoded(&mut self, messages: Vec<Encoded>) {
+        for message in messages {
+            let queued = self.bytes;
+            message.chunks.into_iter().for_each(|chunk| self.append_chunk(chunk));
+            self.appended(queued, 0, [message.size]);
+        }
+    }
+
+    fn append_chunk(&mut self, chunk: Bytes) {
         if !self.tail.is_empty() {
             self.chunks.push_back(self.tail.split().freeze());
         }
-        self.chunks.push_back(run.bytes.clone());
-        self.appended(queued, run.lengths());
+        self.bytes += chunk.len();
+        self.chunks.push_back(chunk);
     }
 
-    /// Messages of these lengths have been appended to so many bytes.
-    fn appended(&mut self, queued: usize, lengths: impl IntoIterator<Item = usize>) {
-        let is_away = self.is_away();
-        let Some(kept) = &mut self.kept else { return };
-        if is_away {
-            kept.now_is(Instant::now());
+    /// Messages of these lengths, the largest of which takes no room from others, have been appended to so many bytes.
+    fn appended(&mut self, queued: usize, largest: usize, lengths: impl IntoIterator<Item = usize>) {
+        if let Line::Lost(retained) = &mut self.line {
+            let mut stream = Stream::new(std::mem::take(&mut self.chunks), 0);
+            stream.extend([self.tail.split().freeze()]);
+            self.bytes = 0;
+            let now = Instant::now();
+            for length in lengths {
+                retained.push(stream.take(length).collect(), now);
+            }
+            return;
         }
-        let mut start = kept.receipts.written() + queued as u64;
+        self.largest = self.largest.max(largest);
+        let Some(outliving) = &mut self.retention else { return };
+        let mut start = outliving.sent.written() + queued as u64;
         for length in lengths {
-            kept.queued(start, length);
+            outliving.sent.queued(start, length);
             start += length as u64;
-        }
-        if is_away {
-            self.give_up();
         }
     }
 
@@ -212,24 +250,34 @@ impl Queue {
         self.bytes -= written;
         while written > 0 {
             let Some(chunk) = self.chunks.front_mut() else {
-                match &mut self.kept {
-                    Some(kept) => kept.wrote(self.tail.split_to(written).freeze()),
+                match &mut self.retention {
+                    Some(outliving) => outliving.sent.wrote(self.tail.split_to(written).freeze()),
                     None => self.tail.advance(written),
                 }
-                return;
+                break;
             };
             let part = chunk.split_to(written.min(chunk.len()));
             if chunk.is_empty() {
                 self.chunks.pop_front();
             }
             written -= part.len();
-            if let Some(kept) = &mut self.kept {
-                kept.wrote(part);
+            if let Some(outliving) = &mut self.retention {
+                outliving.sent.wrote(part);
             }
         }
         while self.chunks.front().is_some_and(Bytes::is_empty) {
             self.chunks.pop_front();
         }
+        if self.retention.as_ref().is_some_and(|outliving| outliving.sent.is_to_check()) {
+            self.check_delivered();
+        }
+    }
+
+    /// Forgets the messages that TCP has delivered.
+    fn check_delivered(&mut self) {
+        let (Line::Open(socket), Some(outliving)) = (&self.line, &mut self.retention) else { return };
+        let place = outliving.delivered(socket);
+        outliving.sent.delivered(place);
     }
 
     /// Ends without ending the socket. `false` if it has ended before, or if something waits.
@@ -253,138 +301,104 @@ impl Queue {
 
     // Messages that outlive their connection.
 
-    /// The connection has ended; what its peer has not got waits for another one, if it is to be kept.
+    /// The connection has ended. Its undelivered messages are retained for the next one, if they are to be.
     pub(super) fn end(&mut self) {
-        let Some(kept) = &mut self.kept else { return self.close() };
-        let Line::Open(socket) = &self.line else { return };
-        let mut queued = std::mem::take(&mut self.chunks);
-        queued.push_back(self.tail.split().freeze());
-        self.chunks = kept.part(socket.unacknowledged(), queued, Instant::now());
-        self.bytes = self.chunks.iter().map(Bytes::len).sum();
-        (self.largest, self.reserve, self.pongs) = (0, 0, 0);
-        self.line = Line::Away;
+        let ended = std::mem::replace(self, Self::closed());
+        match (ended.line, ended.retention) {
+            (Line::Open(socket), Some(outliving)) => {
+                let place = outliving.delivered(&socket);
+                let mut queued = ended.chunks;
+                queued.push_back(ended.tail.freeze());
+                let Outliving { retention, sent, .. } = *outliving;
+                let undelivered = sent.undelivered(place, queued);
+                self.line = Line::Lost(Retained::new(retention, undelivered, Instant::now()));
+            }
+            (Line::Lost(retained), _) => self.line = Line::Lost(retained),
+            _ => {}
+        }
     }
 
-    /// Gives up what is too much or too old for a queue without a connection, the oldest first.
-    pub(super) fn give_up(&mut self) {
-        if !self.is_away() {
+    /// Drops what is retained for too long.
+    pub(super) fn expire(&mut self) {
+        if let Line::Lost(retained) = &mut self.line {
+            retained.expire(Instant::now());
+        }
+    }
+
+    /// Ends for good; returns what was not delivered and could not be retained, and what was retained. `None` if the queue
+    /// was closed.
+    pub(super) fn take_undelivered(&mut self) -> Option<(Missed, Vec<Encoded>)> {
+        self.end();
+        match std::mem::replace(self, Self::closed()).line {
+            Line::Lost(retained) => Some(retained.take()),
+            Line::Open(_) | Line::Closed => None,
+        }
+    }
+
+    // Signs of life.
+
+    /// Whether the connection's task has to send a PING in a while, for something has been written; says so once.
+    pub(super) fn is_to_schedule_ping(&mut self) -> bool {
+        let (Line::Open(_), Some(outliving), false) = (&self.line, &self.retention, self.ping_scheduled)
+        else {
+            return false;
+        };
+        self.ping_scheduled = outliving.sent.holds_any();
+        self.ping_scheduled
+    }
+
+    /// Sends a PING to a peer that knows it, and forgets what has been delivered.
+    pub(super) fn ping(&mut self, time_to_live: Duration) {
+        self.check_delivered();
+        self.ping_scheduled = false;
+        if self.socket().is_none() || self.retention.as_ref().is_some_and(|outliving| !outliving.pings) {
             return;
         }
-        let Some(kept) = &mut self.kept else { return };
-        kept.now_is(Instant::now());
-        if !self.tail.is_empty() {
-            self.chunks.push_back(self.tail.split().freeze());
-        }
-        while let Some(mut length) = kept.give_up(self.bytes, &self.chunks) {
-            self.bytes -= length;
-            while let Some(chunk) = self.chunks.front_mut() {
-                if chunk.len() > length {
-                    chunk.advance(length);
-                    break;
-                }
-                length -= chunk.len();
-                self.chunks.pop_front();
-            }
-        }
-    }
-
-    /// Whether the peer is there while nothing has told otherwise.
-    pub(super) fn presence(&mut self) -> Presence {
-        let (Line::Open(socket), Some(kept)) = (&self.line, &mut self.kept) else { return Presence::There };
-        kept.receipts.presence(socket.unacknowledged(), Instant::now())
-    }
-
-    /// Goes on where `newer`, which ends with this, had come to: with what it still had to write, then a message in the
-    /// place of what could not be kept, then what was kept. `false` if there is no connection any more.
-    pub(super) fn resume(
-        &mut self,
-        newer: &mut Self,
-        notice: impl FnOnce(Missed) -> Option<SmallVec<[Bytes; 8]>>,
-    ) -> bool {
-        if !matches!((&self.line, &newer.line), (Line::Away, Line::Open(_))) {
-            return false;
-        }
-        self.give_up();
-        let Some(mut kept) = self.kept.take() else { return false };
-        let (missed, lengths) = kept.resume();
-        let waiting = std::mem::take(&mut self.chunks);
-        // It is the newer connection's stream that goes on.
-        *self = std::mem::replace(newer, Self::closed());
-        match &mut self.kept {
-            Some(stream) => stream.receipts.follow(&kept.receipts),
-            None => self.kept = Some(kept),
-        }
-        if missed.messages > 0
-            && let Some(frames) = notice(missed)
-        {
-            self.append(0, frames.iter());
-        }
-        self.append_kept((waiting, lengths));
-        true
-    }
-
-    /// Ends for good; returns what has not arrived.
-    pub(super) fn take_kept(&mut self) -> KeptMessages {
-        self.end();
-        let mut ended = std::mem::replace(self, Self::closed());
-        let lengths = ended.kept.as_mut().map(|kept| kept.resume().1).unwrap_or_default();
-        (ended.chunks, lengths)
-    }
-
-    /// Appends what another queue has kept.
-    pub(super) fn append_kept(&mut self, (chunks, lengths): KeptMessages) {
-        self.chunks.push_back(self.tail.split().freeze());
-        self.chunks.extend(chunks);
-        let queued = self.bytes;
-        self.bytes += lengths.iter().sum::<usize>();
-        self.appended(queued, lengths);
-    }
-
-    /// Notes a PONG.
-    pub(super) fn answered(&mut self, context: Bytes) {
-        if let Some(kept) = &mut self.kept {
-            kept.answered(context);
-        }
-    }
-
-    /// Whether the connection's task has to ask soon what has arrived; says so once.
-    pub(super) fn is_to_schedule(&mut self) -> bool {
-        self.socket().is_some() && self.kept.as_mut().is_some_and(|kept| kept.is_to_schedule())
-    }
-
-    /// Asks what has arrived if that cannot wait, before more is written.
-    pub(super) fn ask_in_time(&mut self, time_to_live: Duration) {
-        let (Line::Open(socket), Some(kept)) = (&self.line, &mut self.kept) else { return };
-        if kept.receipts.is_to_look() {
-            kept.receipts.look(socket.unacknowledged(), Instant::now());
-        }
-        if kept.is_to_ask_at_once() {
-            self.ask(time_to_live);
-        }
-    }
-
-    /// Asks for a sign of life, and by it what has arrived: the peer by a PING, else TCP.
-    pub(super) fn ask(&mut self, time_to_live: Duration) {
-        let Line::Open(socket) = &self.line else { return };
-        let (queued, now) = (self.bytes as u64, Instant::now());
-        let context = match &mut self.kept {
-            None => Some(Bytes::new()),
-            Some(kept) => {
-                if kept.receipts.trusts_tcp() {
-                    let acknowledged = kept.receipts.look(socket.unacknowledged(), now);
-                    kept.settle(acknowledged);
-                }
-                kept.receipts.ask(kept.receipts.written() + queued, now)
-            }
-        };
-        let Some(context) = context else { return };
-        self.pinged = Some(now);
+        self.pinged = Some(Instant::now());
         let tenths = u16::try_from(time_to_live.as_millis() / 100).unwrap_or(u16::MAX);
-        self.append_raw(|out| encode_command(&Command::Ping(tenths, context), out));
+        self.append_raw(|out| encode_command(&Command::Ping(tenths, Bytes::new()), out));
     }
 
-    /// When the peer was last asked for a sign of life.
+    /// When the peer was last sent a PING.
     pub(super) fn pinged(&self) -> Option<Instant> {
         self.pinged
+    }
+
+    /// How far the connection has come, if it has not ended.
+    pub(super) fn progress(&self) -> Option<Progress> {
+        let (Line::Open(socket), Some(outliving)) = (&self.line, &self.retention) else { return None };
+        let unacknowledged = socket.unacknowledged();
+        let acknowledged = outliving.sent.written().saturating_sub(unacknowledged.all);
+        Some(Progress { acknowledged, in_flight: unacknowledged.all.saturating_sub(unacknowledged.unsent) })
+    }
+
+    #[cfg(test)]
+    pub(super) fn retained_bytes(&self) -> usize {
+        if let Line::Lost(retained) = &self.line { retained.bytes() } else { 0 }
+    }
+}
+
+impl Outliving {
+    /// Up to where TCP has delivered what was written.
+    fn delivered(&self, socket: &WriteHalf) -> u64 {
+        let unacknowledged = socket.unacknowledged();
+        let missing = if self.retention.is_remote { unacknowledged.all } else { unacknowledged.unsent };
+        self.sent.written().saturating_sub(missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_silent_that_acknowledges_nothing_of_what_is_under_way() {
+        let progress = |acknowledged, in_flight| Progress { acknowledged, in_flight };
+        let before = progress(10, 5);
+        assert!(progress(10, 5).is_silent_since(before));
+        assert!(progress(10, 20).is_silent_since(before), "more has been sent since");
+        assert!(progress(10, 5).is_silent_since(progress(10, 0)));
+        assert!(!progress(11, 5).is_silent_since(before));
+        assert!(!progress(10, 0).is_silent_since(progress(10, 0)), "it has no room, and says so");
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{receipts::Unacknowledged, unacknowledged::unacknowledged};
+use super::unacknowledged::{Unacknowledged, unacknowledged};
 use rustix::net::{
     AddressFamily,
     sockopt::{set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl, socket_domain},

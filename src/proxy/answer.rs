@@ -11,7 +11,6 @@ use tracing::info;
 use super::{
     Proxy,
     connection::{Connection, ReturnAddress},
-    debts::Due,
     fanout::Fanout,
     kernel::Kernel,
     lifecycle::RestartAsked,
@@ -82,7 +81,7 @@ impl Proxy {
                 if address.connection.profile.host.is_some() {
                     // Hosts do not look at the reply.
                     let text = format!("[jupyter-fleet: the kernel was not restarted and goes on: {}]", failure.evalue);
-                    self.whisper(client, [self.voice.notice(&text, &address.header)]);
+                    self.send_to_client(client, [self.voice.notice(&text, &address.header)]);
                 }
                 self.fail(client, msg_type, &address, &failure);
                 self.host_has_its_answer(&address);
@@ -171,11 +170,10 @@ impl Proxy {
         address: &ReturnAddress,
         failure: &Failure,
     ) {
-        let due = || Due::Failure(msg_type.to_owned(), failure.clone());
-        if address.is_from_before() && self.is_owed(client, address, due) {
+        if address.is_from_before() && self.keep_failure(client, address, msg_type, failure) {
             return;
         }
-        self.whisper(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
+        self.send_to_client(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
         self.fail_begun(client, msg_type, address, failure);
     }
 
@@ -189,14 +187,14 @@ impl Proxy {
     ) {
         let parent = &address.header;
         let is_cell = msg_type == "execute_request";
-        self.whisper(client, is_cell.then(|| self.voice.error(failure, parent)));
+        self.send_to_client(client, is_cell.then(|| self.voice.error(failure, parent)));
         if is_cell && address.stops_on_error && self.turns.are_used() {
             return self.end_failed_cell(client, address, failure);
         }
         if msg_type.ends_with("_request") {
             self.reply(client, address, self.voice.error_reply(msg_type, failure, parent));
         }
-        self.whisper_idle(client, parent);
+        self.send_idle(client, parent);
         if is_cell && self.turns.are_used() {
             self.next_turn(client);
         }
@@ -256,17 +254,17 @@ impl Proxy {
         // From here on, nothing of the kernel's comes in between. (The table is never locked after a fanout.)
         let fanout = kernel.map(Kernel::fanout);
         let last = kernel.zip(fanout.as_ref()).and_then(|(kernel, fanout)| self.own_state(kernel, fanout));
-        self.whisper_to(&listeners, [status(ExecutionState::Busy)]);
+        self.send_to_listeners(&listeners, [status(ExecutionState::Busy)]);
         let mut flushes = Flushes::default();
-        self.send(client, address, reply, &mut flushes);
+        self.deliver(client, address, reply, &mut flushes);
         flushes.flush();
-        self.whisper_to(&listeners, std::iter::once(status(ExecutionState::Idle)).chain(last));
+        self.send_to_listeners(&listeners, std::iter::once(status(ExecutionState::Idle)).chain(last));
         drop(fanout);
         self.journal.write();
     }
 
     /// Tells a client that a request with this header is done, and then what its kernel does where that is another one.
-    pub(super) fn whisper_idle(&self, client: &ClientId, parent: &Bytes) {
+    pub(super) fn send_idle(&self, client: &ClientId, parent: &Bytes) {
         let listeners = self.listeners(client);
         let kernel = self.own_kernel(client);
         let fanout = kernel.as_deref().map(Kernel::fanout);
@@ -275,7 +273,7 @@ impl Proxy {
             .zip(fanout.as_ref())
             .and_then(|(kernel, fanout)| self.own_state(kernel, fanout));
         let idle = self.voice.status(ExecutionState::Idle, parent);
-        self.whisper_to(&listeners, std::iter::once(idle).chain(last));
+        self.send_to_listeners(&listeners, std::iter::once(idle).chain(last));
     }
 
     /// A kernel's own state, unless it is idle, or what it was busy with has ended with its process.
@@ -294,7 +292,7 @@ impl Proxy {
     /// Sends a reply of our own.
     pub(super) fn reply(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress, body: Body) {
         let mut flushes = Flushes::default();
-        self.send(client, address, body, &mut flushes);
+        self.deliver(client, address, body, &mut flushes);
         flushes.flush();
         self.journal.write();
     }
@@ -316,10 +314,10 @@ impl Proxy {
             let reply = ShutdownReply { restart, status: ReplyStatus::Ok, error: None };
             self.voice.say(reply, &address.header)
         };
-        self.whisper(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
+        self.send_to_client(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
         self.reply(client, address, reply());
-        self.whisper(client, [reply()]);
-        self.whisper_idle(client, &address.header);
+        self.send_to_client(client, [reply()]);
+        self.send_idle(client, &address.header);
         self.host_has_its_answer(address);
     }
 }

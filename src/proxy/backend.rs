@@ -10,15 +10,7 @@ use jupyter_protocol::ExecutionState;
 use tokio::{task::JoinSet, time::sleep};
 use tracing::{Instrument, debug};
 
-use super::{
-    Proxy,
-    broadcast::Broadcast,
-    connection::{Connection, ReturnAddress},
-    debts::Due,
-    fanout::Profiles,
-    kernel::Kernel,
-    profile::Profile,
-};
+use super::{Proxy, broadcast::Broadcast, fanout::Profiles, kernel::Kernel, profile::Profile};
 use crate::{
     channel::Channel,
     fleet::{Dialler, OptionalChannels, Regained},
@@ -26,11 +18,11 @@ use crate::{
     jupyter::{
         content::has_failed,
         header::{Header, Parent, peek_execution_state},
-        message::{Body, Unverified, Verified},
+        message::{Unverified, Verified},
         signature::Signer,
     },
     metrics::Trouble,
-    net::{Event, Flushes, Peer, PeerError, PushError},
+    net::{Event, Flushes, Peer, PeerError},
 };
 
 /// How long replies to an earlier `serve` may take to be read after the kernel has come past them.
@@ -72,7 +64,7 @@ impl Proxy {
             for message in batch.drain(..).filter_map(|event| self.verify(&source, event, receiver)) {
                 match source.channel {
                     Channel::Stdin => self.ask_for_input(&source.kernel, message),
-                    _ => self.deliver(&source.kernel, message, &mut flushes),
+                    _ => self.carry_reply(&source.kernel, message, &mut flushes),
                 }
             }
             flushes.flush();
@@ -121,7 +113,7 @@ impl Proxy {
     }
 
     /// Hands a reply to whoever asked.
-    fn deliver(self: &Arc<Self>, kernel: &Arc<Kernel>, message: Verified, flushes: &mut Flushes) {
+    fn carry_reply(self: &Arc<Self>, kernel: &Arc<Kernel>, message: Verified, flushes: &mut Flushes) {
         let Ok(parent) = Parent::peek(&message) else {
             return self.trouble_with(
                 kernel,
@@ -136,7 +128,7 @@ impl Proxy {
             kernel.counts(message.body().content());
         }
         let failed = self.turns.are_used() && asked.is_cell() && has_failed(message.body().content());
-        self.send(&asked.client, &asked.address, message.into_body(), flushes);
+        self.deliver(&asked.client, &asked.address, message.into_body(), flushes);
         if self.turns.are_used() && asked.is_cell() {
             if failed && asked.address.stops_on_error {
                 self.abort_waiting(&asked.client);
@@ -159,43 +151,6 @@ impl Proxy {
             });
         } else if parent.session != self.voice.session() {
             self.stray(kernel, "a reply that nobody waits for");
-        }
-    }
-
-    /// Signs a message for a client and queues it at its return address, or where the client is now.
-    pub(super) fn send(
-        self: &Arc<Self>,
-        client: &ClientId,
-        address: &ReturnAddress,
-        body: Body,
-        flushes: &mut Flushes,
-    ) {
-        let signed = address.connection.profile.signer.sign(body);
-        let mut connection = address.connection.clone();
-        let mut pushed = connection.outbox.push(&address.envelope, &signed);
-        if pushed == Err(PushError::Closed)
-            && let Some(newer) = self.successor(&connection)
-        {
-            connection = newer;
-            pushed = connection.outbox.push(&address.envelope, &signed);
-        }
-        if pushed == Err(PushError::Closed)
-            && self.is_owed(client, address, || Due::Reply(signed.body().clone()))
-        {
-            return;
-        }
-        self.journal.answered(address.entry);
-        match pushed {
-            Ok(()) => flushes.add(connection.outbox.clone()),
-            Err(PushError::Closed) => {
-                debug!(session = %client.session, "the client left before its reply came")
-            }
-            Err(why @ PushError::Full) => {
-                // A reply that cannot be delivered must not be lost in silence: the client sees its connection end.
-                let Connection { channel, origin, .. } = *connection;
-                self.trouble_from(channel, origin, Trouble::UnreadReplies, "a connection was ended", &why);
-                connection.outbox.close();
-            }
         }
     }
 

@@ -59,7 +59,7 @@ impl Fanout {
         hearing: Hearing,
         voice: &Voice,
     ) {
-        self.settle();
+        self.write_run();
         let known = self.subscribers.iter().position(|known| known.connection.id == connection.id);
         let mut subscriber = match known {
             Some(at) => self.subscribers.swap_remove(at),
@@ -73,18 +73,29 @@ impl Fanout {
         self.subscribers.push(subscriber);
     }
 
-    /// A subscriber's first subscription may come after it joined.
-    pub(super) fn subscribed(&mut self, id: ConnectionId, voice: &Voice) {
-        self.settle();
-        let at = self.subscribers.iter().position(|subscriber| subscriber.connection.id == id);
-        if let Some(mut subscriber) = at.map(|at| self.subscribers.swap_remove(at)) {
+    /// A connection takes over from a lost one: it goes on where that is now.
+    pub(super) fn replace(
+        &mut self,
+        lost: ConnectionId,
+        by: &Arc<Connection>,
+        topics: &Arc<Topics>,
+        voice: &Voice,
+    ) {
+        self.write_run();
+        self.subscribers.retain(|subscriber| subscriber.connection.id != by.id);
+        let at = self.subscribers.iter().position(|subscriber| subscriber.connection.id == lost);
+        let Some(mut subscriber) = at.map(|at| self.subscribers.swap_remove(at)) else { return };
+        (subscriber.connection, subscriber.topics) = (by.clone(), topics.clone());
+        subscriber.shares_run = false;
+        if subscriber.hearing == Hearing::Everything {
             self.greet(&mut subscriber, voice);
-            self.subscribers.push(subscriber);
         }
+        subscriber.connection.outbox.flush();
+        self.subscribers.push(subscriber);
     }
 
     pub(super) fn leave(&mut self, id: ConnectionId) {
-        self.settle();
+        self.write_run();
         self.subscribers.retain(|subscriber| subscriber.connection.id != id);
     }
 
@@ -134,7 +145,7 @@ impl Fanout {
     pub(super) fn publish(&mut self, envelope: &Envelope, message: &mut Broadcast, answers: Answers<'_>) {
         let shared = self.shared.add(&mut self.subscribers, envelope, message);
         if !shared {
-            self.settle();
+            self.write_run();
         }
         let such = |subscriber: &Subscriber| !(shared && subscriber.shares_run) && subscriber.hears(answers);
         self.queue(envelope, message, such);
@@ -147,7 +158,7 @@ impl Fanout {
         message: &mut Broadcast,
         such: impl Fn(ConnectionId) -> bool,
     ) {
-        self.settle();
+        self.write_run();
         let such = |subscriber: &Subscriber| subscriber.hears(NOBODY_ASKED) && such(subscriber.connection.id);
         self.queue(envelope, message, such);
     }
@@ -172,7 +183,7 @@ impl Fanout {
         answers: Answers<'_>,
         voice: &Voice,
     ) {
-        self.settle();
+        self.write_run();
         let topic = self.topic();
         for subscriber in &mut self.subscribers {
             if subscriber.hears(answers)
@@ -187,7 +198,7 @@ impl Fanout {
     /// Writes what is queued, at the end of a batch; returns for how many messages it has been too much since the last time.
     #[must_use]
     pub(super) fn flush(&mut self) -> u64 {
-        self.settle();
+        self.write_run();
         self.shared.forget();
         for subscriber in &self.subscribers {
             subscriber.connection.outbox.flush();
@@ -196,8 +207,8 @@ impl Fanout {
     }
 
     /// Queues the run that is being written, so that something else can follow it.
-    fn settle(&mut self) {
-        self.lost += self.shared.settle(&mut self.subscribers);
+    fn write_run(&mut self) {
+        self.lost += self.shared.write_to(&mut self.subscribers);
     }
 
     /// Whether somebody has yet to be told that messages were lost.
@@ -207,7 +218,7 @@ impl Fanout {
 
     /// Tells those who can take it how much they missed.
     pub(super) fn give_notices(&mut self, voice: &Voice) {
-        self.settle();
+        self.write_run();
         let topic = self.topic();
         for subscriber in self.subscribers.iter_mut().filter(|subscriber| subscriber.lost > 0) {
             subscriber.give_notice(&topic, voice);

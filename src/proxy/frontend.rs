@@ -16,7 +16,7 @@ use super::{
     gate::{Gate, Held},
     kernel::Kernel,
     link::Pushed,
-    returning::has_broken,
+    reconnecting::has_broken,
     speakers::Speakers,
 };
 use crate::{
@@ -56,8 +56,9 @@ impl Proxy {
     ) -> Result<(), PeerError> {
         let mut known = Speakers::new();
         if !connection.identity.is_empty() {
-            peer.keep(self.keep(connection));
+            peer.retain(self.retention(connection));
         }
+        self.end_silent_predecessors(connection).await;
         self.welcome_back(connection, &mut known);
         let ended = self.read_requests(&mut peer, connection, &mut known).await;
         self.unregister(connection);
@@ -75,7 +76,7 @@ impl Proxy {
     fn clients_left(&self, connection: &Connection, known: Speakers) {
         let mut clients = connection.heir_of.end();
         clients.extend(known.into_iter().map(|(client, _)| client));
-        let newer = self.successor(connection).filter(|newer| newer.origin == connection.origin);
+        let newer = self.replacement_of(connection).filter(|newer| newer.origin == connection.origin);
         if newer.is_some_and(|newer| newer.heir_of.add(&clients)) {
             return;
         }
@@ -283,7 +284,7 @@ impl Proxy {
                 let channel = address.connection.channel;
                 let text = format!("the answer did not reach {}: it has no {channel} channel", kernel.name());
                 let asked = self.gates.get(client).and_then(|gate| gate.last_request()).unwrap_or_default();
-                self.whisper(client, [self.voice.notice(&text, &asked)]);
+                self.send_to_client(client, [self.voice.notice(&text, &asked)]);
             }
         }
     }

@@ -139,9 +139,9 @@ impl Proxy {
             // Its clients' messages are answers, which nothing can come before.
             return Arc::new(Gate::open(connection.identity.clone()));
         }
-        let was_here = self.with_table(|table, now| {
+        let was_here = self.with_table(|table, _| {
             let was_here = table.is_connected(client);
-            table.client_connected(client, connection.origin, now);
+            table.client_connected(client, connection.origin);
             was_here
         });
         self.audience_changed.notify_waiters();

@@ -354,7 +354,7 @@ impl ServedHost {
         info!(file = %profile.file_name(), connections = connections.len(), "serving a host");
         if let Some(client) = profile.host_client() {
             self.is_present = true;
-            proxy.with_table(|table, now| table.client_connected(&client, own_user(), now));
+            proxy.with_table(|table, _| table.client_connected(&client, own_user()));
         }
         proxy.open(profile.clone(), server);
         for (channel, connection) in connections {

@@ -4,14 +4,11 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    Proxy, arrivals::Arrival, connection::Connection, returning::has_broken, reunion::Newcomer,
-    topics::Topics,
-};
+use super::{Proxy, arrivals::Arrival, connection::Connection, reconnecting::has_broken, topics::Topics};
 use crate::{
     id::{ClientId, ConnectionId},
     jupyter::message::{Body, Envelope},
-    net::{Event, Peer, PeerError, Presence},
+    net::{Event, Peer, PeerError},
     route::Change,
 };
 
@@ -19,96 +16,35 @@ use crate::{
 pub(super) type Listeners = Vec<(Arc<Connection>, Arc<Topics>)>;
 
 impl Proxy {
-    /// Serves an iopub connection until it ends, and those that come in its place. It never authenticates itself: what it
-    /// hears is decided by where it comes from, and a stranger hears nothing.
+    /// Serves an iopub connection until it ends. It never authenticates itself: what it hears is decided by where it comes
+    /// from, and a stranger hears nothing. If it breaks, messages are retained for the next one from there.
     pub(super) async fn serve_subscriber(
         self: Arc<Self>,
-        peer: Peer,
+        mut peer: Peer,
         connection: &Arc<Connection>,
         arrival: Option<Arrival>,
     ) -> Result<(), PeerError> {
+        peer.retain(self.retention(connection));
+        self.end_silent_neighbours(connection).await;
         let topics = Arc::new(Topics::default());
         self.topics.insert(connection.id, topics.clone());
-        peer.keep(self.keep(connection));
-        let doubts = self.end_silent_neighbours(connection);
-        self.with_table(|table, now| {
-            table.subscriber_arrived(connection.id, connection.profile.id, connection.origin, now);
-            if doubts {
-                table.may_be_anothers(connection.id);
-            }
+        self.with_table(|table, _| {
+            table.subscriber_arrived(connection.id, connection.profile.id, connection.origin);
         });
-        let ended = self.listen(peer, connection, &topics, arrival).await;
-        self.reunions.forget(connection.id);
+        let ended = self.read_subscriptions(&mut peer, connection, &topics, arrival).await;
+        // What has not been delivered is retained from now on.
+        drop(peer);
+        let may_be_replaced = has_broken(&ended) && !connection.outbox.is_closed();
+        let is_replaced = may_be_replaced && self.await_replacement(connection).await;
         self.with_table(|table, now| table.subscriber_left(connection.id, now));
+        connection.outbox.close();
         self.topics.remove(&connection.id);
+        self.unregister(connection);
         self.audience_changed.notify_waiters();
+        if is_replaced {
+            self.end_inheritance(connection).await;
+        }
         ended
-    }
-
-    async fn listen(
-        &self,
-        mut peer: Peer,
-        connection: &Connection,
-        topics: &Topics,
-        mut arrival: Option<Arrival>,
-    ) -> Result<(), PeerError> {
-        loop {
-            let mut handed_over = self.reunions.is_present(connection.id);
-            let ended = tokio::select! {
-                ended = self.read_subscriptions(&mut peer, connection, topics, arrival.take()) => ended,
-                Ok(place) = &mut handed_over => {
-                    // Whoever waits there may have given up: then this connection ends, and its client comes again.
-                    let topics = topics.taken();
-                    let _ = place.send(Newcomer { peer, topics });
-                    return Ok(());
-                }
-            };
-            // What has not arrived is kept from now on.
-            drop(peer);
-            let is_away = has_broken(&ended) && !connection.outbox.is_closed();
-            let next = if is_away { self.next_peer(connection, topics).await } else { None };
-            let Some(next) = next else {
-                connection.outbox.close();
-                return ended;
-            };
-            peer = next;
-            self.greet(connection);
-        }
-    }
-
-    /// The connection that goes on where this one broke.
-    async fn next_peer(&self, connection: &Connection, topics: &Topics) -> Option<Peer> {
-        loop {
-            let mut newcomer = self.await_newcomer(connection).await?;
-            topics.replace(newcomer.topics);
-            if self.go_on(connection, &mut newcomer.peer) {
-                return Some(newcomer.peer);
-            }
-        }
-    }
-
-    /// Connections of the same place whose host does not answer any more have broken, though nothing has told so: the one
-    /// that comes now may be in place of one of them. `true`: or of one that will soon be known to have.
-    fn end_silent_neighbours(&self, connection: &Connection) -> bool {
-        let neighbours = self.table.lock().neighbours(connection.profile.id, connection.origin);
-        let mut doubts = false;
-        for (neighbour, _) in neighbours.into_iter().filter_map(|id| self.subscriber(id)) {
-            let presence = neighbour.outbox.presence();
-            doubts |= presence != Presence::There;
-            if presence == Presence::Gone {
-                neighbour.outbox.end();
-            }
-        }
-        doubts
-    }
-
-    /// Welcomes a subscriber whose subscription is its connection's first.
-    fn greet(&self, connection: &Connection) {
-        let heard = self.table.lock().heard_by(connection.id);
-        for kernel in heard.iter().filter_map(|id| self.kernel(id)) {
-            kernel.fanout().subscribed(connection.id, &self.voice);
-        }
-        self.audience_changed.notify_waiters();
     }
 
     async fn read_subscriptions(
@@ -126,8 +62,8 @@ impl Proxy {
             tokio::select! {
                 more = peer.next(&mut batch) => if !more? { return Ok(()) },
                 () = &mut widen, if waiting => {
-                    waiting = self.with_table(|table, now| table.widen(connection.id, now));
-                    widen.as_mut().reset(Instant::now() + self.limits.widen_after());
+                    waiting = false;
+                    self.with_table(|table, _| table.widen(connection.id));
                     continue;
                 }
             }
@@ -139,24 +75,15 @@ impl Proxy {
     }
 
     fn subscription(&self, connection: &Connection, topics: &Topics, event: Event) -> Result<(), PeerError> {
-        // With the table locked, no kernel can welcome the subscriber at the same time.
-        let is_first = self.with_table(|table, now| {
-            let (count, is_first) = match event {
-                Event::Message(_) => return Ok(false),
-                Event::Cancel(topic) => (topics.remove(&topic), false),
-                Event::Subscribe(topic) => {
-                    let most =
-                        if topic.len() > self.limits.topic_bytes { 0 } else { self.limits.subscriptions };
-                    let count = topics.add(topic, most).ok_or(PeerError::TooManySubscriptions)?;
-                    (count, count == 1)
-                }
-            };
-            table.topics_changed(connection.id, count, now);
-            Ok::<_, PeerError>(is_first)
-        })?;
-        if is_first {
-            self.greet(connection);
-        }
+        let count = match event {
+            Event::Message(_) => return Ok(()),
+            Event::Cancel(topic) => topics.remove(&topic),
+            Event::Subscribe(topic) => {
+                let most = if topic.len() > self.limits.topic_bytes { 0 } else { self.limits.subscriptions };
+                topics.add(topic, most).ok_or(PeerError::TooManySubscriptions)?
+            }
+        };
+        self.with_table(|table, _| table.topics_changed(connection.id, count));
         self.audience_changed.notify_waiters();
         Ok(())
     }
@@ -174,13 +101,13 @@ impl Proxy {
                 let Some((connection, topics)) = self.subscriber(subscriber) else { return };
                 kernel.fanout().join(connection, topics, hearing, &self.voice);
             }
-            Change::Resumed { subscriber, by } => self.reunions.reunite(subscriber, by),
+            Change::TakenOver { lost, by, kernels } => self.hand_over(lost, by, &kernels),
         }
     }
 
     /// Says something on iopub to one client alone.
-    pub(super) fn whisper(&self, client: &ClientId, bodies: impl IntoIterator<Item = Body>) {
-        self.whisper_to(&self.listeners(client), bodies);
+    pub(super) fn send_to_client(&self, client: &ClientId, bodies: impl IntoIterator<Item = Body>) {
+        self.send_to_listeners(&self.listeners(client), bodies);
     }
 
     /// The iopub connections of one client.
@@ -189,7 +116,7 @@ impl Proxy {
         listeners.into_iter().filter_map(|id| self.subscriber(id)).collect()
     }
 
-    pub(super) fn whisper_to(&self, listeners: &Listeners, bodies: impl IntoIterator<Item = Body>) {
+    pub(super) fn send_to_listeners(&self, listeners: &Listeners, bodies: impl IntoIterator<Item = Body>) {
         // A client's listeners have come by the same connection file as it.
         let Some((first, _)) = listeners.first() else { return };
         for body in bodies {

@@ -192,7 +192,7 @@ impl Proxy {
                 clients.filter(|client| !table.is_connected(client)).collect::<Vec<_>>()
             });
             for client in away {
-                self.returning.tell_later(client, self.voice.error(&failure, &Bytes::new()));
+                self.reconnecting.tell_later(client, self.voice.error(&failure, &Bytes::new()));
             }
         }
         self.set_state(kernel, ExecutionState::Restarting);
@@ -301,7 +301,7 @@ impl Proxy {
             RestartAsked::ByRequest(_) => {
                 for request in &lost {
                     // Frontends show a line only under a cell of their own.
-                    self.whisper(&request.client, [self.voice.notice(&text, &request.address.header)]);
+                    self.send_to_client(&request.client, [self.voice.notice(&text, &request.address.header)]);
                 }
             }
         }

@@ -33,7 +33,7 @@ impl Proxy {
     ) -> bool {
         let address = held.address();
         gate.remember("execute_request", &address.header);
-        self.whisper(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
+        self.send_to_client(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
         let done = match command {
             Command::Help => Ok(help()),
             Command::Status => Ok(self.status_page(client, held)),
@@ -68,7 +68,7 @@ impl Proxy {
         });
         let display = self.voice.say_raw("display_data", content, parent);
         if has_rest {
-            return self.whisper(client, [display]);
+            return self.send_to_client(client, [display]);
         }
         let own = self.table.lock().kernel_of(client).cloned();
         // The kernel has not counted this cell: consoles count on from its last. JupyterLab takes 0 for no count, and shows
@@ -78,9 +78,9 @@ impl Proxy {
         let code = Code::peek(held.message.body().content()).map(|code| code.code.into_owned());
         let input = json!({ "code": code.unwrap_or_default(), "execution_count": count });
         let input = self.voice.say_raw("execute_input", input, parent);
-        self.whisper(client, [input, display]);
+        self.send_to_client(client, [input, display]);
         self.reply(client, &address, self.voice.say_raw("execute_reply", done, parent));
-        self.whisper_idle(client, parent);
+        self.send_idle(client, parent);
     }
 
     fn move_to(

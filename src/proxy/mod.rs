@@ -7,8 +7,9 @@
 //! `comms` knows where its widgets are. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
 //! kernels, `running` is what they say they do, `tell` tells clients what they did not ask for, `liveness` looks whether
 //! kernels are well, `cull` ends those that nobody needs, `door` gives one a connection file of its own. `remember` writes
-//! down what the next `serve` must know, `resume` takes it up, `returning` pays clients that come back their `debts`,
-//! `successor` says which connections are theirs, `reunion` gives iopub connections the places of those that broke. `notice` tells once who makes what trouble. Decisions are made
+//! down what the next `serve` must know, `resume` takes it up. `deliver` sends replies to clients wherever they are now,
+//! `reconnecting` knows clients again that come back and keeps what is `undelivered`, `reconnect_identity` says which connections
+//! are theirs, `iopub_handover` gives iopub connections what those missed that broke. `notice` tells once who makes what trouble. Decisions are made
 //! in `route`, processes are watched in `fleet`; neither happens here.
 
 mod accept;
@@ -20,7 +21,7 @@ mod cells;
 mod comms;
 mod connection;
 mod cull;
-mod debts;
+mod deliver;
 mod departed;
 mod door;
 mod endpoints;
@@ -31,6 +32,7 @@ mod gate;
 mod heartbeat;
 mod host;
 mod iopub;
+mod iopub_handover;
 mod kernel;
 mod lifecycle;
 mod link;
@@ -40,21 +42,21 @@ mod notice;
 mod operate;
 mod past;
 mod profile;
+mod reconnect_identity;
+mod reconnecting;
 mod remember;
 mod report;
 mod resume;
-mod returning;
-mod reunion;
 mod running;
 mod shared;
 mod speakers;
 mod stdin;
 mod stop;
 mod subscriber;
-mod successor;
 mod tell;
 mod topics;
 mod turns;
+mod undelivered;
 
 use std::{
     collections::BTreeSet,
@@ -81,9 +83,8 @@ use self::{
     kernel::Kernel,
     notice::Notices,
     profile::Profile,
-    returning::Returning,
-    reunion::Reunions,
-    successor::RoutingIds,
+    reconnect_identity::RoutingIds,
+    reconnecting::Reconnecting,
     topics::Topics,
     turns::Turns,
 };
@@ -155,13 +156,12 @@ pub struct Proxy {
     next_connection: AtomicU64,
     audience_changed: Notify,
     arrivals: Arrivals,
-    reunions: Reunions,
     kernels_changed: Notify,
     registry_changed: Notify,
     /// Held while the registry is written: the doors whose connection files are on disk.
     registry_turn: Mutex<BTreeSet<KernelId>>,
     journal: Journal,
-    returning: Returning,
+    reconnecting: Reconnecting,
     stopping: AtomicBool,
     voice: Voice,
     gatehouse: Gatehouse,
@@ -217,12 +217,11 @@ impl Proxy {
             next_connection: AtomicU64::new(ConnectionId::BEFORE.0 + 1),
             audience_changed: Notify::new(),
             arrivals: Arrivals::default(),
-            reunions: Reunions::default(),
             kernels_changed: Notify::new(),
             registry_changed: Notify::new(),
             registry_turn: Mutex::default(),
             journal,
-            returning: Returning::new(Instant::now(), &limits),
+            reconnecting: Reconnecting::new(Instant::now(), &limits),
             stopping: AtomicBool::new(false),
             voice: Voice::new("jupyter-fleet"),
             gatehouse: Gatehouse::new(&limits),

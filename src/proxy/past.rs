@@ -25,7 +25,7 @@ impl Proxy {
             let waiting = proxy.table.lock().outstanding_such(&kernel.id, ReturnAddress::is_from_before);
             let text = "[jupyter-fleet: the fleet was restarted, and this still runs; if it waits for input, interrupt it]";
             for (client, address) in waiting {
-                proxy.whisper(&client, [proxy.voice.notice(text, &address.header)]);
+                proxy.send_to_client(&client, [proxy.voice.notice(text, &address.header)]);
             }
         });
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tracing::{Instrument, info, info_span, warn};
 
 use super::{
-    Proxy, connection::ReturnAddress, kernel::Kernel, past::restarted, returning::connection_before,
+    Proxy, connection::ReturnAddress, kernel::Kernel, past::restarted, reconnecting::connection_before,
 };
 use crate::{
     fleet::{Acquaintance, Earlier, LaunchOrder, LaunchedFor, supervise},
@@ -63,12 +63,12 @@ impl Proxy {
             self.with_table(|table, now| table.recall_client(remembered, now));
             let identity = identity.as_deref().and_then(|text| hex::decode(text).ok());
             if let (Some(identity), Some(origin)) = (identity, remembered.origins.first()) {
-                self.returning.expect(identity.into(), remembered.client.clone(), *origin);
+                self.reconnecting.expect(identity.into(), remembered.client.clone(), *origin);
             }
         }
         for (_, asked) in &owed {
             let identity = hex::decode(&asked.identity).unwrap_or_default();
-            self.returning.expect(identity.into(), asked.client.clone(), asked.origin);
+            self.reconnecting.expect(identity.into(), asked.client.clone(), asked.origin);
         }
         // Whoever comes by a door from here on is known.
         for (kernel, file) in doors {
@@ -182,7 +182,7 @@ impl Proxy {
     pub(super) fn forget_late(&self) {
         let patience = self.limits.expected_for();
         self.endpoints.retain(|_, open| open.accepts() || open.since.elapsed() < patience);
-        for entry in self.returning.forget_late(Instant::now()) {
+        for entry in self.reconnecting.expire(Instant::now()) {
             self.journal.answered(entry);
         }
         self.journal.write();

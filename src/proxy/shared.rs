@@ -54,7 +54,7 @@ impl Shared {
     }
 
     /// Queues what has been written; returns for how many messages it was too much.
-    pub(super) fn settle(&mut self, subscribers: &mut [Subscriber]) -> u64 {
+    pub(super) fn write_to(&mut self, subscribers: &mut [Subscriber]) -> u64 {
         let Some(run) = self.run.take() else { return 0 };
         let parent = std::mem::take(&mut self.parent);
         let sharing = subscribers.iter_mut().filter(|subscriber| subscriber.shares_run);

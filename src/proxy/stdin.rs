@@ -1,12 +1,12 @@
 //! A kernel asks for input: the question goes to the client whose request it runs, and to nobody else. Its stdin
-//! connection may not have said anything yet: [`super::successor`] tells which one it is. Where there is none, the question
+//! connection may not have said anything yet: [`super::reconnect_identity`] tells which one it is. Where there is none, the question
 //! waits for it, and the client is told that it does.
 
 use std::sync::Arc;
 
 use tracing::debug;
 
-use super::{Proxy, connection::ReturnAddress, debts::Due, kernel::Kernel};
+use super::{Proxy, connection::ReturnAddress, kernel::Kernel, undelivered::Item};
 use crate::{
     id::{ClientId, KernelId},
     jupyter::{
@@ -40,7 +40,7 @@ impl Proxy {
                 "{} asks for input, but this client has no stdin channel: interrupt it",
                 kernel.name()
             );
-            self.whisper(&client, [self.voice.notice(&text, &address.header)]);
+            self.send_to_client(&client, [self.voice.notice(&text, &address.header)]);
         }
     }
 
@@ -69,20 +69,19 @@ impl Proxy {
         question: Body,
     ) -> bool {
         let signed = address.connection.profile.signer.sign(question);
+        let waiting = self.reconnecting.lock();
         let stdin = self.stdin_of(&address.connection);
-        let sent = stdin.as_ref().map(|stdin| stdin.send(&Envelope::default(), &signed));
-        match (stdin, sent) {
-            (Some(_), Some(Ok(()))) => true,
-            (Some(stdin), Some(Err(why @ PushError::Full))) => {
+        match stdin.as_ref().map(|stdin| (stdin, stdin.send(&Envelope::default(), &signed))) {
+            Some((_, Ok(()))) => true,
+            Some((stdin, Err(why @ PushError::Full))) => {
+                drop(waiting);
                 let (channel, origin) = (stdin.channel, stdin.origin);
                 self.trouble_from(channel, origin, Trouble::UnreadReplies, "a question was lost", &why);
                 true
             }
-            _ => {
-                self.owe(client, address, Due::Question(kernel.clone(), signed.body().clone()));
-                if self.stdin_of(&address.connection).is_some() {
-                    self.pay_soon(client);
-                }
+            Some((_, Err(PushError::Closed))) | None => {
+                let item = Item::Question(kernel.clone(), signed.body().clone());
+                self.keep(waiting, client, address, item);
                 false
             }
         }

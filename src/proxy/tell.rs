@@ -31,7 +31,7 @@ impl Proxy {
             let listeners: Listeners =
                 table.listeners(&client).into_iter().filter_map(|id| self.subscriber(id)).collect();
             told.extend(listeners.iter().map(|(connection, _)| connection.id));
-            self.whisper_to(&listeners, parents.iter().map(|parent| self.voice.notice(text, parent)));
+            self.send_to_listeners(&listeners, parents.iter().map(|parent| self.voice.notice(text, parent)));
         }
         let mut fanout = kernel.fanout();
         let envelope = fanout.topic();

@@ -27,16 +27,6 @@ impl Topics {
         topics.len()
     }
 
-    /// All of them, which are another one's from now on.
-    pub(super) fn taken(&self) -> Vec<Bytes> {
-        std::mem::take(&mut *self.0.lock())
-    }
-
-    /// These in place of those before.
-    pub(super) fn replace(&self, topics: Vec<Bytes>) {
-        *self.0.lock() = topics;
-    }
-
     /// Whether every message is wanted, whatever its topic.
     pub(super) fn want_all(&self) -> bool {
         self.want(b"")

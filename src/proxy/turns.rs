@@ -161,7 +161,7 @@ impl Proxy {
             let behind = proxy.turns.take_all(&client);
             proxy.turns.end_failure(&client);
             proxy.reply(&client, &address, reply);
-            proxy.whisper_idle(&client, &address.header);
+            proxy.send_idle(&client, &address.header);
             proxy.abort_all(&client, behind);
             proxy.next_turn(&client);
         });
@@ -170,13 +170,13 @@ impl Proxy {
     /// Tells a cell that it is not run.
     fn abort(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress) {
         let parent = &address.header;
-        self.whisper(client, [self.voice.status(ExecutionState::Busy, parent)]);
+        self.send_to_client(client, [self.voice.status(ExecutionState::Busy, parent)]);
         self.reply(
             client,
             address,
             self.voice.say_raw("execute_reply", json!({ "status": "aborted" }), parent),
         );
-        self.whisper_idle(client, parent);
+        self.send_idle(client, parent);
     }
 
     /// Whether a cell of the client's fails at the moment, or runs elsewhere than where this one goes. Where that is, is known for its own kernel

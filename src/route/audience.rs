@@ -12,8 +12,8 @@ use std::{
 
 use super::{
     RememberedClient,
-    attendance::{Attendance, Place, remove_at},
-    away::Away,
+    lost_subscribers::Inherited,
+    presence::{Place, Presence, remove_at},
 };
 use crate::id::{ClientId, ConnectionId, KernelId, Origin, ProfileId};
 
@@ -45,42 +45,38 @@ pub enum Change {
         /// What it no longer hears.
         kernel: KernelId,
     },
-    /// The subscriber, whose connection had ended, goes on with another one, which is nobody by itself any more.
-    Resumed {
-        /// The one that has been there before.
-        subscriber: ConnectionId,
-        /// The one that came.
+    /// From now on a subscriber hears what a lost one heard, and gets what was retained for that.
+    TakenOver {
+        /// The iopub connection that is lost. It hears nothing any more.
+        lost: ConnectionId,
+        /// The one that came in its place.
         by: ConnectionId,
+        /// What the lost one heard.
+        kernels: Vec<KernelId>,
     },
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Audience {
-    pub(super) clients: Attendance,
+    pub(super) clients: Presence,
     pub(super) subscribers: BTreeMap<ConnectionId, Subscriber>,
-    pub(super) subscribers_at: HashMap<Place, BTreeSet<ConnectionId>>,
+    subscribers_at: HashMap<Place, BTreeSet<ConnectionId>>,
     /// Subscribers that are matched by user, under their profile and user.
-    pub(super) wide: BTreeSet<((ProfileId, u32), ConnectionId)>,
-    /// Subscribers whose connections have ended, and whose places are kept.
-    pub(super) away: BTreeMap<ConnectionId, Away>,
+    wide: BTreeSet<((ProfileId, u32), ConnectionId)>,
+    /// Subscribers whose connections are lost, and since when.
+    pub(super) lost: BTreeMap<ConnectionId, Instant>,
     pub(super) changes: Vec<Change>,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Subscriber {
     pub(super) place: Place,
-    /// When it came.
-    pub(super) arrived: Instant,
-    /// It may yet turn out to be in the place of one that is away, and hears nothing until that is known.
-    pub(super) undecided: bool,
-    /// That one may not have been found to be away yet.
-    pub(super) doubts: bool,
-    /// A client has come to its place since, whose it may be.
-    pub(super) in_company: bool,
-    pub(super) topics: usize,
+    /// How many subscriptions it has. Without any, it hears nothing.
+    topics: usize,
     /// A client of its process has shown up: it stands behind no tunnel, and is never matched by user.
-    pub(super) met: bool,
+    met: bool,
     pub(super) hears: Heard,
+    pub(super) inherited: Option<Inherited>,
 }
 
 /// Which kernels are heard, and how much of each.
@@ -88,32 +84,23 @@ pub(super) type Heard = BTreeMap<KernelId, Hearing>;
 
 impl Audience {
     /// A shell or control connection has authenticated itself as this client's.
-    pub(super) fn client_connected(&mut self, client: &ClientId, origin: Origin, now: Instant) {
+    pub(super) fn client_connected(&mut self, client: &ClientId, origin: Origin) {
         let mut near = self.around(client);
-        let place = Place { profile: client.profile, origin };
-        let has_come = !self.clients.is_connected(client);
-        let has_moved = self.clients.connect(client, origin);
-        self.reunite(&place, now);
-        self.reunite_behind_tunnels(&place, now);
-        if has_come {
-            // Those that are left are this one's, or those of others who have come.
-            self.at(&place).into_iter().for_each(|subscriber| self.gets_company(subscriber));
-        }
-        if has_moved {
-            self.narrow(place);
+        if self.clients.connect(client, origin) {
+            self.narrow(Place { profile: client.profile, origin });
             near.extend(self.around(client));
             self.refresh(&near);
         }
     }
 
     /// A client of an earlier `serve` is expected back until then.
-    pub(super) fn recall_client(&mut self, remembered: &RememberedClient, now: Instant, until: Instant) {
+    pub(super) fn recall_client(&mut self, remembered: &RememberedClient, until: Instant) {
         let RememberedClient { client, kernel, origins, .. } = remembered;
         for origin in origins {
             self.clients.connect(client, *origin);
         }
         for _ in origins {
-            self.clients.disconnect(client, now, until);
+            self.clients.disconnect(client, until);
         }
         self.clients.bind(client, Some(kernel.clone()));
         self.refresh(&self.around(client));
@@ -121,8 +108,7 @@ impl Audience {
 
     /// One of the client's connections has ended.
     pub(super) fn client_disconnected(&mut self, client: &ClientId, now: Instant, linger: Duration) {
-        if self.clients.disconnect(client, now, now + linger) {
-            self.left_as_well(client, now);
+        if self.clients.disconnect(client, now + linger) {
             let places: Vec<Place> = self.clients.places_of(client).collect();
             places.into_iter().for_each(|place| self.end_lingering(place, now));
         }
@@ -146,68 +132,54 @@ impl Audience {
         self.refresh(&near);
     }
 
-    pub(super) fn subscriber_arrived(&mut self, subscriber: ConnectionId, place: Place, now: Instant) {
+    pub(super) fn subscriber_arrived(&mut self, subscriber: ConnectionId, place: Place) {
         let met = self.clients.here(&place).next().is_some();
-        let undecided = self.anyone_is_missing(&place);
-        let entry = Subscriber {
-            place,
-            arrived: now,
-            undecided,
-            doubts: false,
-            in_company: false,
-            topics: 0,
-            met,
-            hears: Heard::new(),
-        };
+        let entry = Subscriber { place, topics: 0, met, hears: Heard::new(), inherited: None };
         self.subscribers.insert(subscriber, entry);
         self.subscribers_at.entry(place).or_default().insert(subscriber);
         if matches!(place.origin, Origin::User { .. }) {
             self.wide.extend(place.user().map(|user| (user, subscriber)));
         }
-        self.refresh(&BTreeSet::from([subscriber]));
     }
 
-    pub(super) fn topics_changed(&mut self, subscriber: ConnectionId, topics: usize, now: Instant) {
+    pub(super) fn topics_changed(&mut self, subscriber: ConnectionId, topics: usize) {
         let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
-        let is_first = std::mem::replace(&mut entry.topics, topics) == 0;
-        let place = entry.place;
-        if is_first {
-            self.reunite(&place, now);
-            if !self.is_to_wait(subscriber) {
-                self.decide_that_new(subscriber);
-            }
-        }
-    }
-
-    /// No client of the subscriber's process has shown up for so long that it is matched by user. `true`: it is still not
-    /// known whether it is in another's place.
-    pub(super) fn widen(&mut self, subscriber: ConnectionId, now: Instant) -> bool {
-        let Some(entry) = self.subscribers.get(&subscriber) else { return false };
-        let place = entry.place;
-        if !entry.met
-            && let Some(user) = place.user()
-        {
-            self.wide.insert((user, subscriber));
-            self.reunite(&place, now);
+        let before = std::mem::replace(&mut entry.topics, topics);
+        if (before == 0) != (topics == 0) {
             self.refresh(&BTreeSet::from([subscriber]));
         }
-        self.decide_in_time(subscriber, now)
+    }
+
+    /// No client of the subscriber's process has shown up for so long that it is matched by user.
+    pub(super) fn widen(&mut self, subscriber: ConnectionId) {
+        let Some(entry) = self.subscribers.get(&subscriber) else { return };
+        if !entry.met
+            && let Some(user) = entry.place.user()
+        {
+            self.wide.insert((user, subscriber));
+            self.refresh(&BTreeSet::from([subscriber]));
+        }
     }
 
     pub(super) fn subscriber_left(&mut self, subscriber: ConnectionId, now: Instant) {
-        self.away.remove(&subscriber);
-        let Some(entry) = self.subscribers.remove(&subscriber) else { return };
-        remove_at(&mut self.subscribers_at, &entry.place, &subscriber);
-        self.not_wide(&entry.place, subscriber);
+        let Some(entry) = self.remove_subscriber(subscriber) else { return };
         self.changes.extend(entry.hears.into_keys().map(|kernel| Change::Left { subscriber, kernel }));
         self.end_lingering(entry.place, now);
+    }
+
+    pub(super) fn remove_subscriber(&mut self, subscriber: ConnectionId) -> Option<Subscriber> {
+        self.lost.remove(&subscriber);
+        let entry = self.subscribers.remove(&subscriber)?;
+        remove_at(&mut self.subscribers_at, &entry.place, &subscriber);
+        self.not_wide(&entry.place, subscriber);
+        Some(entry)
     }
 
     pub(super) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
     }
 
-    pub(super) fn clients(&self) -> &Attendance {
+    pub(super) fn clients(&self) -> &Presence {
         &self.clients
     }
 
@@ -230,8 +202,8 @@ impl Audience {
         let owned = |place: &Place| self.clients.places_of(client).any(|own| own.same_owner(place));
         let hears = |subscriber: &ConnectionId| {
             let Some(entry) = self.subscribers.get(subscriber) else { return false };
-            if self.away.contains_key(subscriber) {
-                self.keeps_for(*subscriber, client)
+            if self.lost.contains_key(subscriber) {
+                self.clients.places_of(client).any(|place| place == entry.place)
             } else if self.is_wide(&entry.place, *subscriber) {
                 owned(&entry.place)
             } else {
@@ -241,47 +213,41 @@ impl Audience {
         self.around(client).into_iter().filter(hears).collect()
     }
 
-    pub(super) fn heard_by(&self, subscriber: ConnectionId) -> Vec<KernelId> {
-        let entry = self.subscribers.get(&subscriber).into_iter();
-        let all_of =
-            entry.flat_map(|entry| &entry.hears).filter(|(_, hearing)| **hearing == Hearing::Everything);
-        all_of.map(|(kernel, _)| kernel.clone()).collect()
-    }
-
-    /// The subscribers at a place.
-    pub(super) fn at(&self, place: &Place) -> Vec<ConnectionId> {
-        self.subscribers_at.get(place).into_iter().flatten().copied().collect()
+    /// The subscribers at a place whose connections are not lost.
+    pub(super) fn at(&self, place: &Place) -> impl Iterator<Item = ConnectionId> {
+        let at = self.subscribers_at.get(place).into_iter().flatten().copied();
+        at.filter(|subscriber| !self.lost.contains_key(subscriber))
     }
 
     /// The kernels that connections at this place belong to: those of its clients, else of its user's.
     pub(super) fn kernels_at(&self, place: &Place) -> BTreeSet<KernelId> {
         let kernels = |wide| {
-            let company = self.company(place, wide).into_iter();
-            company.filter_map(|client| self.clients.kernel_of(client).cloned()).collect::<BTreeSet<_>>()
+            let clients = self.clients_at(place, wide).into_iter();
+            clients.filter_map(|client| self.clients.kernel_of(client).cloned()).collect::<BTreeSet<_>>()
         };
         let near = kernels(false);
         if near.is_empty() { kernels(true) } else { near }
     }
 
     /// The clients at a place, or all its owner's.
-    pub(super) fn company(&self, place: &Place, wide: bool) -> Vec<&ClientId> {
+    pub(super) fn clients_at(&self, place: &Place, wide: bool) -> Vec<&ClientId> {
         if wide { self.clients.of_owner(place).collect() } else { self.clients.here(place).collect() }
     }
 
-    /// What is heard at a place: the kernels of its company, and of those that they visit what answers them.
+    /// What is heard at a place: the kernels of its clients, and of those that they visit what answers them.
     fn heard_at(&self, place: &Place, wide: bool) -> Heard {
         let mut heard = Heard::new();
-        self.add_heard(self.company(place, wide).into_iter(), &mut heard);
+        self.add_heard(self.clients_at(place, wide).into_iter(), &mut heard);
         heard
     }
 
     /// Adds the kernels of these clients, and of those that they visit what answers them.
     pub(super) fn add_heard<'a>(
         &self,
-        company: impl Iterator<Item = &'a ClientId> + Clone,
+        clients: impl Iterator<Item = &'a ClientId> + Clone,
         heard: &mut Heard,
     ) {
-        for client in company.clone() {
+        for client in clients.clone() {
             for kernel in self.clients.visits_of(client) {
                 let hearing =
                     heard.entry(kernel.clone()).or_insert_with(|| Hearing::Visitors(BTreeSet::new()));
@@ -290,7 +256,7 @@ impl Audience {
                 }
             }
         }
-        let own = company.filter_map(|client| self.clients.kernel_of(client));
+        let own = clients.filter_map(|client| self.clients.kernel_of(client));
         heard.extend(own.map(|kernel| (kernel.clone(), Hearing::Everything)));
     }
 
@@ -298,19 +264,17 @@ impl Audience {
         place.user().is_some_and(|user| self.wide.contains(&(user, subscriber)))
     }
 
-    pub(super) fn not_wide(&mut self, place: &Place, subscriber: ConnectionId) {
+    fn not_wide(&mut self, place: &Place, subscriber: ConnectionId) {
         if let Some(user) = place.user() {
             self.wide.remove(&(user, subscriber));
         }
     }
 
     fn listening(&self, place: &Place) -> usize {
-        let at = self.subscribers_at.get(place).into_iter().flatten();
-        let listens = |subscriber: &&ConnectionId| {
-            let has_topics = self.subscribers.get(subscriber).is_some_and(|entry| entry.topics > 0);
-            has_topics && !self.away.contains_key(subscriber)
+        let has_topics = |subscriber: &ConnectionId| {
+            self.subscribers.get(subscriber).is_some_and(|entry| entry.topics > 0)
         };
-        at.filter(listens).count()
+        self.at(place).filter(has_topics).count()
     }
 
     /// All subscribers that may have to do with a client.
@@ -323,7 +287,7 @@ impl Audience {
     }
 
     /// The subscribers that are matched by this user.
-    pub(super) fn wide_of(&self, user: (ProfileId, u32)) -> impl Iterator<Item = ConnectionId> {
+    fn wide_of(&self, user: (ProfileId, u32)) -> impl Iterator<Item = ConnectionId> {
         let every = (user, ConnectionId(u64::MIN))..=(user, ConnectionId(u64::MAX));
         self.wide.range(every).map(|(_, subscriber)| *subscriber)
     }
@@ -331,23 +295,41 @@ impl Audience {
     pub(super) fn refresh(&mut self, subscribers: &BTreeSet<ConnectionId>) {
         // Those at one place hear the same, and one process may have hundreds of them.
         let mut known: HashMap<(Place, bool), Heard> = HashMap::new();
-        for subscriber in subscribers {
-            if self.away.contains_key(subscriber) {
-                // Whoever is away hears what it has heard, and where its clients go.
-                let hears = self.also_heard(*subscriber);
-                let Some(entry) = self.subscribers.get_mut(subscriber) else { continue };
-                self.changes.extend(entry.now_hears(*subscriber, &hears));
-                continue;
+        // Of several that could take over from a lost one, the latest does.
+        for subscriber in subscribers.iter().rev().copied() {
+            let Some(entry) = self.subscribers.get(&subscriber) else { continue };
+            if self.lost.contains_key(&subscriber) {
+                let hears = self.heard_by_lost(subscriber);
+                self.now_hears(subscriber, &hears);
+            } else if entry.topics == 0 {
+                self.now_hears(subscriber, &Heard::new());
+            } else {
+                let (place, wide) = (entry.place, self.is_wide(&entry.place, subscriber));
+                let hears = known.entry((place, wide)).or_insert_with(|| self.heard_at(&place, wide));
+                if let Some(lost) = self.predecessor(subscriber, hears) {
+                    self.take_over(lost, subscriber);
+                }
+                self.now_hears(subscriber, hears);
             }
-            let Some(place) = self.subscribers.get(subscriber).map(|entry| entry.place) else { continue };
-            if self.subscribers.get(subscriber).is_some_and(|entry| entry.undecided) {
-                continue;
-            }
-            let wide = self.is_wide(&place, *subscriber);
-            let hears = known.entry((place, wide)).or_insert_with(|| self.heard_at(&place, wide));
-            let Some(entry) = self.subscribers.get_mut(subscriber) else { continue };
-            self.changes.extend(entry.now_hears(*subscriber, hears));
         }
+    }
+
+    /// The subscriber hears these kernels from now on, and those that it has inherited.
+    fn now_hears(&mut self, subscriber: ConnectionId, heard: &Heard) {
+        let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
+        let mut hears = heard.clone();
+        for (kernel, hearing) in entry.inherited.iter().flat_map(|inherited| &inherited.heard) {
+            hears.entry(kernel.clone()).or_insert_with(|| hearing.clone());
+        }
+        let before = std::mem::replace(&mut entry.hears, hears);
+        let left = before.keys().filter(|kernel| !entry.hears.contains_key(*kernel)).cloned();
+        let left = left.map(|kernel| Change::Left { subscriber, kernel });
+        let joined = entry.hears.iter().filter(|(kernel, hearing)| before.get(*kernel) != Some(*hearing));
+        let joined = joined.map(|(kernel, hearing)| {
+            let (kernel, hearing) = (kernel.clone(), hearing.clone());
+            Change::Joined { subscriber, kernel, hearing }
+        });
+        self.changes.extend(left.chain(joined));
     }
 
     /// A client of this process has shown up.
@@ -377,19 +359,5 @@ impl Audience {
                 self.refresh(&self.around(client));
             }
         }
-    }
-}
-
-impl Subscriber {
-    pub(super) fn now_hears(&mut self, subscriber: ConnectionId, heard: &Heard) -> Vec<Change> {
-        let before = std::mem::replace(&mut self.hears, heard.clone());
-        let left = before.keys().filter(|kernel| !heard.contains_key(*kernel)).cloned();
-        let left = left.map(|kernel| Change::Left { subscriber, kernel });
-        let joined = heard.iter().filter(|(kernel, hearing)| before.get(*kernel) != Some(*hearing));
-        let joined = joined.map(|(kernel, hearing)| {
-            let (kernel, hearing) = (kernel.clone(), hearing.clone());
-            Change::Joined { subscriber, kernel, hearing }
-        });
-        left.chain(joined).collect()
     }
 }

@@ -7,8 +7,8 @@ use crate::id::{ClientId, KernelId, Origin};
 
 impl<A> Table<A> {
     /// A shell or control connection has authenticated itself as this client's.
-    pub fn client_connected(&mut self, client: &ClientId, origin: Origin, now: Instant) {
-        self.audience.client_connected(client, origin, now);
+    pub fn client_connected(&mut self, client: &ClientId, origin: Origin) {
+        self.audience.client_connected(client, origin);
         self.revision += 1;
     }
 

@@ -4,17 +4,16 @@
 //! message's bytes look like belongs below, carrying a decision out belongs above.
 
 mod admission;
-mod attendance;
 mod audience;
-mod away;
 mod bindings;
 mod cull;
 mod decide;
 mod host;
 mod in_flight;
-mod newcomers;
+mod lost_subscribers;
 mod offer;
 mod placement;
+mod presence;
 mod questions;
 mod refusal;
 mod remembered;

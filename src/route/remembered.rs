@@ -111,7 +111,7 @@ impl<A> Table<A> {
     pub fn recall_client(&mut self, remembered: &RememberedClient, now: Instant) {
         let Some(kernel) = self.kernels.get_mut(&remembered.kernel) else { return };
         kernel.clients.insert(remembered.client.clone());
-        self.audience.recall_client(remembered, now, now + self.settings.linger);
+        self.audience.recall_client(remembered, now + self.settings.linger);
         self.stands_by(&remembered.client, remembered.standing.as_deref());
         if let Some(moved) = &remembered.moved {
             self.moved.insert(remembered.client.clone(), moved.clone());

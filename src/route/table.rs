@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Candidate, Change, Offer, Outstanding, Requirements, Settings, attendance::Place, audience::Audience,
-    cull::Idle, in_flight::InFlight, report::Choice,
+    Candidate, Change, Offer, Outstanding, Requirements, Settings, audience::Audience, cull::Idle,
+    in_flight::InFlight, presence::Place, report::Choice,
 };
 use crate::id::{ClientId, ConnectionId, KernelId, Origin, ProfileId};
 
@@ -198,40 +198,18 @@ impl<A> Table<A> {
     // Subscribers.
 
     /// An iopub connection has been accepted.
-    pub fn subscriber_arrived(
-        &mut self,
-        subscriber: ConnectionId,
-        profile: ProfileId,
-        origin: Origin,
-        now: Instant,
-    ) {
-        self.audience.subscriber_arrived(subscriber, Place { profile, origin }, now);
-    }
-
-    /// One that came from the same place before may be about to be found broken: this may be in its place.
-    pub fn may_be_anothers(&mut self, subscriber: ConnectionId) {
-        self.audience.may_be_anothers(subscriber);
+    pub fn subscriber_arrived(&mut self, subscriber: ConnectionId, profile: ProfileId, origin: Origin) {
+        self.audience.subscriber_arrived(subscriber, Place { profile, origin });
     }
 
     /// How many subscriptions it has now.
-    pub fn topics_changed(&mut self, subscriber: ConnectionId, topics: usize, now: Instant) {
-        self.audience.topics_changed(subscriber, topics, now);
+    pub fn topics_changed(&mut self, subscriber: ConnectionId, topics: usize) {
+        self.audience.topics_changed(subscriber, topics);
     }
 
-    /// It has waited so long for a client of its process that it is matched by user from now on. `true`: it is to be
-    /// called again after as long, for it may still be in the place of a listener that is missing.
-    pub fn widen(&mut self, subscriber: ConnectionId, now: Instant) -> bool {
-        self.audience.widen(subscriber, now)
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_undecided(&self, subscriber: ConnectionId) -> bool {
-        self.audience.subscribers.get(&subscriber).is_some_and(|entry| entry.undecided)
-    }
-
-    /// The kernels that it hears.
-    pub fn heard_by(&self, subscriber: ConnectionId) -> Vec<KernelId> {
-        self.audience.heard_by(subscriber)
+    /// It has waited so long for a client of its process that it is matched by user from now on.
+    pub fn widen(&mut self, subscriber: ConnectionId) {
+        self.audience.widen(subscriber);
     }
 
     /// It has ended.
@@ -239,30 +217,24 @@ impl<A> Table<A> {
         self.audience.subscriber_left(subscriber, now);
     }
 
-    /// Its connection has broken. `true`: its place is kept, and it goes on hearing what it has heard.
-    pub fn subscriber_broke_off(&mut self, subscriber: ConnectionId, now: Instant) -> bool {
-        self.audience.subscriber_broke_off(subscriber, now)
+    /// Its connection is lost. `true`: it goes on hearing what it heard, until another one takes over or it has left.
+    pub fn subscriber_lost(&mut self, subscriber: ConnectionId, now: Instant) -> bool {
+        self.audience.subscriber_lost(subscriber, now)
     }
 
-    /// Whether its place is kept.
-    pub fn keeps_place(&self, subscriber: ConnectionId) -> bool {
-        self.audience.away.contains_key(&subscriber)
+    /// Whether its connection is lost, and no other has taken over.
+    pub fn is_lost(&self, subscriber: ConnectionId) -> bool {
+        self.audience.lost.contains_key(&subscriber)
     }
 
-    /// Where the connection must come from that takes this subscriber's place; `None` if it may stand behind a tunnel, which
-    /// is another process each time.
-    pub fn awaited(&self, subscriber: ConnectionId) -> Option<Origin> {
-        self.audience.awaited(subscriber)
-    }
-
-    /// Its place need not be kept any longer. `false` if it is taken again.
-    pub fn give_up_place(&mut self, subscriber: ConnectionId, now: Instant) -> bool {
-        self.audience.give_up_place(subscriber, now)
+    /// Whoever took over from it some time ago hears from now on what its own clients do.
+    pub fn end_inheritance(&mut self, subscriber: ConnectionId) {
+        self.audience.end_inheritance(subscriber);
     }
 
     /// The iopub connections from the same place by the same connection file.
     pub fn neighbours(&self, profile: ProfileId, origin: Origin) -> Vec<ConnectionId> {
-        self.audience.at(&Place { profile, origin })
+        self.audience.at(&Place { profile, origin }).collect()
     }
 
     /// Whether the client's own iopub connection must be there, so that its first request can go out.

@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::{net::stream::Stream, zmtp::leading_frames};
 
-const KEEP: Keep = Keep { bytes: 100_000, time: Duration::from_secs(60), is_remote: false };
+const RETENTION: Retention = Retention { bytes: 100_000, time: Duration::from_secs(60), is_remote: false };
 
 /// Our end of a connection, and the peer's socket.
 async fn connection() -> (Outbox, std::net::TcpStream) {
@@ -44,10 +44,23 @@ fn notice(missed: Missed) -> Option<SmallVec<[Bytes; 8]>> {
     Some([Bytes::from(number.to_be_bytes().to_vec()), Bytes::from(vec![7; 1])].into_iter().collect())
 }
 
+/// An outbox whose connection has ended before anything was sent.
+async fn lost(retention: Retention) -> Outbox {
+    let (outbox, peer) = connection().await;
+    outbox.retain(retention, true);
+    drop(peer);
+    outbox.end();
+    outbox
+}
+
+fn nothing_is_missing(missed: Missed) -> Option<SmallVec<[Bytes; 8]>> {
+    panic!("{missed:?}")
+}
+
 #[tokio::test]
 async fn what_a_broken_connection_did_not_deliver_leaves_on_the_next_once_and_in_order() {
     let (outbox, mut peer) = connection().await;
-    outbox.keep(KEEP, true);
+    outbox.retain(RETENTION, true);
     for number in 0..10 {
         push(&outbox, number, 100);
     }
@@ -58,63 +71,76 @@ async fn what_a_broken_connection_did_not_deliver_leaves_on_the_next_once_and_in
         push(&outbox, number, 20_000 / (number as usize));
     }
     let (newer, mut peer) = connection().await;
-    newer.push_bytes(b"");
-    assert!(outbox.resume(&newer, |_| panic!("nothing is missing")));
-    push(&outbox, 20, 3);
+    assert!(outbox.hand_over(&newer, nothing_is_missing));
+    push(&newer, 20, 3);
     assert_eq!(numbers(&mut peer, 20), (10..=20).collect::<Vec<_>>());
-    assert!(newer.0.queue.lock().is_closed());
 }
 
 #[tokio::test]
-async fn what_the_other_host_has_not_acknowledged_is_sent_again_from_its_first_byte() {
-    let (outbox, mut peer) = connection().await;
-    outbox.keep(Keep { bytes: 64 << 20, ..KEEP }, true);
-    // More than the two sockets hold, and nobody reads.
-    for number in 0..200 {
-        push(&outbox, number, 100_000);
-        if number == 10 {
-            assert_eq!(numbers(&mut peer, 10), (0..=10).collect::<Vec<_>>());
+async fn who_still_holds_the_lost_outbox_writes_to_the_next_behind_what_was_retained() {
+    let outbox = lost(RETENTION).await;
+    push(&outbox, 1, 10);
+    let (newer, mut peer) = connection().await;
+    assert!(outbox.hand_over(&newer, nothing_is_missing));
+    push(&outbox, 2, 10);
+    push(&newer, 3, 10);
+    let mut run = crate::net::Run::default();
+    let body = crate::jupyter::reply::Voice::new("test").say_raw("x", serde_json::json!({}), &Bytes::new());
+    let signer = crate::jupyter::signature::Signer::new(Default::default(), None);
+    run.add(&Envelope::topic(Bytes::new()), &signer.sign(body));
+    SignedOutbox(outbox.clone()).push_run(&run.take().unwrap()).unwrap();
+    assert_eq!(numbers(&mut peer, 3), [1, 2, 3]);
+    outbox.close();
+    assert_eq!(newer.progress().map(|_| ()), None, "it retains nothing");
+    assert!(!newer.0.queue.lock().is_closed(), "the end of the lost outbox is not the next one's");
+}
+
+#[tokio::test]
+async fn what_the_other_host_has_no_room_for_is_sent_again_from_its_first_byte() {
+    for is_remote in [false, true] {
+        let (outbox, mut peer) = connection().await;
+        outbox.retain(Retention { bytes: 64 << 20, is_remote, ..RETENTION }, true);
+        // More than the two sockets hold, and nobody reads.
+        for number in 0..200 {
+            push(&outbox, number, 100_000);
+            if number == 10 {
+                assert_eq!(numbers(&mut peer, 10), (0..=10).collect::<Vec<_>>());
+            }
+            if outbox.0.queue.lock().len() > 500_000 {
+                break;
+            }
         }
-        if outbox.0.queue.lock().len() > 500_000 {
-            break;
-        }
+        let last = 200_u32;
+        assert!(outbox.0.queue.lock().len() > 500_000, "the socket took everything");
+        outbox.end();
+        push(&outbox, last, 10);
+        let (newer, mut other) = connection().await;
+        assert!(outbox.hand_over(&newer, nothing_is_missing));
+        let drain = {
+            let newer = newer.clone();
+            tokio::spawn(async move { newer.drain().await })
+        };
+        let again = tokio::task::spawn_blocking(move || numbers(&mut other, last)).await.unwrap();
+        let first = again[0];
+        assert!(first > 10, "what was read comes again: {first}");
+        assert!(again[..again.len() - 1].windows(2).all(|pair| pair[1] == pair[0] + 1), "{again:?}");
+        drain.abort();
+        drop(peer);
     }
-    let has_written = 200_u32;
-    let waits = outbox.0.queue.lock().len();
-    assert!(waits > 500_000, "the socket took everything");
-    // What was written a moment ago might be under way: how long ago it was is what this is about.
-    tokio::time::sleep(Duration::from_millis(250)).await;
-    outbox.end();
-    push(&outbox, has_written, 10);
-    let (newer, mut other) = connection().await;
-    assert!(outbox.resume(&newer, |_| panic!("nothing is missing")));
-    let drain = {
-        let outbox = outbox.clone();
-        tokio::spawn(async move { outbox.drain().await })
-    };
-    let again = tokio::task::spawn_blocking(move || numbers(&mut other, has_written)).await.unwrap();
-    let first = again[0];
-    assert!(first > 10, "what was read comes again: {first}");
-    assert!(again[..again.len() - 1].windows(2).all(|pair| pair[1] == pair[0] + 1), "{again:?}");
-    drain.abort();
-    drop(peer);
 }
 
 #[tokio::test]
-async fn the_beginning_of_what_could_not_be_kept_is_replaced_by_a_notice() {
-    let (outbox, peer) = connection().await;
-    outbox.keep(KEEP, true);
-    drop(peer);
-    outbox.end();
+async fn the_beginning_of_what_could_not_be_retained_is_replaced_by_a_notice() {
+    let outbox = lost(RETENTION).await;
     for number in 0..30 {
         push(&outbox, number, 10_000);
     }
-    assert!(outbox.0.queue.lock().len() <= KEEP.bytes, "memory is bounded");
+    assert!(outbox.0.queue.lock().retained_bytes() <= RETENTION.bytes, "memory is bounded");
     let (newer, mut peer) = connection().await;
-    assert!(outbox.resume(&newer, notice));
+    assert!(outbox.hand_over(&newer, notice));
     let drain = {
-        let outbox = outbox.clone();
-        tokio::spawn(async move { outbox.drain().await })
+        let newer = newer.clone();
+        tokio::spawn(async move { newer.drain().await })
     };
     let arrived = tokio::task::spawn_blocking(move || numbers(&mut peer, 29)).await.unwrap();
     assert_eq!(arrived[0] as usize, 1_000_000 + 30 - (arrived.len() - 1));
@@ -124,93 +150,112 @@ async fn the_beginning_of_what_could_not_be_kept_is_replaced_by_a_notice() {
 
 #[tokio::test]
 async fn half_a_message_that_was_being_written_on_the_next_connection_is_finished_first() {
-    let (outbox, peer) = connection().await;
-    outbox.keep(KEEP, true);
-    drop(peer);
-    outbox.end();
+    let outbox = lost(RETENTION).await;
     push(&outbox, 5, 10);
     let (newer, mut peer) = connection().await;
     newer.0.queue.lock().append_raw(|out| out.extend_from_slice(&[1, 4, 0, 0, 0, 4, 0, 1, 7]));
-    assert!(outbox.resume(&newer, |_| None));
+    assert!(outbox.hand_over(&newer, nothing_is_missing));
+    newer.flush();
     assert_eq!(numbers(&mut peer, 5), [4, 5]);
 }
 
 #[tokio::test]
-async fn a_sign_of_life_that_is_asked_for_on_an_ended_connection_is_not_given_on_the_next() {
-    let (outbox, peer) = connection().await;
-    outbox.keep(KEEP, true);
-    drop(peer);
-    outbox.end();
+async fn pings_of_an_ended_connection_are_not_sent_on_the_next() {
+    let outbox = lost(RETENTION).await;
     push(&outbox, 1, 10);
     outbox.push_pong(Bytes::from_static(b"still there?")).unwrap();
-    outbox.ask();
+    outbox.ping();
     push(&outbox, 2, 10);
     let (newer, mut peer) = connection().await;
-    assert!(outbox.resume(&newer, |_| panic!("nothing is missing")));
-    push(&outbox, 3, 10);
+    assert!(outbox.hand_over(&newer, nothing_is_missing));
+    push(&newer, 3, 10);
     assert_eq!(numbers(&mut peer, 3), [1, 2, 3]);
-    assert_eq!(outbox.0.queue.lock().len(), 0);
+    assert_eq!(newer.0.queue.lock().len(), 0);
 }
 
 #[tokio::test]
-async fn what_the_connection_in_its_place_had_been_given_before_outlives_that_as_well() {
-    let (outbox, peer) = connection().await;
-    outbox.keep(Keep { is_remote: true, ..KEEP }, true);
+async fn what_is_handed_over_outlives_the_next_connection_as_well() {
+    let outbox = lost(RETENTION).await;
+    push(&outbox, 1, 10);
+    let (next, peer) = connection().await;
+    next.retain(RETENTION, true);
     drop(peer);
-    outbox.end();
-    push(&outbox, 2, 10);
-    let (newer, mut peer) = connection().await;
-    newer.keep(Keep { is_remote: true, ..KEEP }, true);
-    newer.ask();
-    newer.answered(Bytes::copy_from_slice(&0_u64.to_be_bytes()));
-    push(&newer, 1, 10);
-    assert!(outbox.resume(&newer, |_| panic!("nothing is missing")));
-    push(&outbox, 3, 10);
-    assert_eq!(numbers(&mut peer, 3), [1, 2, 3]);
-    drop(peer);
-    outbox.end();
+    next.end();
+    assert!(outbox.hand_over(&next, nothing_is_missing), "its end is not known to all yet");
+    push(&next, 2, 10);
     let (newest, mut peer) = connection().await;
-    assert!(outbox.resume(&newest, |_| panic!("nothing is missing")));
-    assert_eq!(numbers(&mut peer, 3), [1, 2, 3], "it has not said that it has got them");
+    assert!(next.hand_over(&newest, nothing_is_missing));
+    newest.flush();
+    assert_eq!(numbers(&mut peer, 2), [1, 2]);
 }
 
 #[tokio::test]
-async fn what_had_to_be_said_while_there_was_no_connection_takes_no_room_from_what_comes_later() {
-    let (outbox, peer) = connection().await;
-    outbox.keep(KEEP, true);
-    drop(peer);
-    outbox.end();
+async fn what_was_urgent_while_there_was_no_connection_takes_no_room_from_what_comes_later() {
+    let outbox = lost(RETENTION).await;
     let frames = [Bytes::from(vec![7; 100_000])];
     for _ in 0..2 * RESERVE / 100_000 {
         outbox.push(Room::Reserve, frames.iter()).unwrap();
     }
     let (newer, _peer) = connection().await;
-    assert!(outbox.resume(&newer, |_| None));
-    assert_eq!(outbox.push(Room::Reserve, frames.iter()), Ok(()));
+    assert!(outbox.hand_over(&newer, |_| None));
+    assert_eq!(newer.push(Room::Reserve, frames.iter()), Ok(()));
 }
 
 #[tokio::test]
-async fn a_reply_of_any_size_is_owed() {
-    let (outbox, peer) = connection().await;
-    let outbox = SignedOutbox(outbox);
-    outbox.0.keep(KEEP, true);
-    drop(peer);
-    let frames = [Bytes::from(vec![7; 10 * KEEP.bytes])];
-    outbox.0.end();
-    outbox.0.0.queue.lock().append(frames[0].len(), frames.iter());
-    assert!(outbox.take_undelivered().size() < frames[0].len(), "given up while there was no connection");
+async fn nothing_is_handed_over_to_a_connection_that_has_ended_for_good() {
+    let outbox = lost(RETENTION).await;
+    push(&outbox, 1, 10);
+    let (closed, _peer) = connection().await;
+    closed.close();
+    assert!(!outbox.hand_over(&closed, nothing_is_missing));
+    let (newer, mut peer) = connection().await;
+    assert!(outbox.hand_over(&newer, nothing_is_missing));
+    newer.flush();
+    assert_eq!(numbers(&mut peer, 1), [1], "it is still there for the next");
+}
+
+#[tokio::test]
+async fn an_undelivered_reply_may_be_of_any_size() {
+    let frames = [Bytes::from(vec![7; 10 * RETENTION.bytes])];
     let (outbox, _peer) = connection().await;
     let outbox = SignedOutbox(outbox);
-    outbox.0.keep(KEEP, true);
+    outbox.0.retain(Retention { is_remote: true, ..RETENTION }, true);
     outbox.0.push(Room::Usual, frames.iter()).unwrap();
     assert!(outbox.take_undelivered().size() > frames[0].len());
 }
 
 #[tokio::test]
-async fn without_keeping_the_end_is_the_end() {
+async fn nothing_is_retained_of_what_has_been_delivered() {
+    let (outbox, mut peer) = connection().await;
+    outbox.retain(RETENTION, true);
+    for number in 0..100 {
+        push(&outbox, number, 10_000);
+        numbers(&mut peer, number);
+    }
+    let outbox = SignedOutbox(outbox);
+    assert_eq!(outbox.take_undelivered().size(), 0);
+}
+
+#[tokio::test]
+async fn without_retention_the_end_is_the_end() {
     let (outbox, mut peer) = connection().await;
     peer.write_all(b"x").unwrap();
     outbox.end();
     let frames = [Bytes::from_static(b"x")];
     assert_eq!(outbox.push(Room::Usual, frames.iter()), Err(PushError::Closed));
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_nothing_is_not_silent_for_its_host_answers() {
+    let (outbox, _peer) = connection().await;
+    let outbox = SignedOutbox(outbox);
+    outbox.0.retain(Retention { is_remote: true, ..RETENTION }, true);
+    while outbox.0.0.queue.lock().is_empty() {
+        push(&outbox.0, 1, 100_000);
+    }
+    let (closed, _) = connection().await;
+    closed.close();
+    let neighbours = [outbox.clone(), SignedOutbox(closed)];
+    assert_eq!(crate::net::end_silent(&neighbours).await, Vec::<usize>::new());
+    assert!(outbox.0.progress().is_some(), "it has not been ended");
 }

@@ -18,7 +18,7 @@ impl Heard {
                 Change::Left { subscriber, kernel } => {
                     assert!(self.0.remove(&(subscriber.0, kernel)), "left what it did not hear");
                 }
-                Change::Resumed { .. } => panic!("nobody was away"),
+                Change::TakenOver { .. } => panic!("nobody was lost"),
             }
         }
         self.0.iter().filter(|(who, _)| *who == subscriber).map(|(_, kernel)| kernel.clone()).collect()
@@ -57,7 +57,7 @@ fn behind_a_tunnel_a_listener_hears_its_user_after_the_deadline_and_never_anothe
     fleet.connect("stranger", Origin::Process { uid: 2000, pid: 5 });
     fleet.bind("stranger", LUA_WISH);
     assert_eq!(heard.by(&mut fleet, 1), []);
-    fleet.table.widen(ConnectionId(1), fleet.now);
+    fleet.table.widen(ConnectionId(1));
     assert_eq!(heard.by(&mut fleet, 1), std::slice::from_ref(&python));
     let second = fleet.join("b", 2, r#"{"group": "later"}"#);
     assert_eq!(heard.by(&mut fleet, 1), [python, second], "those who come later too");
@@ -67,13 +67,13 @@ fn behind_a_tunnel_a_listener_hears_its_user_after_the_deadline_and_never_anothe
 fn a_wide_listener_narrows_for_good_when_a_client_of_its_process_shows_up() {
     let (mut fleet, mut heard) = (Fleet::new(settings()), Heard::default());
     fleet.subscribe(1, process(1));
-    fleet.table.widen(ConnectionId(1), fleet.now);
+    fleet.table.widen(ConnectionId(1));
     let others = fleet.join("other", 2, "");
     assert_eq!(heard.by(&mut fleet, 1), [others]);
     fleet.connect("a", process(1));
     assert_eq!(heard.by(&mut fleet, 1), []);
     let lua = fleet.bind("a", LUA_WISH);
-    fleet.table.widen(ConnectionId(1), fleet.now);
+    fleet.table.widen(ConnectionId(1));
     assert_eq!(heard.by(&mut fleet, 1), [lua]);
     fleet.disconnect("a");
     fleet.table.remove_kernel(&kernel(1));
@@ -89,7 +89,7 @@ fn a_remote_listener_hears_its_address_and_no_other() {
     fleet.subscribe(2, address(2));
     fleet.connect("a", address(1));
     let python = fleet.bind("a", "");
-    fleet.table.widen(ConnectionId(2), fleet.now);
+    fleet.table.widen(ConnectionId(2));
     assert_eq!(heard.by(&mut fleet, 1), [python]);
     assert_eq!(heard.by(&mut fleet, 2), []);
 }
@@ -101,7 +101,7 @@ fn an_unknown_listener_hears_nothing_at_all() {
     fleet.connect("a", Origin::Unknown);
     fleet.bind("a", "");
     fleet.join("b", 2, "");
-    fleet.table.widen(ConnectionId(1), fleet.now);
+    fleet.table.widen(ConnectionId(1));
     assert_eq!(heard.by(&mut fleet, 1), []);
     assert_eq!(fleet.table.listeners(&client("a")), []);
 }

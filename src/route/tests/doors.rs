@@ -84,8 +84,8 @@ fn one_process_hears_at_each_of_its_ports_what_belongs_there() {
     let published = fleet.join("a", 1, "");
     let own = fleet.join("b", 2, r#"{"runtime": "lua"}"#);
     enter(&mut fleet, &own, "door", "");
-    assert_eq!(fleet.table.heard_by(ConnectionId(1)), std::slice::from_ref(&published));
-    assert_eq!(fleet.table.heard_by(ConnectionId(2)), std::slice::from_ref(&own));
+    assert_eq!(fleet.heard_by(1), std::slice::from_ref(&published));
+    assert_eq!(fleet.heard_by(2), std::slice::from_ref(&own));
     assert_eq!(fleet.table.listeners(&client("a")), [ConnectionId(1)]);
     assert_eq!(fleet.table.listeners(&client("door")), [ConnectionId(2)]);
     assert_eq!(fleet.table.kernel_at(ProfileId::DEFAULT, process(1)), Some(published));
@@ -112,10 +112,10 @@ fn a_listener_behind_a_tunnel_hears_its_user_only_through_its_own_door() {
     enter(&mut fleet, &own, "door", "");
     for (profile, subscriber) in [(ProfileId::DEFAULT, 1), (DOOR, 2)] {
         fleet.subscribe_by(profile, subscriber, process(70));
-        fleet.table.widen(ConnectionId(subscriber), fleet.now);
+        fleet.table.widen(ConnectionId(subscriber));
     }
-    assert_eq!(fleet.table.heard_by(ConnectionId(1)), [published, own.clone()]);
-    assert_eq!(fleet.table.heard_by(ConnectionId(2)), [own]);
+    assert_eq!(fleet.heard_by(1), [published, own.clone()]);
+    assert_eq!(fleet.heard_by(2), [own]);
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 mod admission;
 mod audience;
-mod away;
 mod barrier;
 mod culling;
 mod deciding;
 mod doors;
 mod histories;
 mod life_and_death;
+mod lost_subscribers;
 mod matching;
 mod presence;
 mod refusing;
@@ -109,7 +109,7 @@ impl Fleet {
     }
 
     fn connect(&mut self, session: &str, origin: Origin) {
-        self.table.client_connected(&client(session), origin, self.now);
+        self.table.client_connected(&client(session), origin);
     }
 
     fn disconnect(&mut self, session: &str) {
@@ -121,12 +121,20 @@ impl Fleet {
     }
 
     fn subscribe_by(&mut self, profile: ProfileId, subscriber: u64, origin: Origin) {
-        self.table.subscriber_arrived(ConnectionId(subscriber), profile, origin, self.now);
-        self.table.topics_changed(ConnectionId(subscriber), 1, self.now);
+        self.table.subscriber_arrived(ConnectionId(subscriber), profile, origin);
+        self.table.topics_changed(ConnectionId(subscriber), 1);
     }
 
-    fn break_off(&mut self, subscriber: u64) -> bool {
-        self.table.subscriber_broke_off(ConnectionId(subscriber), self.now)
+    fn lose(&mut self, subscriber: u64) -> bool {
+        self.table.subscriber_lost(ConnectionId(subscriber), self.now)
+    }
+
+    /// The kernels of which it hears everything.
+    fn heard_by(&self, subscriber: u64) -> Vec<KernelId> {
+        let entry = self.table.audience.subscribers.get(&ConnectionId(subscriber)).into_iter();
+        let all_of =
+            entry.flat_map(|entry| &entry.hears).filter(|(_, hearing)| **hearing == Hearing::Everything);
+        all_of.map(|(kernel, _)| kernel.clone()).collect()
     }
 
     fn unsubscribe(&mut self, subscriber: u64) {

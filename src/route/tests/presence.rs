@@ -9,7 +9,7 @@ fn hears(fleet: &mut Fleet, before: &mut BTreeSet<KernelId>) -> Vec<KernelId> {
         match change {
             Change::Joined { kernel, .. } => before.insert(kernel),
             Change::Left { kernel, .. } => before.remove(&kernel),
-            Change::Resumed { .. } => panic!("nobody was away"),
+            Change::TakenOver { .. } => panic!("nobody was lost"),
         };
     }
     before.iter().cloned().collect()

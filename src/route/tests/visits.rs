@@ -163,7 +163,7 @@ fn a_door_leads_nowhere_else_not_even_for_one_cell() {
     let mut fleet = Fleet::new(settings());
     let own = fleet.join("a", 1, "");
     let guest = client("door a");
-    fleet.table.client_connected(&guest, process(1), fleet.now);
+    fleet.table.client_connected(&guest, process(1));
     let defaults = Requirements { kernel: Some(own.clone()), ..Requirements::default() };
     let request = Request {
         client: &guest,

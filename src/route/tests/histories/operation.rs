@@ -34,8 +34,12 @@ pub(super) enum Operation {
     Unsubscribe {
         subscriber: usize,
     },
-    /// Its connection breaks, and its place may be kept.
+    /// Its connection breaks, and messages may be retained for it.
     Break {
+        subscriber: usize,
+    },
+    /// Long ago, another took over from it.
+    EndInheritance {
         subscriber: usize,
     },
     Decide {
@@ -171,6 +175,7 @@ fn of_subscribers() -> impl Strategy<Value = Operation> {
         2 => (0..6_usize).prop_map(|subscriber| Operation::Widen { subscriber }),
         1 => (0..6_usize).prop_map(|subscriber| Operation::Unsubscribe { subscriber }),
         2 => (0..6_usize).prop_map(|subscriber| Operation::Break { subscriber }),
+        1 => (0..6_usize).prop_map(|subscriber| Operation::EndInheritance { subscriber }),
         1 => (0..40_u64).prop_map(|seconds| Operation::Wait { seconds }),
     ]
 }

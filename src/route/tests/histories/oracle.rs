@@ -45,6 +45,9 @@ pub(super) struct Listener {
     met: bool,
     /// It may count one that had left as shown up.
     may_have_met: bool,
+    subscribes: bool,
+    /// What the one heard that it took over from.
+    inherited: Option<(u64, BTreeSet<KernelId>)>,
 }
 
 impl Listener {
@@ -53,7 +56,20 @@ impl Listener {
         let met = of_profile().any(|(_, client)| client.connections.contains(&origin));
         let may_have_met = of_profile().any(|(_, client)| client.seen_at.contains(&origin));
         let hidden = matches!(origin, Origin::User { .. });
-        Self { profile, origin, wide: hidden, met: met && !hidden, may_have_met: may_have_met && !hidden }
+        let (met, may_have_met) = (met && !hidden, may_have_met && !hidden);
+        Self { profile, origin, wide: hidden, met, may_have_met, subscribes: true, inherited: None }
+    }
+
+    pub(super) fn subscribe(&mut self, topics: usize) {
+        self.subscribes = topics > 0;
+    }
+
+    pub(super) fn inherit(&mut self, from: u64, kernels: &[KernelId]) {
+        self.inherited = Some((from, kernels.iter().cloned().collect()));
+    }
+
+    pub(super) fn end_inheritance(&mut self, from: u64) {
+        self.inherited.take_if(|(lost, _)| *lost == from);
     }
 
     pub(super) fn widen(&mut self) {
@@ -99,19 +115,22 @@ impl World {
         };
         for (subscriber, listener) in &self.listeners {
             let heard = self.heard.iter().filter(|((who, _), _)| who == subscriber);
-            if self.fleet.table.is_undecided(ConnectionId(*subscriber)) {
-                assert_eq!(heard.count(), 0, "{subscriber} may be in another's place");
+            if !listener.subscribes {
+                assert_eq!(heard.count(), 0, "{subscriber} has not subscribed to anything");
                 continue;
             }
+            let inherited = listener.inherited.clone().map(|(_, kernels)| kernels).unwrap_or_default();
+            let heard = heard.filter(|((_, kernel), _)| !inherited.contains(kernel));
             self.check_visitors(listener, heard.clone().map(|((_, kernel), hearing)| (kernel, hearing)));
             let heard = heard.filter(|(_, hearing)| **hearing == Hearing::Everything);
             let heard: BTreeSet<KernelId> = heard.map(|((_, kernel), _)| kernel.clone()).collect();
             let must = kernels_of(listener.profile, &|client| listener.must_hear(client));
+            let must: BTreeSet<KernelId> = must.difference(&inherited).cloned().collect();
             let may = kernels_of(listener.profile, &|client| listener.may_hear(client));
             assert!(must.is_subset(&heard), "{subscriber} must hear {must:?} but hears {heard:?}");
             assert!(heard.is_subset(&may), "{subscriber} may hear {may:?} but hears {heard:?}");
         }
-        let is_known = |who| self.listeners.contains_key(who) || self.away.contains(who);
+        let is_known = |who| self.listeners.contains_key(who) || self.lost.contains(who);
         let gone = self.heard.keys().find(|(who, _)| !is_known(who));
         assert_eq!(gone, None, "one that has ended still hears");
     }

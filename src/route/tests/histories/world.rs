@@ -11,8 +11,8 @@ pub(super) struct World {
     pub(super) fleet: Fleet,
     pub(super) clients: BTreeMap<usize, Whereabouts>,
     pub(super) listeners: BTreeMap<u64, Listener>,
-    /// Listeners whose connections have broken: they hear what they have heard, and where their clients go.
-    pub(super) away: BTreeSet<u64>,
+    /// Listeners whose connections are lost: they hear what they have heard, and where their clients go.
+    pub(super) lost: BTreeSet<u64>,
     pub(super) heard: BTreeMap<(u64, KernelId), Hearing>,
     pub(super) replies: Replies,
     /// Kernels that were given to one client alone.
@@ -26,7 +26,7 @@ impl World {
             fleet: Fleet::new(settings()),
             clients: BTreeMap::new(),
             listeners: BTreeMap::new(),
-            away: BTreeSet::new(),
+            lost: BTreeSet::new(),
             heard: BTreeMap::new(),
             replies: Replies::default(),
             alone: BTreeSet::new(),
@@ -48,16 +48,21 @@ impl World {
                     let before = self.heard.remove(&(subscriber.0, kernel));
                     assert_ne!(before, None, "left what it did not hear");
                 }
-                Change::Resumed { subscriber, by } => {
-                    assert!(self.away.remove(&subscriber.0), "resumed without having been away");
-                    let newer = self.listeners.remove(&by.0).expect("a connection that has come");
-                    let has_heard = self.heard.keys().any(|(who, _)| *who == by.0);
-                    assert!(!has_heard, "it will hear what it has heard");
-                    self.listeners.insert(subscriber.0, newer);
-                }
+                Change::TakenOver { lost, by, kernels } => self.take_over(lost.0, by.0, &kernels),
             }
         }
         format!("{outcome} {changes:?}")
+    }
+
+    fn take_over(&mut self, lost: u64, by: u64, kernels: &[KernelId]) {
+        assert!(self.lost.remove(&lost), "it was not lost");
+        let listener = self.listeners.get_mut(&by).expect("a connection that has come");
+        listener.inherit(lost, kernels);
+        for kernel in kernels {
+            let hearing = self.heard.remove(&(lost, kernel.clone())).expect("it heard that");
+            let before = self.heard.insert((by, kernel.clone()), hearing);
+            assert_eq!(before, None, "it will hear what it has heard");
+        }
     }
 
     fn perform(&mut self, operation: &Operation) -> String {
@@ -71,7 +76,14 @@ impl World {
             Operation::Unsubscribe { subscriber } => self.unsubscribe(subscriber as u64),
             Operation::Break { subscriber } => self.break_off(subscriber as u64),
             Operation::Topics { subscriber, topics } => {
-                table.topics_changed(ConnectionId(subscriber as u64), topics, self.fleet.now);
+                table.topics_changed(ConnectionId(subscriber as u64), topics);
+                if let Some(listener) = self.listeners.get_mut(&(subscriber as u64)) {
+                    listener.subscribe(topics);
+                }
+            }
+            Operation::EndInheritance { subscriber } => {
+                table.end_inheritance(ConnectionId(subscriber as u64));
+                self.listeners.values_mut().for_each(|listener| listener.end_inheritance(subscriber as u64));
             }
             Operation::Widen { subscriber } => self.widen(subscriber as u64),
             Operation::Decide { client, kind, wish } => return self.decide(client, kind, WISHES[wish]),
@@ -221,18 +233,18 @@ impl World {
 
     fn unsubscribe(&mut self, subscriber: u64) {
         self.listeners.remove(&subscriber);
-        self.away.remove(&subscriber);
+        self.lost.remove(&subscriber);
         self.fleet.unsubscribe(subscriber);
     }
 
     fn break_off(&mut self, subscriber: u64) {
-        if self.listeners.remove(&subscriber).is_some() && self.fleet.break_off(subscriber) {
-            self.away.insert(subscriber);
+        if self.listeners.remove(&subscriber).is_some() && self.fleet.lose(subscriber) {
+            self.lost.insert(subscriber);
         }
     }
 
     fn widen(&mut self, subscriber: u64) {
-        self.fleet.table.widen(ConnectionId(subscriber), self.fleet.now);
+        self.fleet.table.widen(ConnectionId(subscriber));
         if let Some(listener) = self.listeners.get_mut(&subscriber) {
             listener.widen();
         }

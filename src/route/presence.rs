@@ -16,27 +16,25 @@ pub(super) struct Place {
 
 /// Clients, by themselves and by where they are.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Attendance {
-    clients: BTreeMap<ClientId, Presence>,
+pub(super) struct Presence {
+    clients: BTreeMap<ClientId, ClientPresence>,
     at: HashMap<Place, BTreeSet<ClientId>>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Presence {
+struct ClientPresence {
     origins: BTreeSet<Origin>,
     kernel: Option<KernelId>,
     /// Kernels that it only visits, in the order in which it came to them.
     visits: Vec<KernelId>,
     connections: usize,
-    /// When its last connection ended, if it ever did.
-    left: Option<Instant>,
     /// A client without connections still counts until then, for its listener may outlive its shell.
     until: Option<Instant>,
     /// It has left, and no listener can be its: it counts no more, whatever the time.
     gone: bool,
 }
 
-impl Attendance {
+impl Presence {
     /// A connection of the client's. `true`: that changes where it is, or whether.
     pub(super) fn connect(&mut self, client: &ClientId, origin: Origin) -> bool {
         let presence = self.clients.entry(client.clone()).or_default();
@@ -57,11 +55,11 @@ impl Attendance {
     }
 
     /// One connection less. `true`: it was the last, and the client lingers until then.
-    pub(super) fn disconnect(&mut self, client: &ClientId, now: Instant, until: Instant) -> bool {
+    pub(super) fn disconnect(&mut self, client: &ClientId, until: Instant) -> bool {
         let Some(presence) = self.clients.get_mut(client) else { return false };
         presence.connections = presence.connections.saturating_sub(1);
         if presence.connections == 0 {
-            (presence.left, presence.until) = (Some(now), Some(until));
+            presence.until = Some(until);
         }
         presence.connections == 0
     }
@@ -135,38 +133,13 @@ impl Attendance {
     /// Whether a listener at this process or address may be the client's.
     pub(super) fn is_here(&self, client: &ClientId, place: &Place) -> bool {
         let exact = matches!(place.origin, Origin::Process { .. } | Origin::Address(_));
-        let here = |presence: &Presence| !presence.gone && presence.origins.contains(&place.origin);
+        let here = |presence: &ClientPresence| !presence.gone && presence.origins.contains(&place.origin);
         exact && client.profile == place.profile && self.clients.get(client).is_some_and(here)
-    }
-
-    /// The clients that have left this process or address since then and not come back.
-    pub(super) fn left_since(&self, place: &Place, since: Instant) -> impl Iterator<Item = &ClientId> {
-        let at = self.at.get(place).into_iter().flatten();
-        at.filter(move |client| {
-            let left = |presence: &Presence| presence.connections == 0 && presence.left >= Some(since);
-            self.clients.get(client).is_some_and(left)
-        })
-    }
-
-    /// The same of all that belong to its user or address.
-    pub(super) fn of_owner_left_since(
-        &self,
-        place: &Place,
-        since: Instant,
-    ) -> impl Iterator<Item = &ClientId> {
-        let places = self.at.keys().filter(|at| at.same_owner(place));
-        places.flat_map(move |at| self.left_since(at, since))
     }
 
     /// The clients that have been at this place and nowhere else since.
     pub(super) fn all_at(&self, place: &Place) -> impl Iterator<Item = &ClientId> {
         self.at.get(place).into_iter().flatten()
-    }
-
-    /// Whether the client is connected from this place, or from anywhere of its user or address.
-    pub(super) fn is_connected_at(&self, client: &ClientId, place: &Place, anywhere: bool) -> bool {
-        let is_there = |own: Place| own == *place || (anywhere && own.same_owner(place));
-        self.is_connected(client) && self.places_of(client).any(is_there)
     }
 
     /// All clients of the place's user or address.

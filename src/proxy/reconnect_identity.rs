@@ -1,8 +1,8 @@
-//! Which connection gets what is owed to a routing id: who may take whose place.
+//! Which connection gets what waits for a routing id: who may take whose place.
 //!
 //! Anyone may announce any routing id, and a client's own is no secret: jupyter_client makes it of the session, which each
 //! message bears. But a client that connects again says nothing at first, neither on shell, where it waits for a reply, nor
-//! on stdin, where it waits for questions. So a connection gets what is owed to its routing id
+//! on stdin, where it waits for questions. So a connection gets what waits for its routing id
 //!
 //! - if it is of the process that asked, or, where the process cannot be told, of that user or remote address, or
 //! - if it belongs to that user or address at all, and a message on it has shown that it holds the key.
@@ -23,7 +23,7 @@ use super::{Proxy, connection::Connection};
 use crate::{
     channel::Channel,
     id::{Origin, ProfileId},
-    net::Presence,
+    net::end_silent,
 };
 
 /// The connections for requests that live, by their routing ids.
@@ -50,7 +50,7 @@ impl RoutingIds {
 }
 
 impl Connection {
-    /// Whether it gets what is owed to this routing id, which something was asked with from there.
+    /// Whether it gets what waits for this routing id, which something was asked with from there.
     pub(super) fn takes_over(&self, profile: ProfileId, origin: &Origin, identity: &Bytes) -> bool {
         self.may_be(profile, origin, identity)
             && (self.origin == *origin || self.holds_key.load(Ordering::Relaxed))
@@ -66,23 +66,24 @@ impl Connection {
 }
 
 impl Proxy {
-    /// A client's connections in whose place this one has come, and whose host does not answer any more, have broken, though
-    /// nothing has told so.
-    pub(super) fn end_silent_predecessors(&self, connection: &Connection) {
-        for earlier in self.routing_ids.bearers(&connection.identity) {
-            let Connection { profile, origin, identity, .. } = &*earlier;
-            let is_predecessor = earlier.channel == connection.channel && earlier.id < connection.id;
-            if is_predecessor
+    /// A remote client that comes back may be here before the end of its earlier connection is known: where that one's host
+    /// does not answer, it has ended.
+    pub(super) async fn end_silent_predecessors(&self, connection: &Connection) {
+        let is_predecessor = |earlier: &Arc<Connection>| {
+            let Connection { channel, profile, origin, identity, id, .. } = &**earlier;
+            *channel == connection.channel
+                && *id < connection.id
+                && matches!(origin, Origin::Address(_))
                 && connection.takes_over(profile.id, origin, identity)
-                && earlier.outbox.presence() == Presence::Gone
-            {
-                earlier.outbox.end();
-            }
-        }
+        };
+        let bearers = self.routing_ids.bearers(&connection.identity).into_iter();
+        let predecessors: Vec<_> =
+            bearers.filter(is_predecessor).map(|earlier| earlier.outbox.clone()).collect();
+        end_silent(&predecessors).await;
     }
 
-    /// The connection that has taken an ended one's place: the client came back.
-    pub(super) fn successor(&self, ended: &Connection) -> Option<Arc<Connection>> {
+    /// The connection that has replaced an ended one: the client came back.
+    pub(super) fn replacement_of(&self, ended: &Connection) -> Option<Arc<Connection>> {
         let Connection { profile, origin, identity, .. } = ended;
         self.best(ended, |one| {
             one.channel == ended.channel && one.id > ended.id && one.takes_over(profile.id, origin, identity)
@@ -122,7 +123,7 @@ pub(super) mod tests {
             connection_file::{Address, ConnectionFile, Ports},
             scheme::SecretKey,
         },
-        proxy::{profile::Profile, returning::connection_before},
+        proxy::{profile::Profile, reconnecting::connection_before},
         route::Requirements,
     };
 

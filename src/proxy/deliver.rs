@@ -1,0 +1,166 @@
+//! Replies to a client: on the connection that asked, on the one that replaced it, or once the client is back.
+//!
+//! Each item is tried, and kept in [`super::reconnecting`] where it cannot be delivered. What is kept is tried again when
+//! the client reconnects, and at no other time.
+
+use std::sync::Arc;
+
+use parking_lot::MutexGuard;
+use tokio::time::sleep;
+use tracing::debug;
+
+use super::{
+    Proxy,
+    connection::{Connection, ReturnAddress},
+    reconnecting::Waiting,
+    undelivered::{Item, Undelivered},
+};
+use crate::{
+    id::ClientId,
+    jupyter::{
+        message::{Body, Signed},
+        reply::Failure,
+    },
+    metrics::Trouble,
+    net::{self, Flushes, PushError},
+};
+
+/// What became of a message.
+enum Delivery {
+    /// It is queued on this connection.
+    On(Arc<Connection>),
+    /// It waits for its client.
+    Kept,
+    /// Its client is gone for good.
+    Nowhere,
+    /// This connection takes no more.
+    Full(Arc<Connection>),
+}
+
+impl Proxy {
+    /// Signs a reply for a client and queues it at its return address, or where the client is now.
+    pub(super) fn deliver(
+        self: &Arc<Self>,
+        client: &ClientId,
+        address: &ReturnAddress,
+        body: Body,
+        flushes: &mut Flushes,
+    ) {
+        let signed = address.connection.profile.signer.sign(body);
+        let delivery = match push(&address.connection, address, &signed) {
+            Some(delivery) => delivery,
+            None => self.deliver_elsewhere(client, address, &signed),
+        };
+        match delivery {
+            Delivery::Kept => return debug!(session = %client.session, "a reply waits for its client"),
+            Delivery::On(connection) => flushes.add(connection.outbox.clone()),
+            Delivery::Nowhere => debug!(session = %client.session, "the client left before its reply came"),
+            Delivery::Full(connection) => {
+                // A reply that cannot be delivered must not be lost in silence: the client sees its connection end.
+                let Connection { channel, origin, .. } = *connection;
+                self.trouble_from(
+                    channel,
+                    origin,
+                    Trouble::UnreadReplies,
+                    "a connection was ended",
+                    &PushError::Full,
+                );
+                connection.outbox.close();
+            }
+        }
+        self.journal.answered(address.entry);
+    }
+
+    /// The connection that asked has ended.
+    fn deliver_elsewhere(&self, client: &ClientId, address: &ReturnAddress, signed: &Signed) -> Delivery {
+        let waiting = self.reconnecting.lock();
+        if let Some(newer) = self.replacement_of(&address.connection)
+            && let Some(delivery) = push(&newer, address, signed)
+        {
+            return delivery;
+        }
+        if !address.can_be_known_again() {
+            return Delivery::Nowhere;
+        }
+        self.keep(waiting, client, address, Item::Reply(signed.body().clone()));
+        Delivery::Kept
+    }
+
+    /// Sends what an ended connection has not delivered on the one that has replaced it, or keeps it for the client.
+    pub(super) fn deliver_again(
+        &self,
+        client: &ClientId,
+        address: &ReturnAddress,
+        undelivered: net::Undelivered,
+    ) {
+        let waiting = self.reconnecting.lock();
+        let undelivered = match self.replacement_of(&address.connection) {
+            Some(newer) => match newer.outbox.redeliver(undelivered) {
+                Ok(()) => return,
+                Err(undelivered) => undelivered,
+            },
+            None => undelivered,
+        };
+        self.keep(waiting, client, address, Item::Sent(undelivered));
+    }
+
+    /// Keeps an error for a client that asked an earlier `serve` and is not back yet. `false`: it is back.
+    pub(super) fn keep_failure(
+        &self,
+        client: &ClientId,
+        address: &ReturnAddress,
+        msg_type: &str,
+        failure: &Failure,
+    ) -> bool {
+        let waiting = self.reconnecting.lock();
+        if self.replacement_of(&address.connection).is_some() {
+            return false;
+        }
+        self.keep(waiting, client, address, Item::Failure(msg_type.to_owned(), failure.clone()));
+        true
+    }
+
+    /// Keeps an item for a client that was not found while this was locked.
+    pub(super) fn keep(
+        &self,
+        mut waiting: MutexGuard<'_, Waiting>,
+        client: &ClientId,
+        address: &ReturnAddress,
+        item: Item,
+    ) {
+        let dropped = self.reconnecting.keep(&mut waiting, client, address, item);
+        drop(waiting);
+        dropped.into_iter().for_each(|entry| self.journal.answered(entry));
+    }
+
+    /// Delivers what waits for a client that is back, once its iopub connection must be there too. What cannot be
+    /// delivered now is kept again.
+    pub(super) async fn deliver_waiting(self: Arc<Self>, client: ClientId) {
+        tokio::select! {
+            () = self.all_listen(&client) => {}
+            () = sleep(self.limits.barrier()) => {}
+        }
+        let (notice, items) = self.reconnecting.lock().take(&client);
+        self.send_to_client(&client, notice);
+        let mut flushes = Flushes::default();
+        for Undelivered { address, item, .. } in items {
+            match item {
+                Item::Reply(body) => self.deliver(&client, &address, body, &mut flushes),
+                Item::Sent(undelivered) => self.deliver_again(&client, &address, undelivered),
+                Item::Question(kernel, body) => self.ask_again(&kernel, &client, &address, body),
+                Item::Failure(msg_type, failure) => self.fail(&client, &msg_type, &address, &failure),
+            }
+        }
+        flushes.flush();
+        self.journal.write();
+    }
+}
+
+/// Queues a reply on a connection; `None` if that has ended.
+fn push(connection: &Arc<Connection>, address: &ReturnAddress, signed: &Signed) -> Option<Delivery> {
+    match connection.outbox.push(&address.envelope, signed) {
+        Ok(()) => Some(Delivery::On(connection.clone())),
+        Err(PushError::Full) => Some(Delivery::Full(connection.clone())),
+        Err(PushError::Closed) => None,
+    }
+}
