@@ -38,7 +38,7 @@ pub struct Limits {
     /// times as many silent connections as ones on which it has signed something, and whoever does not hold it gains nothing.
     /// In all, connections are bounded by the limit on open files, which `serve` raises as far as it may.
     pub vouched_connections: usize,
-    /// Longest handshake command: READY holds a socket type, an identity of 255 bytes, and what an attachment asks for.
+    /// Longest handshake command: READY holds a socket type and an identity of 255 bytes.
     #[serde(deserialize_with = "more_than_zero")]
     pub handshake_bytes: usize,
     /// Time to complete greeting and READY.

@@ -184,12 +184,9 @@ def test_a_client_without_session_and_routing_id_is_one_client_on_all_channels(w
 
 
 @pytest.mark.proxy_only
-def test_a_message_without_a_type_is_answered_with_an_error(way, request):
+def test_a_message_without_a_type_is_answered_with_an_error(way):
     if way.way == "direct":
         pytest.skip("kernels say nothing")
-    if way.way == "attach":
-        reason = "attach reads headers itself, and drops those that it cannot read"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     client = way.client()
     execute(client, "first")
     message = client.session.msg("odd_request", {})

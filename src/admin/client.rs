@@ -140,7 +140,10 @@ impl AdminClient {
             .map_err(|error| broken(&error))?;
         let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(broken(&format_args!("it is of another version (HTTP status {})", response.status())));
+            return Err(broken(&format_args!(
+                "it is of another version (HTTP status {})",
+                response.status()
+            )));
         }
         let upgraded = hyper::upgrade::on(response).await.map_err(|error| broken(&error))?;
         let parts = upgraded.downcast::<TokioIo<UnixStream>>().map_err(|_| broken(&"no Unix socket"))?;

@@ -103,7 +103,8 @@ async fn converse(admin: &Admin, mut stub: Conversation) -> io::Result<()> {
 
 async fn open(admin: &Admin, stub: &Conversation, offer: HostOffer) -> Result<ServedHost, String> {
     let HostOffer { connection_file, wishes, directory, arguments, environment, host, answered } = offer;
-    let wishes = Requirements::parse(&Value::Object(wishes).to_string()).map_err(|error| error.to_string())?;
+    let wishes =
+        Requirements::parse(&Value::Object(wishes).to_string()).map_err(|error| error.to_string())?;
     let stub = stub.peer().ok().and_then(|peer| peer.pid()).and_then(|pid| ProcessIdentity::of(pid).ok());
     let request = HostRequest {
         connection_file,
@@ -121,10 +122,7 @@ async fn open(admin: &Admin, stub: &Conversation, offer: HostOffer) -> Result<Se
 type Connections = Vec<(Channel, HandedOver)>;
 
 /// Takes the sockets of a connection file, and the connections that were accepted on them.
-async fn take_over(
-    stub: &mut Conversation,
-    file: &std::path::Path,
-) -> io::Result<(Server, Connections)> {
+async fn take_over(stub: &mut Conversation, file: &std::path::Path) -> io::Result<(Server, Connections)> {
     let file = read_connection_file(file).map_err(io::Error::other)?;
     let (mut server, mut connections) = (None, Vec::new());
     loop {

@@ -154,9 +154,8 @@ impl Conversation {
             }
             let Self { stream, read, descriptors } = self;
             let stream = &*stream;
-            let received = stream
-                .async_io(Interest::READABLE, || receive(stream.as_fd(), read, descriptors))
-                .await?;
+            let received =
+                stream.async_io(Interest::READABLE, || receive(stream.as_fd(), read, descriptors)).await?;
             if received == 0 {
                 return Ok(None);
             }

@@ -146,7 +146,8 @@ impl Room {
 
     /// Takes a message of a client's. `false` if it is no message of anyone who holds the key.
     pub(super) fn receive(&self, connection: &Arc<Connection>, frames: Frames) -> bool {
-        let verified = Unverified::split(frames.clone()).ok().and_then(|message| self.signer.verify(message).ok());
+        let verified =
+            Unverified::split(frames.clone()).ok().and_then(|message| self.signer.verify(message).ok());
         let Some(message) = verified else { return false };
         let request = request(&message);
         match request.as_ref().map(|request| request.msg_type.as_str()) {

@@ -8,7 +8,9 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{absence::Absence, fleet::Fleet, lost::lost_requests, room::Room, run::Options, start::start_fleet};
+use super::{
+    absence::Absence, fleet::Fleet, lost::lost_requests, room::Room, run::Options, start::start_fleet,
+};
 use crate::{net::Server, state::JOURNAL};
 
 /// First and longest pause between two tries.
@@ -129,8 +131,7 @@ impl<'a> Wait<'a> {
     fn start_one(&mut self, absence: &Absence) {
         let Some(program) = self.options.starter.clone() else { return };
         let waited = self.begun.elapsed();
-        let is_missed =
-            || waited >= QUIET && !absence.is_somebody_there() && self.room.is_anything_wanted();
+        let is_missed = || waited >= QUIET && !absence.is_somebody_there() && self.room.is_anything_wanted();
         if self.has_started || (self.had_a_fleet && !is_missed()) {
             return;
         }
@@ -177,7 +178,9 @@ impl<'a> Wait<'a> {
         match absence {
             // It will say the same again.
             Absence::Refused(_) => Duration::ZERO,
-            _ if !self.had_a_fleet && absence.is_somebody_there() => self.patience.max(FIRST_WHERE_SOMEBODY_IS),
+            _ if !self.had_a_fleet && absence.is_somebody_there() => {
+                self.patience.max(FIRST_WHERE_SOMEBODY_IS)
+            }
             _ => self.patience,
         }
     }

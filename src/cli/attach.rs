@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn what_a_host_appends_never_ends_it() {
-        let appended = ["--HistoryManager.hist_file=:memory:", "--matplotlib", "inline", "notebook.ipynb", "-x"];
+        let appended =
+            ["--HistoryManager.hist_file=:memory:", "--matplotlib", "inline", "notebook.ipynb", "-x"];
         let all: Vec<&str> = ["-f", "h", "--runtime", "python3"].into_iter().chain(appended).collect();
         let request = typed(&all).unwrap();
         assert_eq!(request.arguments, appended);

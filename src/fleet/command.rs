@@ -90,7 +90,8 @@ impl KernelCommand {
         let mut command = Command::new(program);
         match self.launched_for.as_ref().and_then(|host| host.environment()) {
             Some(environment) => {
-                let own = environment.iter().filter(|(name, _)| !TIES_TO_A_HOST.iter().any(|tie| name == tie));
+                let own =
+                    environment.iter().filter(|(name, _)| !TIES_TO_A_HOST.iter().any(|tie| name == tie));
                 command.env_clear().envs(own.map(|(name, value)| (name, value)));
             }
             None => OF_ANOTHER_LAUNCHER.iter().for_each(|variable| {

@@ -1,9 +1,6 @@
 //! A look into a verified message's JSON, borrowing what it reads: who sent it, what it is, what it answers.
 
-use std::{
-    borrow::Cow,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::borrow::Cow;
 
 use memchr::memmem;
 use thiserror::Error;
@@ -130,15 +127,6 @@ pub fn peek_restart(message: &Verified) -> bool {
     values(&message.body().content, ["restart"]).is_ok_and(|[restart]| restart.as_deref() == Some("true"))
 }
 
-/// Whether a header's JSON says that its message was made until then, by the clock of whoever made it. One without a date
-/// says nothing.
-pub fn was_made_before(header: &[u8], then: SystemTime) -> bool {
-    let Ok(header) = serde_json::from_slice::<jupyter_protocol::Header>(header) else { return false };
-    let then = then.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-    // The crate gives the beginning of the epoch where there is no date.
-    u128::try_from(header.date.timestamp_micros()).is_ok_and(|made| made > 0 && made <= then)
-}
-
 /// The `username` of a header's JSON, if it names one.
 pub fn username(header: &[u8]) -> Option<String> {
     let username = Header::of_bytes(header).ok()?.username;
@@ -204,18 +192,6 @@ mod tests {
             assert!(matches!(Header::of_bytes(header.as_bytes()), Err(HeaderError::NoType)), "{header}");
         }
         assert!(matches!(Header::of_bytes(b"[]"), Err(HeaderError::Header(_))));
-    }
-
-    #[test]
-    fn only_what_says_that_it_is_older_is_older() {
-        let then = UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
-        let rest =
-            r#""msg_id":"1","username":"u","session":"s","msg_type":"interrupt_request","version":"5.4""#;
-        let older = |date: &str| was_made_before(format!("{{{date}{rest}}}").as_bytes(), then);
-        assert!(older(r#""date":"2001-09-09T01:46:39.9Z","#));
-        assert!(!older(r#""date":"2001-09-09T01:46:40.1Z","#));
-        assert!(!older(r#""date":"yesterday","#));
-        assert!(!older(""));
     }
 
     #[test]

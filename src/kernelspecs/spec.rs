@@ -141,10 +141,7 @@ mod tests {
         let spec = FleetKernelspec::new(&Runtime::builtin_lua(), Some("-team a"), true, Path::new("/f"));
         let spec = FleetKernelspec { start: true, ..spec };
         let read = read_again(&spec);
-        assert_eq!(
-            read.argv[4..],
-            ["--runtime", "lua", "--group=-team a", "--isolated", "--start"]
-        );
+        assert_eq!(read.argv[4..], ["--runtime", "lua", "--group=-team a", "--isolated", "--start"]);
         assert_eq!(read.display_name, "Lua (fleet, -team a, isolated)");
         assert_eq!((read.debugger, read.fleet.unwrap().group.as_deref()), (false, Some("-team a")));
     }

@@ -80,7 +80,10 @@ impl Proxy {
                 let failure = restart_refused(&id, others);
                 if address.connection.profile.host.is_some() {
                     // Hosts do not look at the reply.
-                    let text = format!("[jupyter-fleet: the kernel was not restarted and goes on: {}]", failure.evalue);
+                    let text = format!(
+                        "[jupyter-fleet: the kernel was not restarted and goes on: {}]",
+                        failure.evalue
+                    );
                     self.send_to_client(client, [self.voice.notice(&text, &address.header)]);
                 }
                 self.fail(client, msg_type, &address, &failure);

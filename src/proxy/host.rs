@@ -139,9 +139,9 @@ impl Host {
     fn new(request: &HostRequest, client: SessionId) -> Self {
         let launched_for = LaunchedFor::new(request.arguments.clone(), Some(request.environment.clone()));
         let directory = request.directory.clone().filter(|directory| directory.is_dir());
-        let is_here = directory.as_ref().is_none_or(|directory| {
-            std::env::current_dir().is_ok_and(|here| here == *directory)
-        });
+        let is_here = directory
+            .as_ref()
+            .is_none_or(|directory| std::env::current_dir().is_ok_and(|here| here == *directory));
         Self {
             takes_warm_kernels: is_here && is_like_our_own(&request.environment),
             directory,
@@ -298,9 +298,8 @@ impl Proxy {
             shell_session: None,
             answers: "",
         };
-        let decision = self.with_table(|table, now| {
-            table.decide(&request, || Ok(None), KernelId::random, now)
-        });
+        let decision =
+            self.with_table(|table, now| table.decide(&request, || Ok(None), KernelId::random, now));
         self.end_visits(&client);
         match decision {
             Decision::Stop(kernel) => {
@@ -326,9 +325,13 @@ impl Proxy {
 
     /// Keeps an interrupt back that a host may have sent only because it is about to end its kernel, while others use it.
     /// Gives back one that is meant.
-    pub(super) fn hesitate(self: &Arc<Self>, (client, gate): (&ClientId, &Arc<Gate>), held: Held) -> Option<Held> {
-        held.connection.profile.host.as_ref()?;
-        if self.table.lock().runs_cells(client, false) {
+    pub(super) fn hesitate(
+        self: &Arc<Self>,
+        (client, gate): (&ClientId, &Arc<Gate>),
+        held: Held,
+    ) -> Option<Held> {
+        let is_hosts = held.connection.profile.host.is_some();
+        if !is_hosts || self.table.lock().runs_cells(client, false) {
             return Some(held);
         }
         let (proxy, client, gate) = (self.clone(), client.clone(), gate.clone());

@@ -176,16 +176,8 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy without clients and kernels.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts {
-            published,
-            runtimes,
-            default_runtime,
-            provisioner,
-            limits,
-            restart,
-            bounds,
-            journal,
-        } = parts;
+        let Parts { published, runtimes, default_runtime, provisioner, limits, restart, bounds, journal } =
+            parts;
         let published = Profile::new(ProfileId::DEFAULT, published, Requirements::default());
         let table = Table::new(Settings {
             runtimes: runtimes.iter().map(|runtime| offer(runtime)).collect(),

@@ -231,17 +231,7 @@ pub(super) fn connection_before(
     let client = profile.host.as_ref().map(|host| host.client.clone());
     let id = ConnectionId::BEFORE;
     let (holds_key, heir_of) = (AtomicBool::new(false), Heritage::default());
-    Arc::new(Connection {
-        id,
-        channel,
-        origin,
-        identity,
-        profile,
-        client,
-        holds_key,
-        heir_of,
-        outbox,
-    })
+    Arc::new(Connection { id, channel, origin, identity, profile, client, holds_key, heir_of, outbox })
 }
 
 #[cfg(test)]

@@ -112,9 +112,10 @@ impl Proxy {
             identities: latest(earlier_identities).chain([identity]).map(Bytes::from).collect(),
             owes,
         });
-        let host = record.launched_for.as_ref().map(|host| {
-            (host.endpoint, Arc::new(LaunchedFor::new(host.arguments.clone(), None)))
-        });
+        let host = record
+            .launched_for
+            .as_ref()
+            .map(|host| (host.endpoint, Arc::new(LaunchedFor::new(host.arguments.clone(), None))));
         let order = LaunchOrder {
             kernel: remembered.id.clone(),
             runtime: runtime.clone(),

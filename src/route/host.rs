@@ -59,7 +59,8 @@ mod tests {
 
     #[test]
     fn another_key_or_port_is_another_client() {
-        let clients = [file("k", 1), file("l", 1), file("k", 9)].map(|file| host_client(Path::new("a"), &file));
+        let clients =
+            [file("k", 1), file("l", 1), file("k", 9)].map(|file| host_client(Path::new("a"), &file));
         assert!(clients[0] != clients[1] && clients[0] != clients[2]);
         assert_ne!(clients[0].profile, clients[1].profile);
     }

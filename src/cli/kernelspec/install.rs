@@ -1,10 +1,5 @@
 //! `jupyter-fleet kernelspec install`.
-use std::{
-    env,
-    io::Write,
-    path::Path,
-    sync::Arc,
-};
+use std::{env, io::Write, path::Path, sync::Arc};
 
 use anyhow::Context;
 use clap::Args;

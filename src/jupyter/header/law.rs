@@ -44,9 +44,6 @@ pub fn header(bytes: &[u8]) {
     if let (true, Some(Value::Object(content))) = (peek_restart(&message), &value) {
         assert_eq!(content["restart"], true);
     }
-    if was_made_before(bytes, UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000)) {
-        assert!(was_made_before(bytes, UNIX_EPOCH + std::time::Duration::from_secs(2_000_000_000)));
-    }
 }
 
 const HEADER: [&str; 4] = ["msg_id", "msg_type", "session", "username"];
