@@ -27,6 +27,9 @@ pub mod fleet;
 pub mod kernelspecs;
 pub mod lua;
 
+// A Jupyter kernel, but for its language.
+pub mod kernel;
+
 // What cells may say to the fleet; sockets; what can be launched.
 pub mod magic;
 pub mod net;

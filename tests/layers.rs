@@ -19,7 +19,7 @@ use paths::rooms_named;
 use rules::{Edge, faults};
 
 /// The rooms, from the ground up. Rooms of one layer know nothing of each other, but for [`SIDEWAYS`].
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &[
         "byte_size",
         "channel",
@@ -35,6 +35,7 @@ const LAYERS: [&[&str]; 9] = [
     &["jupyter", "zmtp"],
     &["route"],
     &["magic", "net", "runtimes"],
+    &["kernel"],
     &["attach", "exec", "fleet", "kernelspecs", "lua"],
     &["state"],
     &["proxy"],
