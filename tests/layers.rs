@@ -36,7 +36,7 @@ const LAYERS: [&[&str]; 10] = [
     &["route"],
     &["magic", "net", "runtimes"],
     &["kernel"],
-    &["attach", "exec", "fleet", "kernelspecs", "lua"],
+    &["attach", "exec", "fleet", "kernelspecs", "llmspell", "lua"],
     &["state"],
     &["proxy"],
     &["admin", "app", "cli", "config"],
@@ -44,7 +44,8 @@ const LAYERS: [&[&str]; 10] = [
 ];
 
 /// Edges within a layer, each with its reason.
-const SIDEWAYS: [(&str, &str, &str); 5] = [
+const SIDEWAYS: [(&str, &str, &str); 6] = [
+    ("llmspell", "lua", "its cells are Lua, which our parser reads"),
     ("cli", "config", "what is typed wins over what the config says"),
     ("cli", "admin", "commands show what the API answers"),
     ("app", "admin", "serve serves the API"),
