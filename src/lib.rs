@@ -19,13 +19,17 @@ pub mod proxy;
 // What stays on disk for the next `serve`.
 pub mod state;
 
-// Kernels as processes; the built-in kernel; a client for scripts; a kernel for programs that want one of their own, and
+// Kernels as processes; the built-in kernel, and one around llmspell; a client for scripts; a kernel for programs that want one of their own, and
 // the kernelspecs by which they start it.
 pub mod attach;
 pub mod exec;
 pub mod fleet;
 pub mod kernelspecs;
+pub mod llmspell;
 pub mod lua;
+
+// A Jupyter kernel, but for its language.
+pub mod kernel;
 
 // What cells may say to the fleet; sockets; what can be launched.
 pub mod magic;

@@ -33,6 +33,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Attach(arguments) => app::attach(arguments, &environment()?)?,
         Command::Exec(arguments) => return app::exec(arguments, &environment()?),
         Command::StartKernel(arguments) => return Ok(app::start_kernel(arguments)),
+        Command::LlmspellKernel(arguments) => app::llmspell_kernel(arguments)?,
+        Command::EndWithParent(arguments) => return Ok(app::end_with_parent(arguments)),
         Command::Operate(operation) => cli::operate::run(operation, &environment()?, out)?,
         Command::Completions(arguments) => cli::generate::completions(&arguments, out)?,
         Command::Man(arguments) => cli::generate::man(&arguments, out)?,

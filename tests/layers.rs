@@ -19,7 +19,7 @@ use paths::rooms_named;
 use rules::{Edge, faults};
 
 /// The rooms, from the ground up. Rooms of one layer know nothing of each other, but for [`SIDEWAYS`].
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &[
         "byte_size",
         "channel",
@@ -35,7 +35,8 @@ const LAYERS: [&[&str]; 9] = [
     &["jupyter", "zmtp"],
     &["route"],
     &["magic", "net", "runtimes"],
-    &["exec", "fleet", "kernelspecs", "lua"],
+    &["kernel"],
+    &["exec", "fleet", "kernelspecs", "llmspell", "lua"],
     &["state"],
     &["proxy"],
     &["admin", "app", "attach", "cli", "config"],
@@ -43,7 +44,8 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Edges within a layer, each with its reason.
-const SIDEWAYS: [(&str, &str, &str); 7] = [
+const SIDEWAYS: [(&str, &str, &str); 8] = [
+    ("llmspell", "lua", "its cells are Lua, which our parser reads"),
     ("cli", "config", "what is typed wins over what the config says"),
     ("cli", "admin", "commands show what the API answers"),
     ("app", "admin", "serve serves the API"),

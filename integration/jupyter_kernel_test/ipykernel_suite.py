@@ -18,7 +18,21 @@ CONNECTION_FILE = sys.argv[1] if len(sys.argv) > 1 else None
 NEEDS = json.loads(sys.argv[2]) if len(sys.argv) > 2 else None
 
 
-class IPyKernelTests(jupyter_kernel_test.KernelTests):
+class OneClient:
+    """All tests of a suite are one client's."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.kc = new_client(CONNECTION_FILE, NEEDS)
+        cls.kc.start_channels()
+        cls.kc.wait_for_ready(timeout=READY_SECONDS)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.kc.stop_channels()
+
+
+class IPyKernelTests(OneClient, jupyter_kernel_test.KernelTests):
     """The samples; the tests are inherited."""
 
     kernel_name = "python3"
@@ -44,16 +58,6 @@ class IPyKernelTests(jupyter_kernel_test.KernelTests):
     supported_history_operations = ("tail", "range", "search")
     code_inspect_sample = "zip"
     code_clear_output = "from IPython.display import clear_output; clear_output()"
-
-    @classmethod
-    def setUpClass(cls):
-        cls.kc = new_client(CONNECTION_FILE, NEEDS)
-        cls.kc.start_channels()
-        cls.kc.wait_for_ready(timeout=READY_SECONDS)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.kc.stop_channels()
 
 
 class Outcomes(unittest.TestResult):
@@ -88,7 +92,12 @@ class Outcomes(unittest.TestResult):
             self._note(test, f"{subtest}: {error[1]}")
 
 
-if __name__ == "__main__":
+def main(tests):
+    """Runs a class of tests and prints the outcomes."""
     results = Outcomes()
-    unittest.defaultTestLoader.loadTestsFromTestCase(IPyKernelTests).run(results)
+    unittest.defaultTestLoader.loadTestsFromTestCase(tests).run(results)
     print(json.dumps(results.outcomes))
+
+
+if __name__ == "__main__":
+    main(IPyKernelTests)

@@ -2,11 +2,11 @@
 
 import asyncio
 
-import nbformat
 import pytest
-from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+
+from harness.existing_kernel import notebook, run
 
 CELLS = [
     "x = 21\nprint('a line')",
@@ -17,31 +17,6 @@ CELLS = [
     "for number in range(500): print(number)",
     "raise ValueError('as planned')",
 ]
-
-
-class ExistingKernel(AsyncKernelManager):
-    """A kernel that somebody else started: nbclient asks only whether there is one, and for a client."""
-
-    has_kernel = True
-
-    def __init__(self, connection_file, needs=None):
-        super().__init__(owns_kernel=False)
-        self.load_connection_file(str(connection_file))
-        if needs:
-            self.session.metadata = {"fleet": needs}
-
-
-def notebook(*sources):
-    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-
-
-async def run(connection_file, needs, *sources, **options):
-    client = NotebookClient(notebook(*sources), km=ExistingKernel(connection_file, needs), timeout=60, **options)
-    try:
-        return await client.async_execute()
-    finally:
-        if client.kc is not None:
-            client.kc.stop_channels()
 
 
 def outputs(finished):

@@ -10,6 +10,7 @@ pub mod exit_code;
 pub mod generate;
 pub mod kernelspec;
 mod list;
+pub mod llmspell_kernel;
 mod logs;
 pub mod lua_kernel;
 pub mod operate;
@@ -64,6 +65,12 @@ pub enum Command {
     /// Become a kernel, within limits
     #[command(hide = true)]
     StartKernel(start_kernel::StartKernelArguments),
+    /// Be a kernel around llmspell
+    #[command(hide = true)]
+    LlmspellKernel(llmspell_kernel::LlmspellKernelArguments),
+    /// Become a program that is killed when its parent ends
+    #[command(hide = true)]
+    EndWithParent(llmspell_kernel::EndWithParentArguments),
     /// Look after a running fleet.
     #[command(flatten)]
     Operate(operate::Operation),

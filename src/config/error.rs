@@ -83,6 +83,14 @@ pub enum RuntimeProblem {
     /// Nobody could ask for its language.
     #[error("needs a language next to its argv, such as language = \"python\"")]
     NoLanguage,
+    /// An adapter with nothing behind it.
+    #[error("has an adapter but no command of its own: add the argv that starts llmspell")]
+    AdapterWithoutCommand,
+    /// A program that leaves its adapter behind.
+    #[error(
+        "has an adapter, which ends with its program, and --daemon in its argv, which detaches the program: leave --daemon out"
+    )]
+    AdapterOfDaemon,
     /// `kernelspec` names none.
     #[error("starts from the kernelspec {kernelspec}, which is not installed: there are {known}")]
     NoSuchKernelspec {

@@ -12,7 +12,7 @@ use crate::{
     jupyter::{endpoint::Transport, kernelspec::InterruptMode},
     runtime_name::RuntimeName,
     runtimes::{
-        ConnectionMode, Cores, Launch, Nice, ProcessLimits, Runtime, RuntimeNames, RuntimeSource,
+        Adapter, ConnectionMode, Cores, Launch, Nice, ProcessLimits, Runtime, RuntimeNames, RuntimeSource,
         usual_transport,
     },
 };
@@ -44,6 +44,7 @@ pub(super) struct RuntimeTable {
     interrupt_mode: Option<InterruptMode>,
     transport: Option<Transport>,
     connection: Option<ConnectionMode>,
+    adapter: Option<Adapter>,
     pool: Option<usize>,
     max_clients: Option<usize>,
     cull_after: Option<CullAfter>,
@@ -58,7 +59,10 @@ impl RuntimeTable {
         installed: &[Runtime],
         usual: Usual,
     ) -> Result<Runtime, RuntimeProblem> {
-        let base = self.base(&name.value, installed)?;
+        let mut base = self.base(&name.value, installed)?;
+        if self.adapter.is_some() {
+            base = adapted(base)?;
+        }
         Ok(Runtime {
             name: name.value.clone(),
             display_name: self.display_name.clone().unwrap_or(base.display_name),
@@ -70,7 +74,8 @@ impl RuntimeTable {
             process_limits: self.process_limits(base.process_limits),
             interrupt_mode: self.interrupt_mode.unwrap_or(base.interrupt_mode),
             transport: self.transport.unwrap_or(base.transport),
-            connection: self.connection.unwrap_or(base.connection),
+            connection: self.connection.filter(|_| self.adapter.is_none()).unwrap_or(base.connection),
+            adapter: self.adapter,
             pool: self.pool.or(base.pool),
             max_clients: self.max_clients.map_or(usual.max_clients, NonZeroUsize::new),
             cull_after: self.cull_after.map_or(usual.cull_after, |after| after.0),
@@ -126,6 +131,17 @@ impl RuntimeTable {
         }
         base
     }
+}
+
+/// The same with an adapter, which is a process of ours: it takes the connection that it is given, knows ipc, and is told
+/// of an interrupt in order.
+fn adapted(base: Runtime) -> Result<Runtime, RuntimeProblem> {
+    let Launch::Argv { argv, .. } = &base.launch else { return Err(RuntimeProblem::AdapterWithoutCommand) };
+    if argv.iter().any(|word| word.split_whitespace().any(|part| part == "--daemon")) {
+        return Err(RuntimeProblem::AdapterOfDaemon);
+    }
+    let (transport, connection) = (Transport::Ipc, ConnectionMode::Given);
+    Ok(Runtime { transport, connection, interrupt_mode: InterruptMode::Message, ..base })
 }
 
 /// The kernel that is part of this program, by either of its names.

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use crate::{
     byte_size::ByteSize,
     jupyter::kernelspec::InterruptMode,
-    runtimes::{ConnectionMode, Cores, Launch, Nice, RuntimeSource},
+    runtimes::{Adapter, ConnectionMode, Cores, Launch, Nice, RuntimeSource},
 };
 
 use super::*;
@@ -123,6 +123,21 @@ fn a_command_needs_only_a_language() {
     let ark = runtime("[runtimes.ark]\nargv = ['ark', '{connection_file}']\nlanguage = 'R'", "ark");
     assert_eq!((ark.display_name.as_str(), ark.transport), ("ark", Transport::Tcp));
     assert_eq!((ark.interrupt_mode, ark.connection), (InterruptMode::Signal, ConnectionMode::Given));
+}
+
+#[test]
+fn an_adapter_is_given_its_connection() {
+    let text =
+        "[runtimes.spell]\nargv = ['llmspell', 'kernel', 'start']\nlanguage = 'lua'\nadapter = 'llmspell'\n";
+    for more in ["", "connection = 'announced'"] {
+        let spell = runtime(&format!("{text}{more}"), "spell");
+        assert_eq!((spell.adapter, spell.connection), (Some(Adapter::Llmspell), ConnectionMode::Given));
+        assert_eq!((spell.transport, spell.interrupt_mode), (Transport::Ipc, InterruptMode::Message));
+    }
+    let detached = text.replace("'start'", "'start', '--daemon'");
+    assert!(message(&detached).contains("leave --daemon out"), "{}", message(&detached));
+    assert!(message("[runtimes.lua]\nadapter = 'llmspell'").contains("add the argv"));
+    assert!(message(&text.replace("= 'llmspell'", "= 'other'")).contains("`other`"));
 }
 
 #[test]

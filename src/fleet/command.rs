@@ -4,7 +4,6 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     io,
-    num::NonZeroU16,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,7 +17,10 @@ use super::{
     launcher::{OpenFiles, Start},
     provision::{LaunchError, LaunchOrder},
 };
-use crate::runtimes::{CommandValues, Launch};
+use crate::{
+    id::KernelId,
+    runtimes::{Adapter, CommandValues, Launch},
+};
 
 /// Variables that another launcher of kernels sets for its own. A fleet that is started from within one of them inherits these, and a kernel that
 /// sees them ends with a process that is none of its own (ipykernel), or takes itself for another notebook's.
@@ -32,6 +34,8 @@ const TIES_TO_A_HOST: [&str; 2] = ["JPY_PARENT_PID", "JPY_INTERRUPT_EVENT"];
 pub(super) struct KernelCommand {
     /// The program and its arguments, never empty.
     argv: Vec<OsString>,
+    /// What has to be there: the program, or that behind its adapter.
+    program: OsString,
     env: BTreeMap<String, String>,
     cwd: Option<PathBuf>,
     launched_for: Option<Arc<LaunchedFor>>,
@@ -39,26 +43,35 @@ pub(super) struct KernelCommand {
 
 impl KernelCommand {
     /// The runtime's command, filled in.
-    pub(super) fn of(order: &LaunchOrder, program: &Path, file: &Path, port: NonZeroU16) -> io::Result<Self> {
+    pub(super) fn of(order: &LaunchOrder, program: &Path, file: &Path, port: u16) -> io::Result<Self> {
+        let ours = |command: &str| [program.into(), command.into(), "-f".into(), file.into()].to_vec();
         let launched_for = order.launched_for.clone();
         match &order.runtime.launch {
             Launch::BuiltinLua { env, cwd } => {
-                let argv = vec![program.into(), "lua-kernel".into(), "-f".into(), file.into()];
-                Ok(Self { argv, env: env.clone(), cwd: cwd.clone(), launched_for })
+                let argv = ours("lua-kernel");
+                Ok(Self { argv, program: program.into(), env: env.clone(), cwd: cwd.clone(), launched_for })
             }
             Launch::Argv { argv, env, cwd } => {
-                let connection_file = file.to_string_lossy();
-                let values = CommandValues {
-                    connection_file: &connection_file,
-                    port,
-                    kernel_id: order.kernel.as_str(),
+                let fill = |file: &Path, port| {
+                    let connection_file = &*file.to_string_lossy();
+                    let values = CommandValues { connection_file, port, kernel_id: order.kernel.as_str() };
+                    values.fill(argv).into_iter().map(OsString::from).collect::<Vec<_>>()
                 };
-                let mut argv: Vec<_> = values.fill(argv).into_iter().map(OsString::from).collect();
-                if argv.is_empty() {
-                    return Err(io::Error::other("the runtime's argv is empty"));
-                }
-                argv.extend(launched_for.iter().flat_map(|host| &host.arguments).map(OsString::from));
-                Ok(Self { argv, env: env.clone(), cwd: cwd.clone(), launched_for })
+                let mut command = Vec::new();
+                let argv = match order.runtime.adapter {
+                    None => fill(file, port),
+                    Some(Adapter::Llmspell) => {
+                        let announced = file.with_file_name(announced_name(&order.kernel));
+                        command = ours("llmspell-kernel");
+                        command.extend(["--announced".into(), announced.clone().into(), "--".into()]);
+                        fill(&announced, 0)
+                    }
+                };
+                let program =
+                    argv.first().ok_or_else(|| io::Error::other("the runtime's argv is empty"))?.clone();
+                command.extend(argv);
+                command.extend(launched_for.iter().flat_map(|host| &host.arguments).map(OsString::from));
+                Ok(Self { argv: command, program, env: env.clone(), cwd: cwd.clone(), launched_for })
             }
         }
     }
@@ -125,7 +138,7 @@ impl KernelCommand {
     }
 
     fn find(&self) -> Result<(), Errno> {
-        let program = self.argv.first().map(OsString::as_os_str).unwrap_or_default();
+        let program = self.program.as_os_str();
         let path = self.env.get("PATH").map(OsString::from).or_else(|| self.inherited("PATH"));
         let here = || env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let cwd = self.cwd.clone().unwrap_or_else(here);
@@ -139,6 +152,11 @@ impl KernelCommand {
 
 fn is_path(program: &OsStr) -> bool {
     program.as_encoded_bytes().contains(&b'/')
+}
+
+/// The name of the connection file that the program behind a kernel's adapter writes.
+pub(super) fn announced_name(kernel: &KernelId) -> String {
+    format!("announced-{kernel}.json")
 }
 
 /// This program, also after an upgrade has taken its file away.
@@ -155,6 +173,7 @@ mod tests {
     fn command(program: &str, path: &str, cwd: &Path) -> KernelCommand {
         KernelCommand {
             argv: vec![program.into()],
+            program: program.into(),
             env: BTreeMap::from([("PATH".to_owned(), path.to_owned())]),
             cwd: Some(cwd.to_owned()),
             launched_for: None,

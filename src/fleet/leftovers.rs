@@ -72,7 +72,7 @@ fn whose(name: &str) -> Option<(&str, Kind)> {
     let is_socket =
         || suffix.strip_prefix("-ipc-").is_some_and(|n| n.bytes().all(|byte| byte.is_ascii_digit()));
     match (start, suffix) {
-        ("kernel" | "door", ".json") => Some((id, Kind::Connection)),
+        ("kernel" | "door" | "announced", ".json") => Some((id, Kind::Connection)),
         ("kernel", ".log" | ".log.1") => Some((id, Kind::Log)),
         ("kernel", _) if is_socket() => Some((id, Kind::Connection)),
         _ => None,
@@ -114,8 +114,15 @@ mod tests {
         let state = TempDir::new().unwrap();
         let living = KernelId::random();
         let of = |id: &str| {
-            ["kernel-ID.json", "kernel-ID-ipc-1", "kernel-ID-ipc-5", "door-ID.json", "kernel-ID.log"]
-                .map(|name| name.replace("ID", id))
+            [
+                "kernel-ID.json",
+                "announced-ID.json",
+                "kernel-ID-ipc-1",
+                "kernel-ID-ipc-5",
+                "door-ID.json",
+                "kernel-ID.log",
+            ]
+            .map(|name| name.replace("ID", id))
         };
         let stays =
             ["registry.json", "requests.log", "admin.sock", "kernel-fleet.json", "kernel-0a1b2c3d.txt"];

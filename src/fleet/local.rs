@@ -18,7 +18,7 @@ use tokio::process::Child;
 
 use super::{
     adopt::Adopted,
-    command::{KernelCommand, this_program},
+    command::{KernelCommand, announced_name, this_program},
     confine::{Confined, Confinement, Exceeded, KernelLimits},
     provision::{Boxed, Connection, Exit, LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
     reconcile::{FLEET_VARIABLE, KERNEL_VARIABLE, RUNTIME_VARIABLE},
@@ -83,8 +83,8 @@ impl Local {
             }
         };
         let program = this_program(&self.settings.program);
-        let command =
-            KernelCommand::of(order, &program, &file, given.ports().shell).map_err(LaunchError::Prepare)?;
+        let command = KernelCommand::of(order, &program, &file, given.ports().shell.get())
+            .map_err(LaunchError::Prepare)?;
         command.find_program()?;
         let argv = command.words();
         let limits = KernelLimits::of(order);
@@ -190,11 +190,10 @@ impl Provisioner for Local {
     fn clean_up(&self, order: &LaunchOrder, keep_log: bool) {
         let suffixes = [".json", "-ipc-1", "-ipc-2", "-ipc-3", "-ipc-4", "-ipc-5"];
         let logs = [".log", ".log.1"].into_iter().filter(|_| !keep_log);
-        for suffix in suffixes.into_iter().chain(logs) {
+        let names = suffixes.into_iter().chain(logs).map(|suffix| format!("kernel-{}{suffix}", order.kernel));
+        for name in names.chain([announced_name(&order.kernel)]) {
             // Most kernels have only some of these files.
-            let _ = std::fs::remove_file(
-                self.settings.directory.join(format!("kernel-{}{suffix}", order.kernel)),
-            );
+            let _ = std::fs::remove_file(self.settings.directory.join(name));
         }
     }
 }

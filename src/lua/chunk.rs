@@ -11,9 +11,11 @@ const LAST_EXPRESSION_LINES: usize = 40;
 /// A compiled cell.
 #[derive(Debug)]
 pub(super) struct Cell {
+    /// What was compiled.
+    pub source: String,
     function: Function,
     /// Whether the function returns a `nil` before the values: see [`EXPRESSION`].
-    is_expression: bool,
+    pub is_expression: bool,
 }
 
 /// Why a cell could not be compiled.
@@ -30,15 +32,14 @@ const EXPRESSION: &str = "return nil, ";
 
 /// Compiles a cell. `name` is shown in errors.
 pub(super) fn compile(lua: &Lua, code: &str, name: &str) -> Result<Cell, SyntaxProblem> {
-    let as_expression = match load(lua, &format!("{EXPRESSION}{code}"), name) {
-        Ok(function) => return Ok(Cell { function, is_expression: true }),
+    let as_expression = match cell(lua, format!("{EXPRESSION}{code}"), name, true) {
+        Ok(cell) => return Ok(cell),
         Err(problem) => problem,
     };
-    let as_statements = load(lua, code, name);
+    let as_statements = cell(lua, code.to_owned(), name, false);
     let last = last_expression(lua, code, name, as_statements.is_ok());
     match (last, as_statements) {
-        (Some(Ok(function)), _) => Ok(Cell { function, is_expression: true }),
-        (_, Ok(function)) => Ok(Cell { function, is_expression: false }),
+        (Some(Ok(cell)), _) | (_, Ok(cell)) => Ok(cell),
         (Some(Err(unfinished)), Err(problem)) if !problem.incomplete => Err(unfinished),
         _ if as_expression.incomplete => Err(as_expression),
         (_, Err(problem)) => Err(problem),
@@ -62,12 +63,7 @@ impl Cell {
 ///
 /// Where the whole is `valid` already, it must keep its meaning: a line that begins with `(` or `-` may continue the one
 /// before, but one that begins with a name cannot.
-fn last_expression(
-    lua: &Lua,
-    code: &str,
-    name: &str,
-    valid: bool,
-) -> Option<Result<Function, SyntaxProblem>> {
+fn last_expression(lua: &Lua, code: &str, name: &str, valid: bool) -> Option<Result<Cell, SyntaxProblem>> {
     let line_starts = code.rmatch_indices('\n').map(|(newline, _)| newline + 1);
     for start in line_starts.take(LAST_EXPRESSION_LINES) {
         let Some((statements, expression)) = code.split_at_checked(start) else { continue };
@@ -79,7 +75,7 @@ fn last_expression(
             continue;
         }
         if load(lua, statements, name).is_ok() {
-            return Some(load(lua, &format!("{statements}{EXPRESSION}{expression}"), name));
+            return Some(cell(lua, format!("{statements}{EXPRESSION}{expression}"), name, true));
         }
     }
     None
@@ -88,6 +84,10 @@ fn last_expression(
 /// Blanks and comments are statements too: none.
 fn is_blank(lua: &Lua, code: &str, name: &str) -> bool {
     load(lua, code, name).is_ok()
+}
+
+fn cell(lua: &Lua, source: String, name: &str, is_expression: bool) -> Result<Cell, SyntaxProblem> {
+    load(lua, &source, name).map(|function| Cell { source, function, is_expression })
 }
 
 fn load(lua: &Lua, code: &str, name: &str) -> Result<Function, SyntaxProblem> {

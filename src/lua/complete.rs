@@ -6,26 +6,25 @@ use mlua::Lua;
 
 use super::declared::declared_names;
 use super::names::{self, KEYWORDS, NamePath, Owner};
+use crate::kernel::Completion;
 
 /// More matches than anyone would read are cut.
 const MAX_MATCHES: usize = 500;
 
-/// The fields of a `complete_reply` (messaging spec, "Completion"). Positions count unicode code points.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Completion {
-    /// What could replace the text between the two positions, in order.
-    pub matches: Vec<String>,
-    /// Where the replaced text starts.
-    pub cursor_start: usize,
-    /// Where the replaced text ends: at the cursor.
-    pub cursor_end: usize,
+pub(super) fn complete(lua: &Lua, code: &str, cursor_pos: usize) -> Completion {
+    complete_with(code, cursor_pos, |path| candidates(lua, path))
 }
 
-pub(super) fn complete(lua: &Lua, code: &str, cursor_pos: usize) -> Completion {
+/// The same, with the names that `candidates` gives for what stands before the cursor.
+pub(super) fn complete_with(
+    code: &str,
+    cursor_pos: usize,
+    candidates: impl FnOnce(&NamePath<'_>) -> BTreeSet<String>,
+) -> Completion {
     let (before, after) = names::split_at_cursor(code, cursor_pos);
     let path = NamePath::ending(before);
     let cursor_end = before.chars().count();
-    let mut matches = candidates(lua, &path);
+    let mut matches = candidates(&path);
     if path.owner == Owner::Nothing {
         matches.extend(KEYWORDS.map(str::to_owned));
         // The name being typed is no declaration of itself.

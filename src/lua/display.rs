@@ -2,9 +2,9 @@
 
 use mlua::{Lua, Table, Value};
 
-use super::host::MimeBundle;
 use super::json;
 use super::pretty::{self, Metamethods};
+use crate::kernel::MimeBundle;
 
 /// Why a value cannot be displayed.
 #[derive(Debug, thiserror::Error)]

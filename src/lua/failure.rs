@@ -4,6 +4,7 @@ use mlua::{Lua, Value};
 
 use super::chunk::SyntaxProblem;
 use super::pretty::{self, Metamethods};
+use crate::kernel::Outcome;
 
 /// An error that ended a cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,16 @@ impl Failure {
             lines.extend(self.frames.iter().map(|frame| format!("    {frame}")));
         }
         lines
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        Self::Error {
+            traceback: failure.traceback(),
+            ename: failure.ename.to_owned(),
+            evalue: failure.evalue,
+        }
     }
 }
 

@@ -6,16 +6,16 @@ use mlua::{Function, Lua, LuaOptions, MultiValue, StdLib, Value};
 use parking_lot::Mutex;
 
 use super::chunk::{self, Cell};
-use super::complete::{self, Completion};
+use super::complete;
 use super::failure::Failure;
-use super::host::Host;
 use super::inspect;
-use super::interrupt::InterruptHandle;
-use super::is_complete::{self, Completeness};
+use super::interrupt;
+use super::is_complete;
 use super::library::Library;
 use super::output::Output;
 use super::pretty::{self, Metamethods};
 use super::{prelude, traceback};
+use crate::kernel::{Completeness, Completion, Host, InterruptHandle, Outcome};
 
 /// One Lua 5.4 state and what a cell leaves in it: globals stay, locals end with their cell.
 ///
@@ -27,25 +27,6 @@ pub struct Interpreter {
     interrupt: InterruptHandle,
     output: Output,
     library: Library,
-}
-
-/// How a cell ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It ran to its end. What it evaluates to, as text; several values are separated by a tab. None for statements and
-    /// for `nil` alone.
-    Value(Option<String>),
-    /// It raised an error, or could not be compiled: the fields of an `error` message (messaging spec, "Execution errors").
-    Error {
-        /// `LuaError` or `SyntaxError`.
-        ename: String,
-        /// The message.
-        evalue: String,
-        /// Lines to show; the first ones are the message.
-        traceback: Vec<String>,
-    },
-    /// It was stopped through [`InterruptHandle`].
-    Interrupted,
 }
 
 /// The interpreter could not be set up.
@@ -85,11 +66,7 @@ impl Interpreter {
         match result {
             Ok(value) => Outcome::Value(value),
             Err(_) if self.interrupt.is_interrupted() => Outcome::Interrupted,
-            Err(failure) => Outcome::Error {
-                traceback: failure.traceback(),
-                ename: failure.ename.to_owned(),
-                evalue: failure.evalue,
-            },
+            Err(failure) => failure.into(),
         }
     }
 
@@ -113,7 +90,7 @@ impl Interpreter {
     }
 
     fn run(&self, code: &str, name: &str) -> Result<Option<String>, Failure> {
-        self.interrupt.begin_cell(&self.lua, &self.output)?;
+        interrupt::begin_cell(&self.interrupt, &self.lua, &self.output)?;
         self.begin_cell.call::<()>(())?;
         let cell = chunk::compile(&self.lua, code, name)?;
         let values = self.call(cell)?;

@@ -3,22 +3,9 @@
 use mlua::Lua;
 
 use super::chunk::{self, SyntaxProblem};
+use crate::kernel::Completeness;
 
 const INDENT: &str = "  ";
-
-/// The `status` of an `is_complete_reply`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Completeness {
-    /// It can run.
-    Complete,
-    /// More lines could make it right.
-    Incomplete {
-        /// Blanks to begin the next line with.
-        indent: String,
-    },
-    /// No further line can make it right.
-    Invalid,
-}
 
 pub(super) fn is_complete(lua: &Lua, code: &str) -> Completeness {
     match chunk::compile(lua, code, "cell") {

@@ -1,21 +1,16 @@
 //! The built-in Lua kernel.
 //!
-//! Here lives everything that knows Lua: the interpreter, what it prints and asks for, completion, inspection,
-//! and the history of one session. [`Interpreter`] is synchronous and belongs to one OS thread; it speaks to the
-//! outside through [`Host`], and is stopped through [`InterruptHandle`].
+//! Here lives everything that knows Lua: the interpreter, what it prints and asks for, completion, inspection.
+//! [`Interpreter`] is synchronous and belongs to one OS thread. [`serve`] makes it a Jupyter kernel, by the room `kernel`.
 //!
-//! [`serve`] makes it a Jupyter kernel.
-//!
-//! What must not live here: sockets, signatures and message headers outside of the server that speaks for it.
+//! What must not live here: sockets, signatures and message headers.
 
 mod chunk;
 mod complete;
 mod declared;
 mod display;
 mod failure;
-mod glob;
-mod history;
-mod host;
+mod info;
 mod inspect;
 mod interpreter;
 mod interrupt;
@@ -27,13 +22,10 @@ mod output;
 mod prelude;
 mod pretty;
 mod quote;
-mod server;
+mod serve;
+mod syntax;
 mod traceback;
 
-pub use complete::Completion;
-pub use history::{History, HistoryAccess, HistoryEntry, HistoryRequest};
-pub use host::{Host, InputError, MimeBundle, Stdio};
-pub use interpreter::{Interpreter, Outcome, StartError};
-pub use interrupt::InterruptHandle;
-pub use is_complete::Completeness;
-pub use server::{ServeError, serve};
+pub use interpreter::{Interpreter, StartError};
+pub use serve::{ServeError, serve};
+pub use syntax::{Source, Syntax};

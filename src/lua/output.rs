@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::host::{Host, Stdio};
+use crate::kernel::{Host, Stdio};
 
 /// Text up to this size waits for more, in bytes.
 const PIECE: usize = 16 * 1024;
@@ -113,7 +113,7 @@ fn unfinished_character(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lua::host::{InputError, MimeBundle};
+    use crate::kernel::{InputError, MimeBundle};
 
     #[derive(Default)]
     struct Recorder(Mutex<Vec<(Stdio, String)>>);

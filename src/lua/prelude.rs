@@ -6,10 +6,9 @@ use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, LuaString, Table, Value};
 
 use super::display;
-use super::host::{InputError, Stdio};
-use super::interrupt::InterruptHandle;
 use super::output::Output;
-use super::traceback;
+use super::{interrupt::raise, traceback};
+use crate::kernel::{InputError, InterruptHandle, Stdio};
 
 /// Ctrl-D, as consoles send it: the end of the input.
 const END_OF_INPUT: &str = "\u{4}";
@@ -70,7 +69,7 @@ fn install_interrupt(
     kernel.raw_set("interrupted", lua.create_function(move |_, ()| Ok(asked.is_interrupted()))?)?;
     let (output, interrupt) = (output.clone(), interrupt.clone());
     let stop = lua.create_function(move |lua, ()| match interrupt.is_interrupted() {
-        true => Err(interrupt.raise(lua, &output)),
+        true => Err(raise(&interrupt, lua, &output)),
         false => Ok(()),
     })?;
     kernel.raw_set("stop_if_interrupted", stop)
@@ -111,7 +110,7 @@ fn install_input(
         match answer {
             Ok(line) if line == END_OF_INPUT => Ok((None, None)),
             Ok(line) => Ok((Some(line), None)),
-            Err(InputError::Interrupted) => Err(interrupt.raise(lua, &output)),
+            Err(InputError::Interrupted) => Err(raise(&interrupt, lua, &output)),
             Err(problem) => Ok((None, Some(problem.to_string()))),
         }
     })?;

@@ -152,6 +152,7 @@ impl Found {
             process_limits: ProcessLimits::default(),
             interrupt_mode: spec.interrupt_mode,
             connection: ConnectionMode::Given,
+            adapter: None,
             pool: None,
             max_clients: None,
             cull_after: None,

@@ -22,5 +22,5 @@ pub use files::{
 };
 pub use process_limits::{Cores, Nice, NotNice, ProcessLimits};
 pub use python::PythonEnvironment;
-pub use runtime::{CommandValues, ConnectionMode, Launch, Runtime, RuntimeSource, usual_transport};
+pub use runtime::{Adapter, CommandValues, ConnectionMode, Launch, Runtime, RuntimeSource, usual_transport};
 pub use search_path::search_path;

@@ -2,7 +2,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    num::{NonZeroU16, NonZeroUsize},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -43,6 +43,8 @@ pub struct Runtime {
     pub transport: Transport,
     /// Who chooses a kernel's key and ports.
     pub connection: ConnectionMode,
+    /// What makes a Jupyter kernel of a program that is none.
+    pub adapter: Option<Adapter>,
     /// How many kernels are kept warm, ready for the next client; `None` is one of the default runtime, else none.
     pub pool: Option<usize>,
     /// The most clients that share a kernel; `None` is no bound.
@@ -93,6 +95,14 @@ pub enum ConnectionMode {
     Announced,
 }
 
+/// A process of ours that serves a kernel's connection file, with a program behind it that does not speak Jupyter's wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Adapter {
+    /// For `llmspell kernel start`.
+    Llmspell,
+}
+
 /// Where a runtime was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -117,8 +127,8 @@ fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error>
 pub struct CommandValues<'a> {
     /// `{connection_file}`: its full path.
     pub connection_file: &'a str,
-    /// `{port}`: the first of the kernel's ports, shell's.
-    pub port: NonZeroU16,
+    /// `{port}`: the first of the kernel's ports, shell's; 0 where the kernel is to choose it.
+    pub port: u16,
     /// `{kernel_id}`
     pub kernel_id: &'a str,
 }
@@ -153,6 +163,7 @@ impl Runtime {
             interrupt_mode: InterruptMode::Message,
             transport: Transport::Ipc,
             connection: ConnectionMode::Given,
+            adapter: None,
             pool: None,
             max_clients: None,
             cull_after: None,
@@ -205,11 +216,8 @@ mod tests {
 
     #[test]
     fn a_command_is_filled() {
-        let values = CommandValues {
-            connection_file: "/run/kernel-1.json",
-            port: NonZeroU16::new(4100).unwrap(),
-            kernel_id: "0a1b2c3d",
-        };
+        let values =
+            CommandValues { connection_file: "/run/kernel-1.json", port: 4100, kernel_id: "0a1b2c3d" };
         let argv =
             ["k", "-f={connection_file}", "--port", "{port}", "{kernel_id}", "{other}"].map(str::to_owned);
         assert_eq!(

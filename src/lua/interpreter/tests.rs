@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::lua::host::{InputError, MimeBundle, Stdio};
+use crate::kernel::{InputError, MimeBundle, Stdio};
 
 mod errors;
 mod input;

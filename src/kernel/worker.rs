@@ -1,4 +1,4 @@
-//! The interpreter's own thread: takes shell's requests in order, and answers each before the next.
+//! The language's own thread: takes shell's requests in order, and answers each before the next.
 
 use std::{collections::VecDeque, io, sync::Arc, thread};
 
@@ -9,26 +9,25 @@ use tokio_util::sync::CancellationToken;
 use super::{
     content::{Inspect, IsComplete},
     control,
-    kernel::Kernel,
+    history::{History, HistoryRequest},
+    language::{Completeness, Gone, Language},
     request::Request,
+    running::Kernel,
 };
-use crate::{
-    jupyter::reply::Failure,
-    lua::{Completeness, History, HistoryRequest, Interpreter},
-};
+use crate::jupyter::reply::Failure;
 
-/// Batches of requests that wait for the interpreter; then their connections are no longer read.
+/// Batches of requests that wait for the language; then their connections are no longer read.
 const LONGEST_QUEUE: usize = 1024;
 
-/// Deep recursion in Lua's own functions needs more than a thread's usual 2 MB.
+/// Deep recursion in a language's own functions needs more than a thread's usual 2 MB.
 const STACK_BYTES: usize = 8 << 20;
 
-/// The way to the interpreter's thread. What was sent as one batch is never torn apart by an abort.
+/// The way to the language's thread. What was sent as one batch is never torn apart by an abort.
 pub(super) type Queue = mpsc::Sender<Vec<Request>>;
 
-/// What the interpreter's thread owns.
-pub(super) struct Worker {
-    pub(super) interpreter: Interpreter,
+/// What the language's thread owns.
+pub(super) struct Worker<L> {
+    pub(super) language: L,
     pub(super) kernel: Arc<Kernel>,
     pub(super) history: History,
     /// The number of the next cell that counts.
@@ -43,12 +42,11 @@ struct Pending {
     aborted: bool,
 }
 
-impl Worker {
-    pub fn new(interpreter: Interpreter, kernel: Arc<Kernel>) -> (Self, Queue) {
+impl<L: Language> Worker<L> {
+    pub fn new(language: L, kernel: Arc<Kernel>) -> (Self, Queue) {
         let (sender, queue) = mpsc::channel(LONGEST_QUEUE);
         let history = History::default();
-        let worker =
-            Self { interpreter, kernel, history, execution_count: 1, queue, pending: VecDeque::new() };
+        let worker = Self { language, kernel, history, execution_count: 1, queue, pending: VecDeque::new() };
         (worker, sender)
     }
 
@@ -56,11 +54,13 @@ impl Worker {
     pub fn start(mut self) -> io::Result<CancellationToken> {
         let finished = CancellationToken::new();
         let tell = finished.clone().drop_guard();
-        let thread = thread::Builder::new().name("lua".to_owned()).stack_size(STACK_BYTES);
+        let thread = thread::Builder::new().name("language".to_owned()).stack_size(STACK_BYTES);
         thread.spawn(move || {
             let _tell = tell;
             while let Some(next) = self.next() {
-                self.serve(&next);
+                if self.serve(&next).is_err() {
+                    break;
+                }
             }
             // Finalizers are cells' code: they belong to what is waited for.
             drop(self);
@@ -92,24 +92,32 @@ impl Worker {
         }
     }
 
-    fn serve(&mut self, Pending { request, aborted }: &Pending) {
+    fn serve(&mut self, Pending { request, aborted }: &Pending) -> Result<(), Gone> {
         let kernel = Arc::clone(&self.kernel);
-        kernel.while_busy(request, || match request.msg_type.as_str() {
+        if request.msg_type == "execute_request" {
+            // Before clients read that it is busy, for then they may interrupt it.
+            kernel.begin_cell();
+        }
+        kernel.busy(request);
+        match request.msg_type.as_str() {
             "execute_request" if *aborted => kernel.reply(request, json!({ "status": "aborted" })),
-            "execute_request" => self.execute(request),
+            // A kernel that is gone says nothing more: its clients are told by who sees it end.
+            "execute_request" => self.execute(request)?,
             _ => match self.answer(request) {
                 Some(Ok(content)) => kernel.reply(request, content),
                 Some(Err(failure)) => kernel.refuse(request, &failure),
                 None => control::answer_any(&kernel, request),
             },
-        });
+        }
+        kernel.idle(request);
         if request.msg_type == "shutdown_request" {
             kernel.end();
         }
+        Ok(())
     }
 
-    /// The content of the reply to what only the interpreter knows; `None` for all other requests.
-    fn answer(&self, request: &Request) -> Option<Result<Value, Failure>> {
+    /// The content of the reply to what only the language knows; `None` for all other requests.
+    fn answer(&mut self, request: &Request) -> Option<Result<Value, Failure>> {
         Some(match request.msg_type.as_str() {
             "complete_request" => request.content().map(|asked| self.complete(&asked)),
             "inspect_request" => request.content().map(|asked| self.inspect(&asked)),
@@ -121,8 +129,8 @@ impl Worker {
         })
     }
 
-    fn complete(&self, asked: &Inspect) -> Value {
-        let found = self.interpreter.complete(&asked.code, asked.cursor_pos());
+    fn complete(&mut self, asked: &Inspect) -> Value {
+        let found = self.language.complete(&asked.code, asked.cursor_pos());
         json!({
             "status": "ok",
             "matches": found.matches,
@@ -132,17 +140,18 @@ impl Worker {
         })
     }
 
-    fn inspect(&self, asked: &Inspect) -> Value {
-        let found = self.interpreter.inspect(&asked.code, asked.cursor_pos());
+    fn inspect(&mut self, asked: &Inspect) -> Value {
+        let found = self.language.inspect(&asked.code, asked.cursor_pos());
         let data = found.as_ref().map_or_else(|| json!({}), |text| json!({ "text/plain": text }));
         json!({ "status": "ok", "found": found.is_some(), "data": data, "metadata": {} })
     }
 
-    fn is_complete(&self, asked: &IsComplete) -> Value {
-        match self.interpreter.is_complete(&asked.code) {
+    fn is_complete(&mut self, asked: &IsComplete) -> Value {
+        match self.language.is_complete(&asked.code) {
             Completeness::Complete => json!({ "status": "complete" }),
             Completeness::Incomplete { indent } => json!({ "status": "incomplete", "indent": indent }),
             Completeness::Invalid => json!({ "status": "invalid" }),
+            Completeness::Unknown => json!({ "status": "unknown" }),
         }
     }
 }

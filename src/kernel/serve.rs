@@ -1,30 +1,15 @@
-//! The built-in Lua kernel on its five sockets (messaging spec 5.5).
-//!
-//! Who runs what: each connection has a task that verifies what it reads; shell's requests go through one queue to
-//! the interpreter's own OS thread; control's are answered by the connection's task at once, also while a cell runs.
-//! Whoever has something to publish writes it to the subscribers itself.
+//! A kernel from its start to its end.
 
-mod cell;
-mod cell_host;
-mod connection;
-mod content;
-mod control;
-mod info;
-mod kernel;
-mod request;
-mod stdin;
-mod worker;
+use std::{io, sync::Arc, time::Duration};
 
-use std::{io, time::Duration};
-
+use serde_json::Value;
 use thiserror::Error;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::timeout,
 };
 
-use self::{kernel::Kernel, worker::Worker};
-use super::interpreter::{Interpreter, StartError};
+use super::{connection, interrupt::InterruptHandle, language::Language, running::Kernel, worker::Worker};
 use crate::{
     jupyter::connection_file::{ConnectionFile, ConnectionFileError},
     limits::Limits,
@@ -34,7 +19,18 @@ use crate::{
 /// How long a cell that is still running at the end may take to notice that it is interrupted.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Why the kernel could not start, or ended by itself.
+/// What a kernel is made of.
+#[derive(Debug)]
+pub struct Parts<L> {
+    /// The language inside.
+    pub language: L,
+    /// Interrupts the language.
+    pub interrupt: InterruptHandle,
+    /// The content of the kernel's `kernel_info_reply`.
+    pub info: Value,
+}
+
+/// Why a kernel ended other than by being asked to.
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// The connection file asks for something that is refused.
@@ -43,31 +39,34 @@ pub enum ServeError {
     /// A socket could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// There is no interpreter.
-    #[error(transparent)]
-    Start(#[from] StartError),
     /// The system gave no thread or no signals.
     #[error("the kernel could not be set up: {0}")]
     System(#[from] io::Error),
-    /// The interpreter's thread is gone.
-    #[error("the Lua interpreter ended unexpectedly; its state is lost: restart the kernel")]
+    /// The language's thread is gone.
+    #[error("the interpreter ended unexpectedly; its state is lost: restart the kernel")]
     Crashed,
+    /// The language ended.
+    #[error("{0}")]
+    Gone(String),
 }
 
-/// Serves the kernel that a connection file describes, until a `shutdown_request` or SIGTERM. SIGINT interrupts the
-/// running cell.
+/// Serves the kernel that a connection file describes, until a `shutdown_request` or SIGTERM, or until `gone` says why the
+/// language has ended. SIGINT interrupts the running cell.
 ///
 /// # Errors
-/// The kernel could not start, or its interpreter crashed.
-pub async fn serve(file: ConnectionFile) -> Result<(), ServeError> {
+/// The kernel could not start, or its language ended.
+pub async fn serve<L: Language>(
+    file: &ConnectionFile,
+    parts: Parts<L>,
+    gone: impl Future<Output = String>,
+) -> Result<(), ServeError> {
     let limits = Limits::default();
-    let interpreter = Interpreter::new()?;
-    let kernel = Kernel::new(&file, interpreter.interrupt_handle(), &limits)?;
+    let kernel = Arc::new(Kernel::new(file, parts.info, parts.interrupt, &limits)?);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let server = Server::bind(file.address(), Some(file.ports())).await?;
     let gatehouse = Gatehouse::new(&limits);
-    let (worker, queue) = Worker::new(interpreter, kernel.clone());
+    let (worker, queue) = Worker::new(parts.language, kernel.clone());
     let finished = worker.start()?;
 
     let interrupts = async {
@@ -75,12 +74,16 @@ pub async fn serve(file: ConnectionFile) -> Result<(), ServeError> {
             kernel.interrupt();
         }
     };
+    let serves =
+        server.serve(&gatehouse, |incoming| connection::serve(incoming, kernel.clone(), queue.clone()));
     let ended = tokio::select! {
-        () = server.serve(&gatehouse, |incoming| connection::serve(incoming, kernel.clone(), queue.clone())) => Ok(()),
+        biased;
         () = kernel.ended() => Ok(()),
         _ = terminate.recv() => Ok(()),
+        reason = gone => Err(ServeError::Gone(reason)),
         () = finished.cancelled() => if kernel.has_ended() { Ok(()) } else { Err(ServeError::Crashed) },
         () = interrupts => Ok(()),
+        () = serves => Ok(()),
     };
     kernel.end();
     let _ = timeout(FAREWELL, finished.cancelled()).await;

@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{content::Execute, kernel::Kernel, request::Request};
-use crate::lua::{Host, InputError, MimeBundle, Stdio};
+use super::{
+    content::Execute,
+    host::{Host, InputError, MimeBundle, Stdio},
+    request::Request,
+    running::Kernel,
+};
 
 /// The host of the cell of one request.
 pub(super) struct CellHost {

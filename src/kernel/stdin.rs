@@ -6,7 +6,11 @@ use parking_lot::{Condvar, Mutex};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::request::{Request, Sender};
+use super::{
+    host::InputError,
+    interrupt::InterruptHandle,
+    request::{Request, Sender},
+};
 use crate::{
     jupyter::{
         header::{Header, Parent},
@@ -14,7 +18,6 @@ use crate::{
         reply::Voice,
         signature::Signer,
     },
-    lua::{InputError, InterruptHandle},
     net::SignedOutbox,
 };
 

@@ -1,8 +1,8 @@
-//! Requests that need no interpreter: what control answers at once, and shell in its turn.
+//! Requests that need no language: what control answers at once, and shell in its turn.
 
 use serde_json::{Value, json};
 
-use super::{content::CommOpen, info, kernel::Kernel, request::Request};
+use super::{content::CommOpen, request::Request, running::Kernel};
 use crate::jupyter::reply::{Failure, connect_content};
 
 /// Answers a request on control, with the status around it.
@@ -16,7 +16,7 @@ pub(super) fn answer(kernel: &Kernel, request: &Request) {
 /// Answers a request. One that nobody knows gets an error; messages that are no requests get no reply.
 pub(super) fn answer_any(kernel: &Kernel, request: &Request) {
     let content = match request.msg_type.as_str() {
-        "kernel_info_request" => info::kernel_info(),
+        "kernel_info_request" => kernel.info.clone(),
         "connect_request" => connect_content(&kernel.ports),
         "comm_info_request" => json!({ "status": "ok", "comms": {} }),
         "interrupt_request" => {
@@ -48,5 +48,5 @@ fn close_comm(kernel: &Kernel, request: &Request) {
 }
 
 fn unknown(msg_type: &str) -> Failure {
-    Failure::new("UnknownRequest", format!("the Lua kernel does not know {msg_type} on this channel"))
+    Failure::new("UnknownRequest", format!("this kernel does not know {msg_type} on this channel"))
 }

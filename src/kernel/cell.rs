@@ -8,18 +8,22 @@ use serde_json::{Map, Value, json};
 use super::{
     cell_host::{CellHost, Quiet},
     content::Execute,
+    host::Host,
+    language::{Gone, Language, Outcome},
     request::Request,
     worker::Worker,
 };
-use crate::lua::{Host, Outcome};
 
-impl Worker {
+impl<L: Language> Worker<L> {
     /// Runs a cell and answers its request.
-    pub(super) fn execute(&mut self, request: &Arc<Request>) {
+    pub(super) fn execute(&mut self, request: &Arc<Request>) -> Result<(), Gone> {
         let kernel = Arc::clone(&self.kernel);
         let asked: Execute = match request.content() {
             Ok(asked) => asked,
-            Err(failure) => return kernel.refuse(request, &failure),
+            Err(failure) => {
+                kernel.refuse(request, &failure);
+                return Ok(());
+            }
         };
         let count = self.execution_count;
         if !asked.silent {
@@ -27,19 +31,26 @@ impl Worker {
             kernel.publish("execute_input", content, &request.header);
         }
         let host = CellHost::new(kernel.clone(), request.clone(), &asked);
-        let ended = result_of(self.interpreter.execute(&asked.code, count, host));
+        let ended = result_of(self.language.execute(&asked.code, count, host)?);
         if asked.stores_history() {
             let value = ended.as_ref().ok().and_then(|value| value.as_deref());
             self.history.record(count, &asked.code, value);
             self.execution_count += 1;
         }
         match ended {
-            Ok(value) => self.succeed(request, &asked, count, value),
+            Ok(value) => self.succeed(request, &asked, count, value)?,
             Err(error) => self.fail(request, &asked, count, &error),
         }
+        Ok(())
     }
 
-    fn succeed(&mut self, request: &Request, asked: &Execute, count: u32, value: Option<String>) {
+    fn succeed(
+        &mut self,
+        request: &Request,
+        asked: &Execute,
+        count: u32,
+        value: Option<String>,
+    ) -> Result<(), Gone> {
         if let Some(text) = value.filter(|_| !asked.silent) {
             let data = json!({ "text/plain": text });
             let content = json!({ "execution_count": count, "data": data, "metadata": {} });
@@ -48,10 +59,11 @@ impl Worker {
         let reply = json!({
             "status": "ok",
             "execution_count": count,
-            "user_expressions": self.evaluate(asked, count),
+            "user_expressions": self.evaluate(asked, count)?,
             "payload": [],
         });
         self.kernel.reply(request, reply);
+        Ok(())
     }
 
     fn fail(&mut self, request: &Request, asked: &Execute, count: u32, error: &ReplyError) {
@@ -75,12 +87,11 @@ impl Worker {
     }
 
     /// The values of the user expressions, each under its name; what they print is left out.
-    fn evaluate(&mut self, asked: &Execute, count: u32) -> Value {
+    fn evaluate(&mut self, asked: &Execute, count: u32) -> Result<Value, Gone> {
         let quiet: Arc<dyn Host> = Arc::new(Quiet);
         let mut values = Map::new();
         for (name, expression) in asked.user_expressions() {
-            let code = format!("return {expression}");
-            let value = match result_of(self.interpreter.execute(&code, count, quiet.clone())) {
+            let value = match result_of(self.language.evaluate(expression, count, quiet.clone())?) {
                 Ok(value) => {
                     let text = value.unwrap_or_else(|| "nil".to_owned());
                     json!({ "status": "ok", "data": { "text/plain": text }, "metadata": {} })
@@ -91,7 +102,7 @@ impl Worker {
             };
             values.insert(name.to_owned(), value);
         }
-        values.into()
+        Ok(values.into())
     }
 }
 

@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn the_version_is_that_of_the_sources_that_are_built() {
         // lua-src names its own versions: with another one, look up LUA_VERSION_RELEASE in its lua.h.
-        let lock = include_str!("../../../Cargo.lock");
+        let lock = include_str!("../../Cargo.lock");
         assert!(lock.contains("name = \"lua-src\"\nversion = \"551.0.2\""));
         assert!(
             mlua::Lua::new()

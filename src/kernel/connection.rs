@@ -6,8 +6,8 @@ use tracing::{debug, warn};
 
 use super::{
     control,
-    kernel::Kernel,
     request::{Request, Sender},
+    running::Kernel,
     worker::Queue,
 };
 use crate::{
@@ -36,7 +36,7 @@ pub(super) async fn serve(incoming: Incoming, kernel: Arc<Kernel>, queue: Queue)
     }
 }
 
-/// Hands requests over to the interpreter's thread, in order. What arrived together stays together.
+/// Hands requests over to the language's thread, in order. What arrived together stays together.
 async fn shell(mut messages: Messages, queue: Queue) -> Result<(), PeerError> {
     while let Some(batch) = messages.next().await? {
         let requests = batch.into_iter().filter_map(|message| Request::read(message, &messages.sender));

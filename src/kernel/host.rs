@@ -3,10 +3,9 @@
 /// A MIME bundle: MIME type to data, as in `display_data` (messaging spec, "Display data").
 pub type MimeBundle = serde_json::Map<String, serde_json::Value>;
 
-/// The outside of the interpreter: gets what a cell prints while it runs, and answers its questions.
+/// The outside of the language: gets what a cell prints while it runs, and answers its questions.
 ///
-/// All methods are called on the interpreter's own thread, while [`Interpreter::execute`](super::Interpreter::execute)
-/// runs.
+/// All methods are called on the language's own thread, while [`Language::execute`](super::Language::execute) runs.
 pub trait Host: Send + Sync {
     /// Some text for `stdout` or `stderr`. Never empty; pieces arrive in the order they were written.
     fn stream(&self, stdio: Stdio, text: &str);
@@ -18,7 +17,7 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// When there is nobody to ask, or when the question was interrupted. An implementation has to watch for the
-    /// interrupt itself: the interpreter is blocked in this call.
+    /// interrupt itself: the language is blocked in this call.
     fn input(&self, prompt: &str, password: bool) -> Result<String, InputError>;
 }
 

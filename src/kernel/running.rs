@@ -1,13 +1,11 @@
 //! What all parts of the running kernel share.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use jupyter_protocol::ExecutionState;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{request::Request, stdin::Stdin};
+use super::{interrupt::InterruptHandle, request::Request, stdin::Stdin};
 use crate::{
     id::KernelId,
     jupyter::{
@@ -17,7 +15,6 @@ use crate::{
         signature::Signer,
     },
     limits::Limits,
-    lua::InterruptHandle,
     net::Publisher,
 };
 
@@ -30,6 +27,8 @@ pub(super) struct Kernel {
     pub publisher: Publisher,
     pub stdin: Stdin,
     pub ports: Ports,
+    /// The content of its `kernel_info_reply`.
+    pub info: Value,
     pub most_bad_messages: u32,
     interrupt: InterruptHandle,
     end: CancellationToken,
@@ -38,12 +37,14 @@ pub(super) struct Kernel {
 impl Kernel {
     pub fn new(
         file: &ConnectionFile,
+        info: Value,
         interrupt: InterruptHandle,
         limits: &Limits,
-    ) -> Result<Arc<Self>, ConnectionFileError> {
+    ) -> Result<Self, ConnectionFileError> {
         let signer = Signer::new(file.signature_scheme, file.signing_key()?);
         let (id, voice) = (KernelId::random(), Voice::new("kernel"));
-        Ok(Arc::new(Self {
+        Ok(Self {
+            info,
             publisher: Publisher::new(voice.clone(), signer.clone(), topic_of(&id, "stream.stderr"), limits),
             id,
             signer,
@@ -53,7 +54,12 @@ impl Kernel {
             most_bad_messages: limits.bad_messages,
             interrupt,
             end: CancellationToken::new(),
-        }))
+        })
+    }
+
+    /// Begins a cell: forgets an earlier interrupt.
+    pub fn begin_cell(&self) {
+        self.interrupt.begin_cell();
     }
 
     /// Stops the running cell, also where it waits for input.
@@ -79,10 +85,20 @@ impl Kernel {
     /// Says on iopub that work on a request begins, does it, and says that it is done: the spec wants it around every
     /// request.
     pub fn while_busy<T>(&self, request: &Request, work: impl FnOnce() -> T) -> T {
-        self.publish_status(ExecutionState::Busy, request);
+        self.busy(request);
         let done = work();
-        self.publish_status(ExecutionState::Idle, request);
+        self.idle(request);
         done
+    }
+
+    /// Says on iopub that work on a request begins.
+    pub fn busy(&self, request: &Request) {
+        self.publish_status(ExecutionState::Busy, request);
+    }
+
+    /// Says on iopub that work on a request is done.
+    pub fn idle(&self, request: &Request) {
+        self.publish_status(ExecutionState::Idle, request);
     }
 
     /// Sends the reply to a request back the way it came.
