@@ -29,7 +29,8 @@ use crate::{
         signature::Signer,
     },
     proxy::{Parts, Proxy},
-    runtimes::{Directories, Environment, Runtimes, create_directory},
+    route::Skipped,
+    runtimes::{Directories, Environment, Runtimes, SkippedKernelspec, create_directory},
     shutdown::Shutdown,
     state::{StateDirectory, StateError},
 };
@@ -95,6 +96,7 @@ async fn run(
         published: published.clone(),
         default_runtime: position(runtimes),
         runtimes: runtimes.iter().cloned().chain(retired).collect(),
+        skipped: runtimes.skipped().iter().map(skipped).collect(),
         provisioner: Arc::new(Local::new(LocalSettings {
             directory: state.path().to_owned(),
             fleet: state.id().to_owned(),
@@ -244,4 +246,8 @@ fn raise_open_files() -> Option<Rlimit> {
         ),
     }
     set.inspect_err(|error| warn!(%error, "cannot raise the limit on open files")).is_ok().then_some(before)
+}
+
+fn skipped(kernelspec: &SkippedKernelspec) -> Skipped {
+    Skipped { runtime: kernelspec.name(), reason: kernelspec.to_string() }
 }

@@ -97,7 +97,7 @@ use crate::{
     limits::Limits,
     metrics::Metrics,
     net::Gatehouse,
-    route::{Bounds, Offer, Requirements, RestartRight, Settings, Table},
+    route::{Bounds, Offer, Requirements, RestartRight, Settings, Skipped, Table},
     runtimes::Runtime,
     state::Journal,
 };
@@ -113,6 +113,8 @@ pub struct Parts {
     pub runtimes: Vec<Arc<Runtime>>,
     /// The index of the default runtime.
     pub default_runtime: usize,
+    /// What is installed and cannot be launched.
+    pub skipped: Vec<Skipped>,
     /// What launches kernels.
     pub provisioner: Arc<dyn Provisioner>,
     /// The bounds.
@@ -177,6 +179,7 @@ impl Proxy {
             signer,
             runtimes,
             default_runtime,
+            skipped,
             provisioner,
             limits,
             restart,
@@ -188,6 +191,7 @@ impl Proxy {
         let table = Table::new(Settings {
             runtimes: runtimes.iter().map(|runtime| offer(runtime)).collect(),
             default: default_runtime,
+            skipped,
             linger: limits.linger(),
             requests_in_flight: limits.requests_in_flight,
             remembered_clients: limits.remembered_clients,
