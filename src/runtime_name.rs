@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a runtime: a kernelspec's directory, a table of the config, or `lua`.
 ///
-/// Names are compared without regard to case, as jupyter_client does for kernelspecs, so this one is in lower case.
+/// Names are compared without regard to case, as jupyter_client does for kernelspecs, so this one is in lower case. As there,
+/// spaces and letters beyond ASCII are allowed.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RuntimeName(Arc<str>);
@@ -25,17 +26,22 @@ impl RuntimeName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a text that somebody typed, in whatever case, is this name.
+    pub fn is(&self, text: &str) -> bool {
+        text.to_lowercase() == *self.0
+    }
 }
 
 impl FromStr for RuntimeName {
     type Err = InvalidRuntimeName;
 
     fn from_str(text: &str) -> Result<Self, InvalidRuntimeName> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if text.is_empty() || !text.bytes().all(allowed) {
+        let forbidden = |c: char| c == '/' || c.is_control();
+        if text.is_empty() || text.contains(forbidden) {
             return Err(InvalidRuntimeName { found: text.to_owned() });
         }
-        Ok(Self(text.to_ascii_lowercase().into()))
+        Ok(Self(text.to_lowercase().into()))
     }
 }
 
@@ -67,7 +73,7 @@ impl fmt::Debug for RuntimeName {
 
 /// Text that cannot be the name of a runtime.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{found:?} cannot be a runtime's name: use ASCII letters, digits, '.', '_' and '-'")]
+#[error("{found:?} cannot be a runtime's name: it must be text without slashes and control characters")]
 pub struct InvalidRuntimeName {
     /// The text that was given.
     pub found: String,
@@ -85,8 +91,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_characters_of_kernelspec_names() {
-        for text in ["", "a b", "../x", "é", "a/b"] {
+    fn what_a_directory_can_be_called_is_a_name_but_for_control_characters() {
+        for text in ["a b", "É", "Ядро 1", "..."] {
+            let name = text.parse::<RuntimeName>().unwrap();
+            assert!(name.is(text) && name.is(name.as_str()), "{name}");
+        }
+        for text in ["", "../x", "a/b", "a\nb", "a\u{1b}[2J", "a\0"] {
             assert_eq!(text.parse::<RuntimeName>(), Err(InvalidRuntimeName { found: text.to_owned() }));
         }
     }
@@ -95,6 +105,6 @@ mod tests {
     fn json_is_the_plain_name() {
         let name: RuntimeName = serde_json::from_str("\"Lua\"").unwrap();
         assert_eq!(serde_json::to_string(&name).unwrap(), "\"lua\"");
-        assert!(serde_json::from_str::<RuntimeName>("\"a b\"").is_err());
+        assert!(serde_json::from_str::<RuntimeName>("\"a/b\"").is_err());
     }
 }

@@ -3,7 +3,10 @@
 use std::{
     ffi::OsString,
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{PermissionsExt, symlink},
+    },
     path::{Path, PathBuf},
 };
 
@@ -111,6 +114,33 @@ fn the_first_of_a_name_counts_in_whatever_case() {
 }
 
 #[test]
+fn a_kernelspec_needs_a_command_and_any_name_that_is_text() {
+    let machine = Machine::new();
+    for name in ["With Space", "Ünïcode Ядро"] {
+        machine.kernel(&user(name), &json!({"argv": ["k", "{resource_dir}"]}));
+    }
+    let discovery = machine.discover();
+    for (name, directory) in [("with space", "With Space"), ("ünïcode ядро", "Ünïcode Ядро")] {
+        let runtime = find(&discovery, name).unwrap();
+        assert_eq!((runtime.display_name.as_str(), runtime.language.as_str()), (name, ""));
+        let Launch::Argv { argv, .. } = &runtime.launch else { panic!("{runtime:?}") };
+        assert!(argv[1].ends_with(directory), "{argv:?}");
+    }
+}
+
+#[test]
+fn a_directory_whose_name_is_no_text_is_skipped() {
+    let machine = Machine::new();
+    let name = std::ffi::OsStr::from_bytes(b"k\xff");
+    let path = machine.root.join(user("")).join(name);
+    fs::create_dir_all(&path).unwrap();
+    fs::write(path.join("kernel.json"), r#"{"argv": ["k"]}"#).unwrap();
+    let discovery = machine.discover();
+    let skipped = discovery.skipped.iter().find(|skipped| skipped.path == path).unwrap().to_string();
+    assert!(skipped.contains("cannot be a runtime's name"), "{skipped}");
+}
+
+#[test]
 fn what_cannot_be_used_is_skipped_and_named() {
     let machine = Machine::new();
     let mut remote = spec("remote");
@@ -119,9 +149,9 @@ fn what_cannot_be_used_is_skipped_and_named() {
         (machine.kernel_text(&user("broken"), "{"), "not a kernelspec"),
         (
             machine.kernel(&user("empty"), &json!({"argv": [], "display_name": "", "language": ""})),
-            "empty \"argv\"",
+            "no \"argv\"",
         ),
-        (machine.kernel(&user("has space"), &spec("x")), "cannot be a runtime's name"),
+        (machine.kernel(&user("new\nline"), &spec("x")), "cannot be a runtime's name"),
         (machine.kernel(&user("remote"), &remote), "provisioner \"yarn\""),
     ];
     machine.kernel(&user("good"), &spec("Good"));

@@ -60,6 +60,7 @@ impl<'a> Fleet<'a> {
             published,
             runtimes: vec![Arc::new(Runtime { launch, ..Runtime::builtin_lua() })],
             default_runtime: 0,
+            skipped: Vec::new(),
             provisioner: Arc::new(Local::new(LocalSettings {
                 directory: state.to_owned(),
                 fleet: "test".to_owned(),

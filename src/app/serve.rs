@@ -26,7 +26,8 @@ use crate::{
     fleet::{Local, LocalSettings, confine::Confinement},
     jupyter::connection_file::{Address, ConnectionFile},
     proxy::{Parts, Proxy},
-    runtimes::{Directories, Environment, Runtimes, create_directory},
+    route::Skipped,
+    runtimes::{Directories, Environment, Runtimes, SkippedKernelspec, create_directory},
     shutdown::Shutdown,
     state::{StateDirectory, StateError},
 };
@@ -91,6 +92,7 @@ async fn run(
         published: published.clone(),
         default_runtime: position(runtimes),
         runtimes: runtimes.iter().cloned().chain(retired).collect(),
+        skipped: runtimes.skipped().iter().map(skipped).collect(),
         provisioner: Arc::new(Local::new(LocalSettings {
             directory: state.path().to_owned(),
             fleet: state.id().to_owned(),
@@ -239,4 +241,8 @@ fn raise_open_files() -> Option<Rlimit> {
         ),
     }
     set.inspect_err(|error| warn!(%error, "cannot raise the limit on open files")).is_ok().then_some(before)
+}
+
+fn skipped(kernelspec: &SkippedKernelspec) -> Skipped {
+    Skipped { runtime: kernelspec.name(), reason: kernelspec.to_string() }
 }

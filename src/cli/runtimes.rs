@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     config::{Config, ConfigError},
     runtime_name::RuntimeName,
-    runtimes::{Environment, Runtime, RuntimeSource, Runtimes, discover},
+    runtimes::{Environment, Runtime, RuntimeSource, Runtimes, SkippedKernelspec, discover},
 };
 
 use super::{
@@ -29,7 +29,7 @@ pub struct RuntimesArguments {
 
 /// Everything that can be launched: what the config says, what is installed for Jupyter, and `lua`.
 ///
-/// Kernelspecs that cannot be used are logged as warnings.
+/// Kernelspecs that cannot be used are logged as warnings; [`Runtimes::skipped`] knows them.
 ///
 /// # Errors
 /// The config describes a runtime that cannot be, or the default runtime does not exist.
@@ -38,11 +38,20 @@ pub fn find_runtimes(
     environment: &Environment,
     chosen_default: Option<&RuntimeName>,
 ) -> Result<Runtimes, ConfigError> {
-    let discovery = discover(environment);
-    for skipped in &discovery.skipped {
+    let runtimes = look_for_runtimes(config, environment, chosen_default)?;
+    for skipped in runtimes.skipped() {
         tracing::warn!("{skipped}");
     }
-    config.runtimes(discovery.runtimes, chosen_default)
+    Ok(runtimes)
+}
+
+fn look_for_runtimes(
+    config: &Config,
+    environment: &Environment,
+    chosen_default: Option<&RuntimeName>,
+) -> Result<Runtimes, ConfigError> {
+    let discovery = discover(environment);
+    Ok(config.runtimes(discovery.runtimes, chosen_default)?.with_skipped(discovery.skipped))
 }
 
 /// Runs the command.
@@ -55,8 +64,12 @@ pub fn run(
     output: &mut impl Write,
 ) -> anyhow::Result<()> {
     let config = Config::load(arguments.config.file.as_deref(), environment)?;
-    let runtimes = find_runtimes(&config, environment, None)?;
-    let written = if arguments.json { write_json(&runtimes, output) } else { write_table(&runtimes, output) };
+    let written = if arguments.json {
+        write_json(&find_runtimes(&config, environment, None)?, output)
+    } else {
+        let runtimes = look_for_runtimes(&config, environment, None)?;
+        write_table(&runtimes, output).and_then(|()| write_skipped(runtimes.skipped(), output))
+    };
     written.map_err(anyhow::Error::from).or_else(unless_nobody_reads)
 }
 
@@ -67,8 +80,22 @@ fn write_table(runtimes: &Runtimes, output: &mut impl Write) -> io::Result<()> {
             true => format!("{} (default)", runtime.name),
             false => runtime.name.to_string(),
         };
-        let (language, display_name) = (cell(&runtime.language), cell(&runtime.display_name));
+        let language = if runtime.language.is_empty() { "-" } else { &runtime.language };
+        let (language, display_name) = (cell(language), cell(&runtime.display_name));
         rows.add_row([cell(&name), language, display_name, plain(&runtime.source.to_string())]);
+    }
+    table::write(rows, output)
+}
+
+fn write_skipped(skipped: &[SkippedKernelspec], output: &mut impl Write) -> io::Result<()> {
+    if skipped.is_empty() {
+        return Ok(());
+    }
+    writeln!(output)?;
+    let mut rows = table(["SKIPPED", "REASON", "FROM"]);
+    for one in skipped {
+        let (reason, path) = (one.reason.to_string(), one.path.to_string_lossy());
+        rows.add_row([cell(&one.name()), plain(&reason), plain(&path)]);
     }
     table::write(rows, output)
 }
@@ -140,6 +167,23 @@ mod tests {
         assert_eq!(lines[0].find("DISPLAY NAME"), lua.find("Lua (built in)"));
         assert!(gpu.ends_with("fleet.toml") && lua.ends_with("built in"), "{text}");
         assert!(lines.iter().all(|line| *line == line.trim_end()));
+    }
+
+    #[test]
+    fn a_skipped_kernelspec_is_named_with_its_reason() {
+        let home = TempDir::new().unwrap();
+        let kernel = home.path().join("jupyter/kernels/Broken One");
+        fs::create_dir_all(&kernel).unwrap();
+        fs::write(kernel.join("kernel.json"), r#"{"display_name": "x"}"#).unwrap();
+        let data = home.path().join("jupyter");
+        let variables = [("JUPYTER_DATA_DIR", data.as_path()), ("JUPYTER_CONFIG_DIR", home.path())];
+        let environment = Environment::new(variables, home.path());
+        let arguments = RuntimesArguments { config: ConfigArguments::default(), json: false };
+        let mut output = Vec::new();
+        run(&arguments, &environment, &mut output).unwrap();
+        let text = String::from_utf8(output).unwrap();
+        let line = text.lines().find(|line| line.starts_with("broken one ")).unwrap();
+        assert!(line.contains("has no \"argv\"") && line.ends_with("kernels/Broken One"), "{text}");
     }
 
     #[test]

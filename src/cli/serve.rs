@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn wrong_values_are_usage_errors() {
-        for arguments in [["--ip", "example.org"], ["--transport", "udp"], ["--default-runtime", "a b"]] {
+        for arguments in [["--ip", "example.org"], ["--transport", "udp"], ["--default-runtime", "a/b"]] {
             assert!(Cli::try_parse_from(["jupyter-fleet", "serve"].iter().chain(&arguments)).is_err());
         }
     }

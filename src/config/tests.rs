@@ -278,7 +278,7 @@ fn a_wrong_value_is_named_with_its_line() {
         ("interrupt_mode = 'shout'", "`signal`"),
         ("connection = 'stolen'", "`announced`"),
         ("transport = 'udp'", "`ipc`"),
-        ("kernelspec = 'a b'", "cannot be a runtime's name"),
+        ("kernelspec = 'a/b'", "cannot be a runtime's name"),
         ("providers = 'openai'", "providers"),
     ] {
         let text = message(&format!("[runtimes.x]\n# a comment\n{line}\n"));
@@ -305,7 +305,7 @@ fn a_table_that_describes_no_runtime_is_named_with_its_line() {
 
 #[test]
 fn names_must_be_names_and_differ() {
-    assert!(message("[runtimes.'a b']\npool = 1").starts_with("/etc/fleet.toml:1: \"a b\" cannot be"));
+    assert!(message("[runtimes.'a/b']\npool = 1").starts_with("/etc/fleet.toml:1: \"a/b\" cannot be"));
     let text = message("[runtimes.Lua]\npool = 1\n[runtimes.lua]\npool = 2");
     assert_eq!(text, "/etc/fleet.toml:3: the runtime lua is already described in line 1");
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use memchr::memmem;
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::lenient::{texts, values};
 
@@ -41,6 +41,13 @@ pub fn with_code(content: &[u8], code: &str) -> Option<Bytes> {
     let (before, after) = (content.get(..start)?, content.get(start + old.len()..)?);
     let new = serde_json::to_string(code).ok()?;
     Some([before, new.as_bytes(), after].concat().into())
+}
+
+/// The language that a `kernel_info_reply` names, if it names one.
+pub fn peek_language(info: &[u8]) -> Option<String> {
+    let info: Value = serde_json::from_slice(info).ok()?;
+    let language = info.get("language_info")?.get("name")?.as_str()?;
+    (!language.is_empty()).then(|| language.to_owned())
 }
 
 /// Whether there may be a `%fleet` in the code. It is cheap, for it is asked of every cell.

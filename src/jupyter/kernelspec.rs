@@ -3,9 +3,8 @@
 //! Source: jupyter_client's documentation, "Making kernels for Jupyter", section "Kernel specs".
 use std::{collections::BTreeMap, path::Path};
 
-use jupyter_protocol::JupyterKernelspec;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use crate::runtime_name::RuntimeName;
 
@@ -23,9 +22,9 @@ const LOCAL_PROVISIONER: &str = "local-provisioner";
 pub struct Kernelspec {
     /// The command, never empty, with its placeholders in it (see [`super::placeholder`]).
     pub argv: Vec<String>,
-    /// The name that people see.
+    /// The name that people see; empty if it says none.
     pub display_name: String,
-    /// The language, as notebooks record it: `python`, `R`.
+    /// The language, as notebooks record it: `python`, `R`; empty if it says none.
     pub language: String,
     /// Variables to add to the kernel's environment, with references to other variables in it.
     pub env: BTreeMap<String, String>,
@@ -63,11 +62,19 @@ pub enum InterruptMode {
 /// Why a `kernel.json` cannot be used. The text goes after the file's name.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelspecError {
-    /// Not JSON, or a key is missing or of the wrong type.
+    /// Not a JSON object.
     #[error("is not a kernelspec: {0}")]
     NotAKernelspec(serde_json::Error),
+    /// A key has a value of another type.
+    #[error("has a {key:?} that cannot be used: {cause}")]
+    WrongType {
+        /// The key.
+        key: &'static str,
+        /// What it is, and what it must be.
+        cause: serde_json::Error,
+    },
     /// There is no command to run.
-    #[error("has an empty \"argv\", so there is nothing to start")]
+    #[error("has no \"argv\", or an empty one, so there is nothing to start")]
     EmptyArgv,
     /// `interrupt_mode` is unknown.
     #[error("\"interrupt_mode\" is {found:?}, but only \"signal\" and \"message\" are known")]
@@ -81,23 +88,26 @@ impl Kernelspec {
     /// Reads the bytes of a `kernel.json`.
     ///
     /// # Errors
-    /// It is not JSON, lacks `display_name` or `language`, or has a value that no kernel could be started with.
+    /// It is not JSON, has no command, or has a value that no kernel could be started with.
     pub fn parse(bytes: &[u8]) -> Result<Self, KernelspecError> {
-        let spec: JupyterKernelspec =
+        // Of a key that is there twice, the last counts, as in Python.
+        let mut spec: Map<String, Value> =
             serde_json::from_slice(bytes).map_err(KernelspecError::NotAKernelspec)?;
-        if spec.argv.is_empty() {
+        let argv: Vec<String> = take(&mut spec, "argv")?;
+        if argv.is_empty() {
             return Err(KernelspecError::EmptyArgv);
         }
-        let metadata = |key: &str| spec.metadata.as_ref().and_then(|metadata| metadata.get(key));
+        let metadata: Map<String, Value> = take(&mut spec, "metadata")?;
+        let interrupt_mode: String = take(&mut spec, "interrupt_mode")?;
         Ok(Self {
-            debugger: metadata("debugger").and_then(Value::as_bool).unwrap_or(false),
-            provisioner: metadata("kernel_provisioner").and_then(foreign_provisioner),
-            fleet: metadata(FLEET_KEY).and_then(|mark| FleetMark::deserialize(mark).ok()),
-            interrupt_mode: parse_interrupt_mode(spec.interrupt_mode.as_deref())?,
-            argv: spec.argv,
-            display_name: spec.display_name,
-            language: spec.language,
-            env: spec.env.unwrap_or_default().into_iter().collect(),
+            debugger: metadata.get("debugger").and_then(Value::as_bool).unwrap_or(false),
+            provisioner: metadata.get("kernel_provisioner").and_then(foreign_provisioner),
+            fleet: metadata.get(FLEET_KEY).and_then(|mark| FleetMark::deserialize(mark).ok()),
+            interrupt_mode: parse_interrupt_mode(interrupt_mode)?,
+            argv,
+            display_name: take(&mut spec, "display_name")?,
+            language: take(&mut spec, "language")?,
+            env: take(&mut spec, "env")?,
         })
     }
 
@@ -114,13 +124,24 @@ fn foreign_provisioner(stanza: &Value) -> Option<String> {
     (name != LOCAL_PROVISIONER).then(|| name.to_owned())
 }
 
-fn parse_interrupt_mode(text: Option<&str>) -> Result<InterruptMode, KernelspecError> {
-    match text {
-        None => Ok(InterruptMode::default()),
-        Some(text) if text.eq_ignore_ascii_case("signal") => Ok(InterruptMode::Signal),
-        Some(text) if text.eq_ignore_ascii_case("message") => Ok(InterruptMode::Message),
-        Some(text) => Err(KernelspecError::UnknownInterruptMode { found: text.to_owned() }),
+fn parse_interrupt_mode(found: String) -> Result<InterruptMode, KernelspecError> {
+    match found.to_ascii_lowercase().as_str() {
+        "" | "signal" => Ok(InterruptMode::Signal),
+        "message" => Ok(InterruptMode::Message),
+        _ => Err(KernelspecError::UnknownInterruptMode { found }),
     }
+}
+
+/// The value of a key; an empty one if it is absent or null, for jupyter_client needs none but `argv`, to start the kernel.
+fn take<T: DeserializeOwned + Default>(
+    spec: &mut Map<String, Value>,
+    key: &'static str,
+) -> Result<T, KernelspecError> {
+    let value: Option<T> = spec
+        .remove(key)
+        .map_or(Ok(None), Deserialize::deserialize)
+        .map_err(|cause| KernelspecError::WrongType { key, cause })?;
+    Ok(value.unwrap_or_default())
 }
 
 #[cfg(any(test, fuzzing))]
@@ -152,6 +173,22 @@ mod tests {
         assert_eq!(spec.argv, ["ark", "{connection_file}"]);
         assert_eq!((spec.display_name.as_str(), spec.language.as_str()), ("Ark R", "R"));
         assert_eq!((spec.interrupt_mode, spec.debugger), (InterruptMode::Signal, false));
+    }
+
+    #[test]
+    fn a_command_is_enough_and_null_is_as_good_as_nothing() {
+        let bare = parse(&json!({"argv": ["ark"]})).unwrap();
+        let nulls = json!({"argv": ["ark"], "display_name": null, "language": null, "env": null,
+            "interrupt_mode": null, "metadata": null});
+        assert_eq!(parse(&nulls).unwrap(), bare);
+        assert_eq!((bare.display_name.as_str(), bare.language.as_str()), ("", ""));
+        assert_eq!((bare.interrupt_mode, bare.debugger), (InterruptMode::Signal, false));
+    }
+
+    #[test]
+    fn of_a_key_that_is_there_twice_the_last_counts() {
+        let spec = Kernelspec::parse(br#"{"argv": ["a"], "argv": ["b"], "language": "x"}"#).unwrap();
+        assert_eq!(spec.argv, ["b"]);
     }
 
     #[test]
@@ -198,11 +235,15 @@ mod tests {
 
     #[test]
     fn errors_name_the_key() {
-        let mut nameless = smallest();
-        nameless.as_object_mut().unwrap().remove("language");
         for (value, key) in [
-            (nameless, "language"),
-            (smallest_with("argv", json!([])), "argv"),
+            (json!([]), "expected a map"),
+            (json!({"display_name": "x"}), "\"argv\""),
+            (smallest_with("argv", json!([])), "\"argv\""),
+            (smallest_with("argv", json!("ark")), "\"argv\" that cannot be used"),
+            (smallest_with("argv", json!(["ark", 1])), "\"argv\" that cannot be used"),
+            (smallest_with("language", json!(7)), "\"language\" that cannot be used"),
+            (smallest_with("env", json!({"A": 1})), "\"env\" that cannot be used"),
+            (smallest_with("metadata", json!("x")), "\"metadata\" that cannot be used"),
             (smallest_with("interrupt_mode", json!("shout")), "shout"),
         ] {
             let text = parse(&value).unwrap_err().to_string();

@@ -118,7 +118,7 @@ mod tests {
             ("labels=", "labels=..."),
             ("debug=maybe", "`maybe`"),
             ("memory_limit=much", "\"much\""),
-            ("print(1)", "\"print(1)\""),
+            ("a/b", "\"a/b\""),
             ("group='a", "quote"),
             (r#"{"runtmie": "lua"}"#, "runtmie"),
             (r#"{"runtime": "lua"} x"#, "trailing"),

@@ -15,7 +15,7 @@ use crate::{
     channel::Channel,
     fleet::{Channels, Downfall, KernelEvent, LaunchOrder, supervise},
     id::{ClientId, KernelId},
-    jupyter::{message::Body, reply::Failure},
+    jupyter::{content::peek_language, message::Body, reply::Failure},
     metrics::Trouble,
     route::{Launch, Outstanding},
     runtimes::Runtime,
@@ -119,6 +119,15 @@ impl Proxy {
         }
     }
 
+    fn learn_language(&self, kernel: &Kernel, info: &[u8]) {
+        let index = kernel.runtime_index;
+        if self.runtimes.get(index).is_some_and(|runtime| runtime.language.is_empty())
+            && let Some(language) = peek_language(info)
+        {
+            self.table.lock().learn_language(index, &language);
+        }
+    }
+
     fn kernel_is_up(
         self: &Arc<Self>,
         kernel: &Arc<Kernel>,
@@ -128,6 +137,7 @@ impl Proxy {
     ) {
         let (info, is_known) = (channels.info.clone(), channels.is_known);
         self.infos.insert(kernel.runtime_index, info.clone());
+        self.learn_language(kernel, &info);
         let outboxes = Outboxes::of_channels(&channels);
         self.read(kernel, process, channels, readers);
         // What an earlier serve's clients had asked may still run, even if nobody waits for it any more.

@@ -102,7 +102,7 @@ use crate::{
     limits::Limits,
     metrics::Metrics,
     net::Gatehouse,
-    route::{Bounds, Offer, Requirements, RestartRight, Settings, Table},
+    route::{Bounds, Offer, Requirements, RestartRight, Settings, Skipped, Table},
     runtimes::Runtime,
     state::Journal,
 };
@@ -116,6 +116,8 @@ pub struct Parts {
     pub runtimes: Vec<Arc<Runtime>>,
     /// The index of the default runtime.
     pub default_runtime: usize,
+    /// What is installed and cannot be launched.
+    pub skipped: Vec<Skipped>,
     /// What launches kernels.
     pub provisioner: Arc<dyn Provisioner>,
     /// The bounds.
@@ -176,12 +178,22 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy without clients and kernels.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { published, runtimes, default_runtime, provisioner, limits, restart, bounds, journal } =
-            parts;
+        let Parts {
+            published,
+            runtimes,
+            default_runtime,
+            skipped,
+            provisioner,
+            limits,
+            restart,
+            bounds,
+            journal,
+        } = parts;
         let published = Profile::new(ProfileId::DEFAULT, published, Requirements::default());
         let table = Table::new(Settings {
             runtimes: runtimes.iter().map(|runtime| offer(runtime)).collect(),
             default: default_runtime,
+            skipped,
             linger: limits.linger(),
             requests_in_flight: limits.requests_in_flight,
             remembered_clients: limits.remembered_clients,

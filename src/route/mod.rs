@@ -40,7 +40,7 @@ pub use refusal::{NoMatch, Refusal};
 pub use remembered::{RememberedClient, RememberedKernel};
 pub use report::{ClientReport, Occupancy};
 pub use requirements::{Requirements, RequirementsError};
-pub use settings::{Bounds, RestartRight, Settings};
+pub use settings::{Bounds, RestartRight, Settings, Skipped};
 pub use table::{KernelState, Table};
 pub use visits::Moved;
 pub use why::{ConsideredKernel, ConsideredRuntime, Explanation, Reason, explain};

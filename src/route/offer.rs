@@ -10,7 +10,7 @@ use crate::{byte_size::ByteSize, runtime_name::RuntimeName};
 pub struct Offer {
     /// Its name.
     pub runtime: RuntimeName,
-    /// Its language.
+    /// Its language; empty if that is not known yet.
     pub language: String,
     /// Its providers.
     pub providers: BTreeSet<String>,
@@ -66,7 +66,7 @@ impl Offer {
     pub fn unmet(&self, requirements: &Requirements) -> Vec<Unmet> {
         let mut unmet = Vec::new();
         if let Some(asked) = &requirements.runtime
-            && !asked.eq_ignore_ascii_case(self.runtime.as_str())
+            && !self.runtime.is(asked)
         {
             unmet.push(Unmet::Runtime(asked.clone()));
         }
@@ -94,11 +94,21 @@ impl Offer {
     }
 }
 
+impl fmt::Display for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.language.as_str() {
+            "" => self.runtime.fmt(f),
+            language => write!(f, "{} ({language})", self.runtime),
+        }
+    }
+}
+
 impl fmt::Display for Unmet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |list: &[String]| if list.len() == 1 { "" } else { "s" };
         match self {
             Self::Runtime(asked) => write!(f, "is not runtime {asked}"),
+            Self::Language(has) if has.is_empty() => write!(f, "does not say which language it speaks"),
             Self::Language(has) => write!(f, "speaks {has}"),
             Self::Providers(missing) => {
                 write!(f, "lacks the provider{} {}", plural(missing), missing.join(", "))

@@ -1,6 +1,6 @@
 //! Choosing the kernel for a client, or the runtime to launch one from.
 
-use super::{Offer, Requirements, Unmet, refusal::Refusal};
+use super::{Offer, Requirements, Settings, Unmet, refusal::Refusal};
 use crate::{byte_size::ByteSize, id::KernelId};
 
 /// A kernel of the fleet, as far as placement looks at it.
@@ -75,18 +75,13 @@ impl Candidate<'_> {
 
 /// The least loaded of the kernels that match, else one of those in reserve, else the first runtime that can satisfy
 /// (the default one first), else a refusal that says why.
-pub fn place(
-    requirements: &Requirements,
-    candidates: &[Candidate<'_>],
-    runtimes: &[Offer],
-    default: usize,
-) -> Placement {
-    let meant = requirements.in_full(runtimes, default);
+pub fn place(requirements: &Requirements, candidates: &[Candidate<'_>], settings: &Settings) -> Placement {
+    let meant = requirements.in_full(settings);
     let matching = candidates.iter().filter(|candidate| candidate.unmet(&meant).is_empty());
     if let Some(best) = matching.min_by_key(|candidate| candidate.rank()) {
         return Placement::Existing(best.kernel.clone());
     }
-    match launchable(requirements, candidates, runtimes, default) {
+    match launchable(requirements, candidates, settings) {
         Ok((runtime, memory_limit)) => Placement::Spawn { runtime, memory_limit },
         Err(refusal) => Placement::Refused(refusal),
     }
@@ -96,17 +91,17 @@ pub fn place(
 pub(super) fn launchable(
     asked: &Requirements,
     candidates: &[Candidate<'_>],
-    runtimes: &[Offer],
-    default: usize,
+    settings: &Settings,
 ) -> Result<(usize, Option<ByteSize>), Refusal> {
-    let requirements = asked.in_full(runtimes, default);
-    let default_first = runtimes.get(default).map(|offer| (default, offer));
+    let Settings { runtimes, default, .. } = settings;
+    let requirements = asked.in_full(settings);
+    let default_first = runtimes.get(*default).map(|offer| (*default, offer));
     let in_order = default_first.into_iter().chain(runtimes.iter().enumerate());
     let mut able = in_order.filter(|(_, offer)| offer.unmet(&requirements).is_empty());
     match able.next() {
         Some((runtime, offer)) if requirements.kernel.is_none() => {
             Ok((runtime, requirements.memory_limit.or(offer.memory_limit)))
         }
-        _ => Err(Refusal::explain(asked, &requirements, candidates, runtimes)),
+        _ => Err(Refusal::explain(asked, &requirements, candidates, settings)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Candidate, NoRoom, Offer, Requirements, Unmet};
+use super::{Candidate, NoRoom, Offer, Requirements, Settings, Skipped, Unmet};
 use crate::id::KernelId;
 
 /// Runtimes or kernels that a refusal lists, at most.
@@ -33,11 +33,12 @@ impl Refusal {
         asked: &Requirements,
         requirements: &Requirements,
         candidates: &[Candidate<'_>],
-        runtimes: &[Offer],
+        settings: &Settings,
     ) -> Self {
-        let missing = missing(requirements, candidates, runtimes);
-        let advice = advice(requirements, candidates, runtimes);
-        Self::NoMatch(NoMatch { asked: asked.to_string(), missing, advice, runtimes: names(runtimes) })
+        let missing = missing(requirements, candidates, settings);
+        let advice = advice(requirements, candidates, &settings.runtimes);
+        let runtimes = names(&settings.runtimes);
+        Self::NoMatch(NoMatch { asked: asked.to_string(), missing, advice, runtimes })
     }
 
     /// Another kernel was asked for than the one that the client's connection file leads to.
@@ -48,10 +49,11 @@ impl Refusal {
 }
 
 fn names(runtimes: &[Offer]) -> Vec<String> {
-    runtimes.iter().map(|offer| format!("{} ({})", offer.runtime, offer.language)).collect()
+    runtimes.iter().map(Offer::to_string).collect()
 }
 
-fn missing(requirements: &Requirements, candidates: &[Candidate<'_>], runtimes: &[Offer]) -> Vec<String> {
+fn missing(requirements: &Requirements, candidates: &[Candidate<'_>], settings: &Settings) -> Vec<String> {
+    let Settings { runtimes, skipped, .. } = settings;
     if let Some(kernel) = &requirements.kernel {
         return match candidates.iter().find(|candidate| candidate.kernel == kernel) {
             Some(candidate) => vec![lacks(&format!("kernel {kernel}"), &candidate.unmet(requirements))],
@@ -59,9 +61,9 @@ fn missing(requirements: &Requirements, candidates: &[Candidate<'_>], runtimes: 
         };
     }
     if let Some(name) = &requirements.runtime {
-        return match runtimes.iter().find(|offer| offer.runtime.as_str().eq_ignore_ascii_case(name)) {
+        return match runtimes.iter().find(|offer| offer.runtime.is(name)) {
             Some(offer) => vec![lacks(&format!("runtime {name}"), &offer.unmet(requirements))],
-            None => vec![format!("there is no runtime {name}")],
+            None => vec![no_runtime(name, skipped)],
         };
     }
     let each = runtimes.iter().take(LISTED);
@@ -83,6 +85,14 @@ fn advice(requirements: &Requirements, candidates: &[Candidate<'_>], runtimes: &
         "Ask for less, or set memory_limit = \"{asked}\" for runtime {} in the fleet's config",
         short.runtime
     ))
+}
+
+fn no_runtime(name: &str, skipped: &[Skipped]) -> String {
+    let wanted = name.to_lowercase();
+    match skipped.iter().find(|skipped| skipped.runtime == wanted) {
+        Some(skipped) => format!("there is no runtime {name} ({})", skipped.reason),
+        None => format!("there is no runtime {name}"),
+    }
 }
 
 fn lacks(who: &str, unmet: &[Unmet]) -> String {

@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    KernelState, Launch, Offer, Reason, Refusal, Requirements, Settings, Table, placement::launchable,
-    table::Kernel,
+    KernelState, Launch, Offer, Reason, Refusal, Requirements, Table, placement::launchable, table::Kernel,
 };
 use crate::id::{ClientId, KernelId, Origin};
 
@@ -106,8 +105,7 @@ impl<A> Table<A> {
         requirements: &Requirements,
         fresh: impl FnOnce() -> KernelId,
     ) -> Result<(KernelId, Launch), Refusal> {
-        let Settings { runtimes, default, .. } = &self.settings;
-        let (runtime, memory_limit) = launchable(requirements, &[], runtimes, *default)?;
+        let (runtime, memory_limit) = launchable(requirements, &[], &self.settings)?;
         let id = fresh();
         let launch = self.admit(&id, runtime, memory_limit, requirements)?;
         if let Some(kernel) = self.kernels.get_mut(&id) {

@@ -12,6 +12,8 @@ pub struct Settings {
     pub runtimes: Vec<Offer>,
     /// The index of the default runtime.
     pub default: usize,
+    /// What is installed and cannot be launched.
+    pub skipped: Vec<Skipped>,
     /// How long a client without connections still counts as live.
     pub linger: Duration,
     /// Requests of one client that may wait for replies.
@@ -24,6 +26,15 @@ pub struct Settings {
     pub bounds: Bounds,
     /// How long an isolated kernel outlives its client, where its runtime does not say.
     pub abandoned_after: Duration,
+}
+
+/// A kernelspec that cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Skipped {
+    /// The runtime that it would be, in lower case.
+    pub runtime: String,
+    /// That it was skipped, where it is, and why: for people.
+    pub reason: String,
 }
 
 /// How large a fleet may grow. Kernels that are being stopped count no more.

@@ -132,6 +132,15 @@ impl<A> Table<A> {
         }
     }
 
+    /// A kernel has told the language of the runtime with this index. It counts if the kernelspec names none.
+    pub fn learn_language(&mut self, runtime: usize, language: &str) {
+        let kernels = self.kernels.values_mut().filter(|kernel| kernel.runtime == runtime);
+        let offers = kernels.map(|kernel| &mut kernel.offer).chain(self.settings.runtimes.get_mut(runtime));
+        for offer in offers.filter(|offer| offer.language.is_empty()) {
+            language.clone_into(&mut offer.language);
+        }
+    }
+
     /// The kernel's process is gone; its bindings stay, for it comes back. Returns what will never be answered.
     pub fn kernel_is_down(&mut self, id: &KernelId) -> Vec<Outstanding<A>> {
         let Some(kernel) = self.kernels.get_mut(id) else { return Vec::new() };

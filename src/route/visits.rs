@@ -218,8 +218,7 @@ impl<A> Table<A> {
             return Err(Refusal::leads_elsewhere(wishes, door, &self.settings.runtimes));
         }
         let kernels = self.kernels.len();
-        let (runtime, memory_limit) =
-            launchable(wishes, &[], &self.settings.runtimes, self.settings.default)?;
+        let (runtime, memory_limit) = launchable(wishes, &[], &self.settings)?;
         let kernel = fresh();
         let launch = self.admit(&kernel, runtime, memory_limit, wishes)?;
         self.claim(&kernel, wishes);

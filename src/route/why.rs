@@ -72,11 +72,10 @@ pub enum Reason {
 pub fn explain(
     requirements: &Requirements,
     candidates: &[Candidate<'_>],
-    runtimes: &[Offer],
-    default: usize,
+    settings: &Settings,
 ) -> Explanation {
-    let placement = place(requirements, candidates, runtimes, default);
-    let requirements = requirements.in_full(runtimes, default);
+    let placement = place(requirements, candidates, settings);
+    let requirements = requirements.in_full(settings);
     let consider = |candidate: &Candidate<'_>| ConsideredKernel {
         kernel: candidate.kernel.clone(),
         runtime: candidate.offer.runtime.clone(),
@@ -97,7 +96,7 @@ pub fn explain(
     Explanation {
         placement,
         reason,
-        runtimes: runtimes.iter().map(consider_runtime).collect(),
+        runtimes: settings.runtimes.iter().map(consider_runtime).collect(),
         requirements,
         kernels,
     }
@@ -128,10 +127,10 @@ fn reason(placement: &Placement, kernels: &[ConsideredKernel]) -> Reason {
 
 impl Requirements {
     /// What the wishes come to: who names no kind of kernel means the default runtime.
-    pub(super) fn in_full(&self, runtimes: &[Offer], default: usize) -> Self {
+    pub(super) fn in_full(&self, settings: &Settings) -> Self {
         let mut meant = self.clone();
         if !meant.names_a_kind() {
-            meant.runtime = runtimes.get(default).map(|offer| offer.runtime.to_string());
+            meant.runtime = settings.runtimes.get(settings.default).map(|offer| offer.runtime.to_string());
         }
         meant
     }
@@ -164,15 +163,14 @@ impl<A> Table<A> {
         requirements: &Requirements,
         door: Option<&KernelId>,
     ) -> Explanation {
-        let Settings { runtimes, default, .. } = &self.settings;
         if let Some(door) = door {
             candidates.retain(|candidate| candidate.kernel == door);
             candidates.iter_mut().for_each(|candidate| candidate.exclusive = false);
         }
-        let mut explanation = explain(requirements, &candidates, runtimes, *default);
+        let mut explanation = explain(requirements, &candidates, &self.settings);
         let refusal = match (door, &explanation.placement) {
             (Some(door), _) if requirements.kernel.as_ref() != Some(door) => {
-                Some(Refusal::leads_elsewhere(requirements, door, runtimes))
+                Some(Refusal::leads_elsewhere(requirements, door, &self.settings.runtimes))
             }
             (_, Placement::Spawn { memory_limit, .. }) => self.room_for(*memory_limit, requirements).err(),
             _ => None,

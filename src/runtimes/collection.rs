@@ -3,7 +3,10 @@ use std::{fmt, sync::Arc};
 
 use crate::runtime_name::RuntimeName;
 
-use super::runtime::{Launch, Runtime};
+use super::{
+    discovery::SkippedKernelspec,
+    runtime::{Launch, Runtime},
+};
 
 /// Which runtime is the default where nobody says so, if it is installed.
 const USUAL_DEFAULT: &str = "python3";
@@ -14,6 +17,7 @@ const USUAL_DEFAULT: &str = "python3";
 pub struct Runtimes {
     all: Vec<Arc<Runtime>>,
     default: Arc<Runtime>,
+    skipped: Arc<[SkippedKernelspec]>,
 }
 
 /// A runtime was asked for that does not exist.
@@ -64,7 +68,17 @@ impl Runtimes {
                 named(&all, USUAL_DEFAULT).or_else(|| named(&all, lua.as_str())).unwrap_or(&builtin)
             }
         };
-        Ok(Self { default: Arc::clone(default), all })
+        Ok(Self { default: Arc::clone(default), all, skipped: Arc::default() })
+    }
+
+    /// The same, knowing which kernelspecs cannot be used.
+    pub fn with_skipped(self, skipped: Vec<SkippedKernelspec>) -> Self {
+        Self { skipped: skipped.into(), ..self }
+    }
+
+    /// The kernelspecs that cannot be used.
+    pub fn skipped(&self) -> &[SkippedKernelspec] {
+        &self.skipped
     }
 
     /// The runtime of that name.

@@ -44,6 +44,13 @@ pub struct SkippedKernelspec {
     pub reason: SkipReason,
 }
 
+impl SkippedKernelspec {
+    /// What Jupyter calls it: its directory, in lower case.
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().to_lowercase()
+    }
+}
+
 /// Why a kernelspec cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SkipReason {
@@ -123,7 +130,9 @@ struct Found {
 
 impl Found {
     fn name(&self) -> Result<RuntimeName, InvalidRuntimeName> {
-        self.resource_dir.file_name().unwrap_or_default().to_string_lossy().parse()
+        let name = self.resource_dir.file_name().unwrap_or_default();
+        let not_text = || InvalidRuntimeName { found: name.to_string_lossy().into_owned() };
+        name.to_str().ok_or_else(not_text)?.parse()
     }
 
     fn runtime(
@@ -140,9 +149,10 @@ impl Found {
             return Err(SkipReason::Provisioner(provisioner));
         }
         let argv = self.command(spec.argv, python);
+        let has_display_name = !spec.display_name.is_empty();
         Ok(Some(Runtime {
+            display_name: if has_display_name { spec.display_name } else { name.to_string() },
             name,
-            display_name: spec.display_name,
             language: spec.language,
             transport: usual_transport(&argv),
             launch: Launch::Argv { argv, env: filled(spec.env, environment), cwd: None },

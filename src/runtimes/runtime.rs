@@ -25,7 +25,7 @@ pub struct Runtime {
     pub name: RuntimeName,
     /// What people see in lists.
     pub display_name: String,
-    /// The language, as kernelspecs write it.
+    /// The language, as kernelspecs write it; empty where one says none, until a kernel tells.
     pub language: String,
     /// What is started.
     pub launch: Launch,

@@ -87,7 +87,7 @@ impl Proxy {
             let default = if index == self.default_runtime { " (default)" } else { "" };
             [
                 format!("{}{default}", runtime.name),
-                runtime.language.clone(),
+                if runtime.language.is_empty() { dash() } else { runtime.language.clone() },
                 runtime.display_name.clone(),
                 runtime.providers.iter().cloned().collect::<Vec<_>>().join(", "),
                 runtime.labels.iter().cloned().collect::<Vec<_>>().join(", "),
@@ -143,7 +143,7 @@ fn facts(report: &KernelReport) -> Vec<[String; 2]> {
         report.missing_channels.iter().map(|channel| fact("lacks", format!("its {channel} channel")));
     let most = occupancy.offer.max_clients.map_or_else(String::new, |most| format!(" of at most {most}"));
     let facts = [
-        fact("runtime", format!("{} ({})", occupancy.offer.runtime, occupancy.offer.language)),
+        fact("runtime", occupancy.offer.to_string()),
         fact("status", report.status.to_string()),
         fact("up", up(report)),
         fact("group", group(report)),

@@ -114,9 +114,11 @@ impl Proxy {
             names.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
         };
         let runtimes = &self.runtimes;
+        let mut languages =
+            runtimes.iter().map(|runtime| runtime.language.clone()).filter(|name| !name.is_empty());
         Vocabulary {
             runtimes: runtimes.iter().map(|runtime| runtime.name.to_string()).collect(),
-            languages: sorted(&mut runtimes.iter().map(|runtime| runtime.language.clone())),
+            languages: sorted(&mut languages),
             groups: sorted(&mut kernels.iter().filter_map(|kernel| kernel.group.clone())),
             providers: sorted(&mut runtimes.iter().flat_map(|runtime| runtime.providers.iter().cloned())),
             labels: sorted(&mut runtimes.iter().flat_map(|runtime| runtime.labels.iter().cloned())),

@@ -117,15 +117,15 @@ fn candidate<'a>(
 
 #[test]
 fn the_least_loaded_is_chosen_then_the_least_busy_then_the_oldest() {
-    let runtimes = settings().runtimes;
+    let settings = settings();
     let ids: Vec<KernelId> = (0..4).map(kernel).collect();
     let chosen = |loads: [(usize, usize, u64); 4]| {
         let candidates: Vec<_> = ids
             .iter()
             .zip(loads)
-            .map(|(id, (clients, load, born))| candidate(id, &runtimes[PYTHON], clients, load, born))
+            .map(|(id, (clients, load, born))| candidate(id, &settings.runtimes[PYTHON], clients, load, born))
             .collect();
-        place(&Requirements::default(), &candidates, &runtimes, PYTHON)
+        place(&Requirements::default(), &candidates, &settings)
     };
     let existing = |number| Placement::Existing(kernel(number));
     assert_eq!(chosen([(2, 0, 0), (1, 9, 1), (3, 0, 2), (2, 0, 3)]), existing(1), "fewest clients");

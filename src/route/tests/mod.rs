@@ -65,6 +65,7 @@ fn settings() -> Settings {
     Settings {
         runtimes: vec![python, lua, gpu],
         default: PYTHON,
+        skipped: vec![Skipped { runtime: "broken one".to_owned(), reason: "skipped: no argv".to_owned() }],
         linger: LINGER,
         requests_in_flight: 3,
         remembered_clients: 100,

@@ -32,6 +32,31 @@ fn a_refusal_says_what_was_asked_what_is_missing_and_what_exists() {
 }
 
 #[test]
+fn a_kernelspec_that_was_skipped_is_named_with_its_reason() {
+    refused_with(
+        r#"{"runtime": "Broken One"}"#,
+        &["there is no runtime Broken One (skipped: no argv)", "python3 (python)"],
+    );
+}
+
+#[test]
+fn a_language_that_no_kernelspec_names_is_learnt_from_a_kernel() {
+    let mut settings = settings();
+    settings.runtimes[PYTHON].language.clear();
+    let mut fleet = Fleet::new(settings);
+    let wish = r#"{"runtime": "python3", "language": "python"}"#;
+    let text = refusal(&mut fleet, wish);
+    assert!(text.contains("runtime python3 does not say which language it speaks"), "{text}");
+    assert!(text.contains("Runtimes here: python3, lua (lua)"), "{text}");
+
+    let earlier = fleet.join("a", 1, r#"{"runtime": "python3"}"#);
+    fleet.table.learn_language(PYTHON, "python");
+    assert_eq!(fleet.join("b", 2, wish), earlier);
+    fleet.table.learn_language(PYTHON, "ruby");
+    assert_eq!(fleet.join("c", 3, wish), earlier, "only what is missing is learnt");
+}
+
+#[test]
 fn each_thing_that_is_missing_is_named() {
     refused_with(
         r#"{"providers": ["openai", "x"]}"#,
