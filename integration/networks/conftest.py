@@ -77,7 +77,7 @@ class Scene:
         client = kind(name, self.fleet, self.network, {"group": self.group, **needs})
         self._clients.append(client)
         client.ready()
-        client.take()
+        client.heard_at_first = client.take()
         return client
 
     def console(self, **needs):

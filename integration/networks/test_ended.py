@@ -119,6 +119,24 @@ def test_the_fleet_takes_dead_ends_of_its_own_for_nobody(packets, scene):
     assert_complete(far.hear_out(cell), cell, counting)
 
 
+def test_nothing_is_retained_for_dead_ends_that_the_fleet_had_nothing_to_send_to(packets, scene):
+    """The fleet finds them when the client is back, before it is served: what it heard since then is not for others."""
+    stage = scene(packets)
+    far, counting, gate = stage.far(), stage.counting(), Gate(stage.fleet.home)
+    cell = far.execute(gate.cell(then=counting.cell()))
+    far.listen({"channel": "iopub", "parent": cell, "msg_type": "stream"})
+
+    packets.cut()
+    packets.end_connections_of_clients()
+    packets.restore()
+    assert far.request("shell", "connect_request")["status"] == "ok"
+    gate.open()
+    counting.goes_on(20)
+    counting.end()
+    assert_complete(far.hear_out(cell), cell, counting)
+    assert of_cell(stage.far("late").heard_at_first, cell) == []
+
+
 def test_clients_find_that_their_ends_are_dead(packets, scene):
     """The fleet's ends are gone, and the clients do not know: nothing comes that would tell them."""
     stage = scene(packets, PING_SOON)

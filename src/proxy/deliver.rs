@@ -17,28 +17,14 @@ use super::{
 };
 use crate::{
     id::ClientId,
-    jupyter::{
-        message::{Body, Signed},
-        reply::Failure,
-    },
+    jupyter::{message::Body, reply::Failure},
     metrics::Trouble,
     net::{self, Flushes, PushError},
 };
 
-/// What became of a message.
-enum Delivery {
-    /// It is queued on this connection.
-    On(Arc<Connection>),
-    /// It waits for its client.
-    Kept,
-    /// Its client is gone for good.
-    Nowhere,
-    /// This connection takes no more.
-    Full(Arc<Connection>),
-}
-
 impl Proxy {
-    /// Signs a reply for a client and queues it at its return address, or where the client is now.
+    /// Signs a reply for a client and queues it at its return address, or where the client is now. If the client is away,
+    /// the reply waits for it.
     pub(super) fn deliver(
         self: &Arc<Self>,
         client: &ClientId,
@@ -47,43 +33,32 @@ impl Proxy {
         flushes: &mut Flushes,
     ) {
         let signed = address.connection.profile.signer.sign(body);
-        let delivery = match push(&address.connection, address, &signed) {
-            Some(delivery) => delivery,
-            None => self.deliver_elsewhere(client, address, &signed),
-        };
-        match delivery {
-            Delivery::Kept => return debug!(session = %client.session, "a reply waits for its client"),
-            Delivery::On(connection) => flushes.add(connection.outbox.clone()),
-            Delivery::Nowhere => debug!(session = %client.session, "the client left before its reply came"),
-            Delivery::Full(connection) => {
-                // A reply that cannot be delivered must not be lost in silence: the client sees its connection end.
-                let Connection { channel, origin, .. } = *connection;
-                self.trouble_from(
-                    channel,
-                    origin,
-                    Trouble::UnreadReplies,
-                    "a connection was ended",
-                    &PushError::Full,
-                );
-                connection.outbox.close();
+        let mut connection = address.connection.clone();
+        let mut pushed = connection.outbox.push(&address.envelope, &signed);
+        if pushed == Err(PushError::Closed) {
+            let waiting = self.reconnecting.lock();
+            if let Some(newer) = self.replacement_of(&connection) {
+                pushed = newer.outbox.push(&address.envelope, &signed);
+                connection = newer;
+            }
+            if pushed == Err(PushError::Closed) && address.can_be_known_again() {
+                debug!(session = %client.session, "a reply waits for its client");
+                return self.keep(waiting, client, address, Item::Reply(signed.body().clone()));
             }
         }
         self.journal.answered(address.entry);
-    }
-
-    /// The connection that asked has ended.
-    fn deliver_elsewhere(&self, client: &ClientId, address: &ReturnAddress, signed: &Signed) -> Delivery {
-        let waiting = self.reconnecting.lock();
-        if let Some(newer) = self.replacement_of(&address.connection)
-            && let Some(delivery) = push(&newer, address, signed)
-        {
-            return delivery;
+        match pushed {
+            Ok(()) => flushes.add(connection.outbox.clone()),
+            Err(PushError::Closed) => {
+                debug!(session = %client.session, "the client left before its reply came")
+            }
+            Err(why @ PushError::Full) => {
+                // A reply that cannot be delivered must not be lost in silence: the client sees its connection end.
+                let Connection { channel, origin, .. } = *connection;
+                self.trouble_from(channel, origin, Trouble::UnreadReplies, "a connection was ended", &why);
+                connection.outbox.close();
+            }
         }
-        if !address.can_be_known_again() {
-            return Delivery::Nowhere;
-        }
-        self.keep(waiting, client, address, Item::Reply(signed.body().clone()));
-        Delivery::Kept
     }
 
     /// Sends what an ended connection has not delivered on the one that has replaced it, or keeps it for the client.
@@ -153,14 +128,5 @@ impl Proxy {
         }
         flushes.flush();
         self.journal.write();
-    }
-}
-
-/// Queues a reply on a connection; `None` if that has ended.
-fn push(connection: &Arc<Connection>, address: &ReturnAddress, signed: &Signed) -> Option<Delivery> {
-    match connection.outbox.push(&address.envelope, signed) {
-        Ok(()) => Some(Delivery::On(connection.clone())),
-        Err(PushError::Full) => Some(Delivery::Full(connection.clone())),
-        Err(PushError::Closed) => None,
     }
 }
