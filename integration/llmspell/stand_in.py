@@ -2,7 +2,8 @@
 
 `test_recorded.py` compares it with the recording. Usage: stand_in.py kernel start --port P --connection-file F
 [--config C] [--id I] [--provider P]. What runs inside is a real Lua. It sees LLMSPELL_CONFIG and LLMSPELL_PROVIDER in its
-environment, which the real one does not set: tests tell by them how it was started.
+environment, which the real one does not set: tests tell by them how it was started. With STAND_IN_LANGUAGE it says that it
+speaks another language, which was not recorded; what runs is Lua all the same.
 """
 
 import argparse
@@ -173,7 +174,7 @@ class Kernel:
             if header["msg_type"] == "debug_request":
                 self.reply("control", header, self.debug_replies.get(debugged(content)))
         elif name == "shell" and header["msg_type"] == "kernel_info_request":
-            self.reply("shell", header, KERNEL_INFO)
+            self.reply("shell", header, kernel_info())
         elif name == "shell" and header["msg_type"] == "execute_request":
             self.execute(header, json.loads(content)["code"])
         return None
@@ -239,6 +240,11 @@ class Kernel:
         now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f000+00:00")
         names = {"msg_id": str(uuid.uuid4()), "session": session, "username": "kernel"}
         return names | {"msg_type": msg_type, "version": "5.3", "date": now}
+
+
+def kernel_info():
+    language = os.environ.get("STAND_IN_LANGUAGE")
+    return KERNEL_INFO | ({"language_info": {"name": language}} if language else {})
 
 
 def either(returned):

@@ -229,6 +229,40 @@ def test_what_ends_before_it_is_ready_says_why(fleet_of, tmp_path):
     assert "NO_SUCH_KEY_IS_SET is not set" in logs and "llmspell ended before it was ready" in logs
 
 
+@own
+def test_the_next_serve_finds_it_with_its_variables(own_fleet, connect_own):
+    client = connect_own()
+    execute(client, "kept = 1")
+    before = one_stand_in(own_fleet)
+    own_fleet.kill()
+    own_fleet.restart()
+    assert execute(client, "kept").result == "1"
+    assert one_stand_in(own_fleet).pid == before.pid
+
+
+OTHER = CONFIG.replace('language = "lua"', 'language = "javascript"\nenv = { STAND_IN_LANGUAGE = "javascript" }')
+
+
+@pytest.mark.parametrize("own_fleet", [{"config": OTHER}], indirect=True)
+def test_cells_of_another_language_run_as_they_are(own_fleet, connect_own):
+    client = connect_own()
+    assert reply_to(client, client.kernel_info())["content"]["language_info"]["name"] == "javascript"
+    done = execute(client, "for number = 1, 20 do print(number) end return {a = 1}")
+    assert (done.status, done.result) == ("ok", '{"a":1}')
+    assert done.stream() == "".join(f"{number}\n" for number in range(1, 21))
+    done = execute(client, "print('before') error('boom')")
+    assert (done.status, done.stream(), done.error["ename"]) == ("error", "before\n", "Error")
+    assert "boom" in done.error["evalue"]
+    assert execute(client, "x = 1").result is None and execute(client, "").status == "ok"
+    assert reply_to(client, client.is_complete("("))["content"]["status"] == "unknown"
+    assert reply_to(client, client.complete("pri"))["content"]["matches"] == []
+    msg_id = client.execute(LOOP)
+    until_busy(own_fleet)
+    request(client, "interrupt_request", channel="control")
+    assert "variables are gone" in finish(client, msg_id).error["evalue"]
+    assert execute(client, "return x").result is None
+
+
 def refusal(launch, config):
     """What serve says to a config that it refuses."""
     fleet = launch(config=config)

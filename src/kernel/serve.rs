@@ -85,7 +85,10 @@ pub async fn serve<L: Language>(
         () = interrupts => Ok(()),
         () = serves => Ok(()),
     };
-    kernel.end();
-    let _ = timeout(FAREWELL, finished.cancelled()).await;
+    // A language that is gone has nothing to be interrupted, and the cell's client is told by who sees the kernel end.
+    if ended.is_ok() {
+        kernel.end();
+        let _ = timeout(FAREWELL, finished.cancelled()).await;
+    }
     ended
 }
