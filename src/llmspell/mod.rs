@@ -2,7 +2,7 @@
 //!
 //! llmspell 0.14 never replies to `execute_request`, publishes unsigned single frames, ignores interrupts and shutdowns,
 //! and hangs when a cell prints much. So the adapter, a process of its own, serves the connection file that the fleet
-//! gives it, by the room `kernel`, and drives `llmspell kernel start` behind it ([`Engine`](engine::Engine)): a cell is a
+//! gives it, by the room `kernel`, and drives `llmspell kernel start` behind it (`engine`): a cell is a
 //! call of a function that is loaded before the first one (`prelude.lua`), which collects what the cell prints and
 //! returns one result. Only the end of the process stops a cell.
 //!
