@@ -114,7 +114,8 @@ impl World {
             clients.filter_map(|(number, _)| self.binding(*number)).collect()
         };
         for (subscriber, listener) in &self.listeners {
-            let heard = self.heard.iter().filter(|((who, _), _)| who == subscriber);
+            let all = self.heard.iter().filter(|((who, _), _)| who == subscriber);
+            let heard = all.clone();
             if !listener.subscribes {
                 assert_eq!(heard.count(), 0, "{subscriber} has not subscribed to anything");
                 continue;
@@ -122,6 +123,10 @@ impl World {
             let inherited = listener.inherited.clone().map(|(_, kernels)| kernels).unwrap_or_default();
             let heard = heard.filter(|((_, kernel), _)| !inherited.contains(kernel));
             self.check_visitors(listener, heard.clone().map(|((_, kernel), hearing)| (kernel, hearing)));
+            self.check_that_visits_are_heard(
+                listener,
+                all.map(|((_, kernel), hearing)| (kernel, hearing)).collect(),
+            );
             let heard = heard.filter(|(_, hearing)| **hearing == Hearing::Everything);
             let heard: BTreeSet<KernelId> = heard.map(|((_, kernel), _)| kernel.clone()).collect();
             let must = kernels_of(listener.profile, &|client| listener.must_hear(client));
@@ -145,13 +150,18 @@ impl World {
             || self.clients.iter().filter(|(number, _)| profile_of(**number) == listener.profile);
         let visits =
             |number: &usize, kernel| self.fleet.table.visited_by(&client(&session(*number))).contains(kernel);
-        let heard: BTreeMap<&KernelId, &Hearing> = heard.collect();
-        for (kernel, hearing) in &heard {
+        for (kernel, hearing) in heard {
             let Hearing::Visitors(visitors) = hearing else { continue };
             let may = of_profile().filter(|(number, who)| listener.may_hear(who) && visits(number, kernel));
             let may: BTreeSet<ClientId> = may.map(|(number, _)| client(&session(*number))).collect();
             assert!(!visitors.is_empty() && visitors.is_subset(&may), "{kernel}: {visitors:?} of {may:?}");
         }
+    }
+
+    /// What answers a client on the kernels that it visits, its listener hears, be it because another did in whose place it came.
+    fn check_that_visits_are_heard(&self, listener: &Listener, heard: BTreeMap<&KernelId, &Hearing>) {
+        let of_profile =
+            || self.clients.iter().filter(|(number, _)| profile_of(**number) == listener.profile);
         for (number, _) in of_profile().filter(|(_, who)| listener.must_hear(who)) {
             for kernel in self.fleet.table.visited_by(&client(&session(*number))) {
                 let hears = match heard.get(&kernel) {
