@@ -6,6 +6,7 @@ from nbclient.exceptions import CellExecutionError
 from harness import kernelspecs
 from harness.gate import ticks
 from harness.running_notebook import STEP_SECONDS, running, until
+from harness.takeover import STEPS, start_and_kill_at
 
 pytestmark = pytest.mark.proxy_only
 
@@ -133,3 +134,17 @@ async def test_without_a_fleet_the_first_cell_says_how_to_start_one(lasting_flee
             await notebook.end()
     assert failure.value.ename == "NoFleet"
     assert "no fleet is running" in failure.value.evalue and "jupyter-fleet serve" in failure.value.evalue
+
+
+async def test_serve_may_be_killed_at_each_step_of_taking_up_a_busy_kernel(lasting_fleet, kernelspec, gate):
+    async with running(kernelspec, "x = 21", gate.ticking_cell(), REMEMBERS, coalesce_streams=True) as notebook:
+        await until_it_ticks(notebook)
+        end(lasting_fleet, "killed")
+        for step in STEPS:
+            start_and_kill_at(lasting_fleet, step)
+        await restart(lasting_fleet)
+        await until_it_is_heard_again(notebook)
+        assert "cannot be talked to" not in lasting_fleet.stderr, lasting_fleet.report()
+        gate.open()
+        printed, remembered = results(await notebook.end())
+    assert printed.endswith("done\n") and remembered == "(21, 'the kernel is the same')"

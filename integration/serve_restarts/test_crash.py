@@ -4,10 +4,10 @@ import os
 import signal
 
 import pytest
-from crashes import crash
+from crashes import crash, finish_after, until_it_is_heard_again, wait_for_stream
 
-from harness.clients import Execution, execute, is_status, new_client, next_message, reply_to
-from harness.deadline import Deadline, wait_until
+from harness.clients import execute, new_client, reply_to
+from harness.deadline import wait_until
 
 pytestmark = pytest.mark.proxy_only
 
@@ -41,6 +41,7 @@ def test_a_cell_that_runs_through_the_crash_gets_its_reply_and_its_output(lastin
     wait_for_stream(client, "before")
     crash(lasting_fleet)
     # The client says nothing at all meanwhile: its sockets come back by themselves.
+    until_it_is_heard_again(client)
     busy = new_client(lasting_fleet.published_file)
     busy.start_channels()
     busy.wait_for_ready(timeout=30)
@@ -62,6 +63,7 @@ def test_a_cell_that_asks_for_input_after_the_crash_still_gets_it(lasting_fleet,
     )
     wait_for_stream(client, "before")
     crash(lasting_fleet)
+    until_it_is_heard_again(client)
     assert execute(connect({"group": "other"}), "1").status == "ok"
     marker.touch()
     assert client.get_stdin_msg(timeout=30)["content"]["prompt"] == "? "
@@ -111,19 +113,3 @@ def test_twenty_crashes_in_a_row_lose_nothing(lasting_fleet, connect):
         assert execute(client, f"x = {number}").status == "ok"
         crash(lasting_fleet)
         assert execute(client, "x").result == str(number)
-
-
-def wait_for_stream(client, text):
-    wait_until(
-        lambda: text in client.get_iopub_msg(timeout=30)["content"].get("text", ""), 30, lambda: f"the cell to print {text}"
-    )
-
-
-def finish_after(client, msg_id):
-    """As `finish`, for a cell whose `busy` and first output have been read already."""
-    messages, deadline = [], Deadline(30)
-    while not (messages and is_status(messages[-1], "idle")):
-        message = next_message(client, "iopub", deadline, lambda: f"the end of the cell, had {messages}")
-        if message["parent_header"].get("msg_id") == msg_id:
-            messages.append(message)
-    return Execution(reply_to(client, msg_id), messages)

@@ -56,8 +56,8 @@ pub struct Channels {
     pub optional: OptionalChannels,
     /// The kernel's key.
     pub signer: Signer,
-    /// The content of its `kernel_info_reply`, JSON.
-    pub info: Bytes,
+    /// The content of its `kernel_info_reply`, JSON; `None` if it was not asked and no earlier `serve` knew.
+    pub info: Option<Bytes>,
     /// The routing id under which the kernel knows us on shell, control and stdin.
     pub identity: Bytes,
     /// Where it listens.
@@ -67,16 +67,16 @@ pub struct Channels {
     /// Shell and stdin once more, under those: what the kernel still has to say about the requests of their clients comes
     /// there, if the kernel lets a routing id come back.
     pub past: Regained,
-    /// It was not asked who it is, for an earlier `serve` knew that: it may be busy.
-    pub is_known: bool,
+    /// An earlier `serve` launched it. It was not asked who it is, for it may be busy.
+    pub is_adopted: bool,
 }
 
-/// A kernel that an earlier `serve` has talked to.
+/// What an earlier `serve` knew of a kernel that it launched.
 #[derive(Clone, Debug)]
-pub struct Acquaintance {
-    /// The content of its `kernel_info_reply`, JSON.
-    pub info: Bytes,
-    /// The routing ids under which it knows that `serve` and those before it, the latest last.
+pub struct KnownKernel {
+    /// The content of its `kernel_info_reply`, JSON, if it had answered.
+    pub info: Option<Bytes>,
+    /// The routing ids under which the kernel knows that `serve` and those before it, the latest last.
     pub identities: Vec<Bytes>,
     /// Whether it still owes replies.
     pub owes: bool,
@@ -116,12 +116,12 @@ pub enum ConnectError {
     Silent(&'static str),
 }
 
-/// Connects to a kernel that is starting, and asks it who it is, until the deadline. One that is `known` is not asked,
-/// for it may be busy.
+/// Connects to a kernel that is starting, and asks it who it is, until the deadline. A `known` kernel is not asked, for it
+/// may be busy: that its sockets answer tells that it lives.
 pub async fn connect(
     kernel: &KernelId,
     connection: &Connection,
-    known: Option<&Acquaintance>,
+    known: Option<&KnownKernel>,
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Channels, ConnectError> {
@@ -141,7 +141,7 @@ pub async fn connect(
 async fn connect_once(
     kernel: &KernelId,
     file: &ConnectionFile,
-    known: Option<&Acquaintance>,
+    known: Option<&KnownKernel>,
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Channels, ConnectError> {
@@ -160,23 +160,21 @@ async fn connect_once(
     iopub.subscribe(b"");
     let signer = Signer::new(file.signature_scheme, file.signing_key()?);
     let ports = matches!(file.address(), Address::Tcp(_)).then(|| file.ports());
-    let info = Bytes::new();
     let earlier = known.filter(|known| known.owes).map(|known| known.identities.clone()).unwrap_or_default();
     let mut channels = Channels {
         shell,
         iopub,
         optional,
         signer,
-        info,
+        info: known.and_then(|known| known.info.clone()),
         identity,
         ports,
         past: regain(earlier.clone(), file, limits).await,
         earlier,
-        is_known: known.is_some(),
+        is_adopted: known.is_some(),
     };
-    match known {
-        None => channels.ask(limits.kernel_info_bytes, deadline).await?,
-        Some(known) => channels.info = known.info.clone(),
+    if known.is_none() {
+        channels.ask(limits.kernel_info_bytes, deadline).await?;
     }
     channels.optional.settle().await;
     Ok(channels)
@@ -241,7 +239,7 @@ impl Channels {
             if info.len() > longest {
                 return Err(ConnectError::LongInfo(info.len(), longest));
             }
-            self.info = Bytes::copy_from_slice(info);
+            self.info = Some(Bytes::copy_from_slice(info));
             let answered = Parent::peek(&reply).map(|parent| parent.msg_id).unwrap_or_default();
             let heard_before = hears;
             let is_last = |message: &Verified| {

@@ -19,7 +19,7 @@ mod record;
 mod regain;
 mod supervisor;
 
-pub use connect::{Acquaintance, Channels};
+pub use connect::{Channels, KnownKernel};
 pub use handle::{Downfall, KernelEvent, KernelHandle};
 pub use launched_for::{LaunchedFor, Variables};
 pub use launcher::{OpenFiles, Start, StartError};

@@ -12,7 +12,7 @@ use tokio::{
 use tracing::{Instrument, info, info_span, warn};
 
 use super::{
-    connect::{Acquaintance, Channels, ConnectError, connect},
+    connect::{Channels, ConnectError, KnownKernel, connect},
     handle::{Downfall, KernelEvent, KernelHandle, Order},
     log::log_tail,
     provision::{Exit, LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
@@ -47,8 +47,8 @@ const QUEUE: usize = 16;
 pub struct Earlier {
     /// Which.
     pub record: ProcessRecord,
-    /// What that `serve` knew of it; `None` if it had not answered yet.
-    pub known: Option<Acquaintance>,
+    /// What that `serve` knew of the kernel.
+    pub known: KnownKernel,
 }
 
 /// Launches a kernel, or takes over its earlier process, and watches over it; events come until [`KernelEvent::Gone`].
@@ -195,7 +195,7 @@ impl Supervisor {
     }
 
     /// Takes over the process of an earlier `serve`; `None` if it is gone. One that lives but cannot be talked to, for
-    /// it is busy, stopped by a debugger or swapped out, is tried again: nobody asked for its end.
+    /// it is stopped by a debugger or swapped out, is tried again: nobody asked for its end.
     async fn take_over(&mut self, earlier: Earlier) -> Option<Result<(Launched, Channels), LaunchError>> {
         let Earlier { record, known } = earlier;
         let mut launched = self.provisioner.adopt(&self.order, &record).await?;
@@ -214,7 +214,7 @@ impl Supervisor {
                     launched.process.clear().await;
                     return Some(Err(LaunchError::Cancelled));
                 }
-                up = connect(&self.order.kernel, &launched.connection, known.as_ref(), &self.limits, deadline) => match up {
+                up = connect(&self.order.kernel, &launched.connection, Some(&known), &self.limits, deadline) => match up {
                     Ok(channels) => return Some(Ok((launched, channels))),
                     Err(error) => error,
                 },

@@ -203,11 +203,11 @@ impl Proxy {
         }
     }
 
-    /// Answers who the kernel is without asking it. While it is starting, that waits a little: most kernels are up soon,
+    /// Answers who the kernel is without asking it. While that is not known, it waits a little: most kernels are up soon,
     /// and a client that believes in a prompt too early mistakes the end of one request for that of the next.
     fn known_info(self: &Arc<Self>, kernel: &Arc<Kernel>, client: &ClientId, address: ReturnAddress) {
         let known = || self.infos.get(&kernel.runtime_index).map(|info| info.clone());
-        if !kernel.link.is_up() && kernel.wonder(client, &address) {
+        if kernel.wonder(client, &address) {
             tokio::spawn(self.clone().satisfy_later(kernel.clone()));
             return;
         }

@@ -122,7 +122,7 @@ impl Proxy {
             );
         };
         let asked = self.table.lock().answered(&kernel.id, &parent.msg_id, &parent.session);
-        let Some(asked) = asked else { return self.deliver_to_nobody(kernel, &parent) };
+        let Some(asked) = asked else { return self.deliver_to_nobody(kernel, &parent, &message) };
         self.metrics.replies.increment();
         if asked.is_cell() {
             kernel.counts(message.body().content());
@@ -141,7 +141,10 @@ impl Proxy {
     }
 
     /// A reply to a request of our own, else to none.
-    fn deliver_to_nobody(self: &Arc<Self>, kernel: &Arc<Kernel>, parent: &Parent<'_>) {
+    fn deliver_to_nobody(self: &Arc<Self>, kernel: &Arc<Kernel>, parent: &Parent<'_>, message: &Verified) {
+        if Header::peek(message).is_ok_and(|header| header.msg_type == "kernel_info_reply") {
+            self.learn_of(kernel, message.body().content());
+        }
         if kernel.was_asked_who(&parent.msg_id) {
             let (proxy, kernel) = (self.clone(), kernel.clone());
             tokio::spawn(async move {

@@ -128,7 +128,12 @@ impl Kernel {
     /// Asks a process that answers who it is: its reply, to the message with this number, tells that it has come that far.
     pub(super) fn ask_who_it_is(&self, msg_id: String, request: Body) {
         *self.asked_who.lock() = Some(msg_id);
-        if let Pushed::Queued(outbox) = self.link.push(Channel::Shell, request, self.link.life()) {
+        self.send(Channel::Shell, request);
+    }
+
+    /// Sends a request of our own.
+    pub(super) fn send(&self, channel: Channel, request: Body) {
+        if let Pushed::Queued(outbox) = self.link.push(channel, request, self.link.life()) {
             outbox.flush();
         }
     }

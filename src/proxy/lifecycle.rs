@@ -8,17 +8,25 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tracing::{Instrument, info, info_span, warn};
 
 use super::{
-    Proxy, backend::Source, broadcast::Broadcast, connection::ReturnAddress, explain::explain,
-    fanout::NOBODY_ASKED, kernel::Kernel, link::Outboxes, profile::Profile,
+    Proxy,
+    backend::Source,
+    broadcast::Broadcast,
+    connection::ReturnAddress,
+    explain::explain,
+    fanout::NOBODY_ASKED,
+    kernel::Kernel,
+    link::{Known, Outboxes},
+    profile::Profile,
 };
 use crate::{
     channel::Channel,
-    fleet::{Channels, Downfall, KernelEvent, LaunchOrder, supervise},
+    fleet::{Channels, Downfall, KernelEvent, LaunchOrder, ProcessRecord, supervise},
     id::{ClientId, KernelId},
     jupyter::{content::peek_language, message::Body, reply::Failure},
     metrics::Trouble,
     route::{Launch, Outstanding},
     runtimes::Runtime,
+    state::Connected,
 };
 
 /// How long what a dead kernel had sent is still read.
@@ -135,28 +143,47 @@ impl Proxy {
         channels: Channels,
         readers: &mut Readers,
     ) {
-        let (info, is_known) = (channels.info.clone(), channels.is_known);
-        self.infos.insert(kernel.runtime_index, info.clone());
-        self.learn_language(kernel, &info);
+        let (info, is_adopted) = (channels.info.clone(), channels.is_adopted);
         let outboxes = Outboxes::of_channels(&channels);
+        self.note_connection(kernel, &outboxes.known);
         self.read(kernel, process, channels, readers);
         // What an earlier serve's clients had asked may still run, even if nobody waits for it any more.
         let owes = !self.table.lock().outstanding_such(&kernel.id, ReturnAddress::is_from_before).is_empty();
-        let has_past = is_known || owes;
+        let has_past = is_adopted || owes;
         let state = if has_past { ExecutionState::Busy } else { ExecutionState::Idle };
         if *kernel.fanout().state() != state {
             self.set_state(kernel, state);
         }
+        self.with_table(|table, _| table.has_past(&kernel.id, has_past));
         kernel.link.connect(outboxes);
         if has_past {
             self.wait_for_the_past(kernel);
         }
+        match info {
+            Some(info) => self.kernel_is_known(kernel, info),
+            None => self.with_table(|table, _| table.kernel_takes_messages(&kernel.id)),
+        }
+        self.kernels_changed.notify_waiters();
+        self.registry_changed.notify_one();
+    }
+
+    /// Before anything is sent: what a kernel replies comes to the routing id that it was sent under.
+    fn note_connection(&self, kernel: &Kernel, known: &Known) {
+        if let Some(ProcessRecord { identity: process, .. }) = kernel.process() {
+            let connected = Connected { kernel: kernel.id.clone(), process, identities: known.identities() };
+            self.journal.connected(&connected);
+            self.journal.write();
+        }
+    }
+
+    /// It is known who the kernel is: those who asked are told.
+    pub(super) fn kernel_is_known(self: &Arc<Self>, kernel: &Kernel, info: Bytes) {
+        self.infos.insert(kernel.runtime_index, info.clone());
+        self.learn_language(kernel, &info);
         self.with_table(|table, _| table.kernel_is_ready(&kernel.id));
         for (client, address) in kernel.take_curious() {
             self.tell_info(Some(kernel), &client, &address, info.clone());
         }
-        self.kernels_changed.notify_waiters();
-        self.registry_changed.notify_one();
     }
 
     /// Starts reading all that a process says.

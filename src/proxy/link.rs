@@ -33,10 +33,11 @@ pub(super) struct Link {
 
 #[derive(Debug)]
 enum State {
-    /// No process answers yet: messages wait.
+    /// No process answers yet: messages wait. An earlier `serve` may have known the process.
     Down {
         held: VecDeque<(Channel, Body)>,
         bytes: usize,
+        known: Option<Known>,
     },
     Up(Box<Outboxes>),
     Gone,
@@ -58,15 +59,13 @@ pub(super) struct Outboxes {
     pub(super) echoed: Instant,
 }
 
-/// What is known of a process that answers.
+/// What is known of a process that has answered this `serve` or an earlier one.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     /// The content of its `kernel_info_reply`, JSON.
-    pub(super) info: Bytes,
-    /// The routing id under which it knows us.
-    pub(super) identity: Bytes,
-    /// The routing ids under which it knows earlier `serve`s, and may still answer to.
-    pub(super) earlier: Vec<Bytes>,
+    pub(super) info: Option<Bytes>,
+    /// The routing ids under which it knows the earlier `serve`s that it may still answer to, and last the latest one.
+    pub(super) identities: Vec<Bytes>,
     /// Its shell port, if it has ports.
     pub(super) port: Option<u16>,
 }
@@ -83,16 +82,35 @@ pub(super) enum Asker {
 impl Link {
     /// No process answers yet.
     pub(super) fn new() -> Self {
-        Self { state: Mutex::new(State::Down { held: VecDeque::new(), bytes: 0 }), life: AtomicU64::new(0) }
+        Self { state: Mutex::new(State::down(None)), life: AtomicU64::new(0) }
     }
 
-    /// What is known of it while it answers.
+    /// An earlier `serve` knew this of the process, which is not connected yet. The next `serve` must know it too, should
+    /// this one end before it is.
+    pub(super) fn recall(&self, known: Known) {
+        *self.state.lock() = State::down(Some(known));
+    }
+
+    /// What is known of its process.
     pub(super) fn known(&self) -> Option<Known> {
         match &*self.state.lock() {
             State::Up(outboxes) => Some(outboxes.known.clone()),
-            _ => None,
+            State::Down { known, .. } => known.clone(),
+            State::Gone => None,
         }
     }
+
+    /// The process has said who it is; `true` if that was not known.
+    pub(super) fn learn(&self, info: &Bytes) -> bool {
+        match &mut *self.state.lock() {
+            State::Up(outboxes) if outboxes.known.info.is_none() => {
+                outboxes.known.info = Some(info.clone());
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// How long ago it last echoed a ping, or came up; `None` while no process answers. One without a heartbeat is never
     /// silent.
     pub(super) fn silence(&self, now: Instant) -> Option<Duration> {
@@ -144,7 +162,7 @@ impl Link {
             }
             match &mut *state {
                 State::Gone => return Pushed::Dropped,
-                State::Down { held, bytes } => {
+                State::Down { held, bytes, .. } => {
                     *bytes += body.size();
                     held.push_back((channel, body));
                     return Pushed::Held;
@@ -202,7 +220,7 @@ impl Link {
     pub(super) fn disconnect(&self, for_good: bool) {
         let mut state = self.state.lock();
         self.life.fetch_add(1, Ordering::AcqRel);
-        *state = if for_good { State::Gone } else { State::Down { held: VecDeque::new(), bytes: 0 } };
+        *state = if for_good { State::Gone } else { State::down(None) };
     }
 
     /// In a word, whether it can be used.
@@ -254,6 +272,12 @@ pub(super) enum Pushed {
     NoChannel,
 }
 
+impl State {
+    fn down(known: Option<Known>) -> Self {
+        Self::Down { held: VecDeque::new(), bytes: 0, known }
+    }
+}
+
 impl Outboxes {
     /// Those of a process that has just come up.
     pub(super) fn of_channels(channels: &Channels) -> Self {
@@ -265,8 +289,7 @@ impl Outboxes {
             heartbeat: None,
             known: Known {
                 info: channels.info.clone(),
-                identity: channels.identity.clone(),
-                earlier: channels.earlier.clone(),
+                identities: channels.earlier.iter().chain([&channels.identity]).cloned().collect(),
                 port: channels.ports.map(|ports| ports.shell.get()),
             },
             pings: VecDeque::new(),

@@ -7,7 +7,10 @@ use jupyter_protocol::KernelInfoRequest;
 use tokio::time::sleep;
 
 use super::{Proxy, connection::ReturnAddress, kernel::Kernel};
-use crate::jupyter::{header::Header, reply::Failure};
+use crate::{
+    channel::Channel,
+    jupyter::{header::Header, reply::Failure},
+};
 
 /// Silence of a kernel that was taken over after which those who wait for it are told what that may mean.
 const LONG_SILENCE: Duration = Duration::from_secs(5);
@@ -18,6 +21,10 @@ impl Proxy {
     pub(super) fn wait_for_the_past(self: &Arc<Self>, kernel: &Arc<Kernel>) {
         let question = self.voice.say(KernelInfoRequest {}, &Bytes::new());
         let Ok(header) = Header::of(&question) else { return };
+        if kernel.link.known().is_some_and(|known| known.info.is_none()) {
+            // Control answers also while a cell runs, in kernels that know this request there.
+            kernel.send(Channel::Control, self.voice.say(KernelInfoRequest {}, &Bytes::new()));
+        }
         kernel.ask_who_it_is(header.msg_id.to_string(), question.clone());
         let (proxy, kernel) = (self.clone(), kernel.clone());
         tokio::spawn(async move {
@@ -33,17 +40,29 @@ impl Proxy {
     /// A kernel that was taken over has come to what we asked it ourselves: whatever it has not answered of what was
     /// asked before will not be answered to us.
     pub(super) fn past_is_over(self: &Arc<Self>, kernel: &Kernel) {
-        let waiting =
-            self.with_table(|table, _| table.take_outstanding(&kernel.id, ReturnAddress::is_from_before));
+        let waiting = self.with_table(|table, _| {
+            table.has_past(&kernel.id, false);
+            table.take_outstanding(&kernel.id, ReturnAddress::is_from_before)
+        });
         let failure = restarted(&format!(
             "{} may have done what was asked, but its reply was lost; it lives, and its variables are intact",
             kernel.name()
         ));
         for request in waiting {
-            match kernel.link.known().filter(|_| request.msg_type == "kernel_info_request") {
-                Some(known) => self.tell_info(Some(kernel), &request.client, &request.address, known.info),
+            let info = kernel.link.known().and_then(|known| known.info);
+            match info.filter(|_| request.msg_type == "kernel_info_request") {
+                Some(info) => self.tell_info(Some(kernel), &request.client, &request.address, info),
                 None => self.fail(&request.client, &request.msg_type, &request.address, &failure),
             }
+        }
+    }
+
+    /// A kernel has said who it is. Where nobody knew, those who asked are told.
+    pub(super) fn learn_of(self: &Arc<Self>, kernel: &Kernel, info: &[u8]) {
+        let info = Bytes::copy_from_slice(info);
+        if info.len() <= self.limits.kernel_info_bytes && kernel.link.learn(&info) {
+            self.kernel_is_known(kernel, info);
+            self.registry_changed.notify_one();
         }
     }
 }

@@ -6,10 +6,11 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use tokio::time::{Duration, sleep};
 use tracing::error;
 
-use super::{Proxy, kernel::Kernel};
+use super::{Proxy, kernel::Kernel, link::Known};
 use crate::{
     id::{ClientId, KernelId},
     jupyter::connection_file::ConnectionFile,
@@ -109,18 +110,17 @@ impl Proxy {
 impl Kernel {
     fn record(&self, remembered: RememberedKernel, clients: Vec<String>) -> KernelRecord {
         let known = self.link.known();
+        let mut identities = known.as_ref().map(Known::identities).unwrap_or_default();
+        let info = known.as_ref().and_then(|known| known.info.clone());
         KernelRecord {
             remembered,
             process: self.process(),
             port: known.as_ref().and_then(|known| known.port),
             status: self.status().to_owned(),
             clients,
-            kernel_info: known.as_ref().and_then(|known| serde_json::from_slice(&known.info).ok()),
-            earlier_identities: known
-                .as_ref()
-                .map(|known| known.earlier.iter().map(|earlier| text(earlier)).collect())
-                .unwrap_or_default(),
-            identity: known.map(|known| text(&known.identity)),
+            kernel_info: info.and_then(|info| serde_json::from_slice(&info).ok()),
+            identity: identities.pop(),
+            earlier_identities: identities,
             config: self.runtime.clone(),
             launched_for: self.host.zip(self.launched_for.as_ref()).map(|(endpoint, launched_for)| {
                 LaunchedForRecord { endpoint, arguments: launched_for.arguments.clone() }
@@ -129,6 +129,10 @@ impl Kernel {
     }
 }
 
-fn text(identity: &[u8]) -> String {
-    String::from_utf8_lossy(identity).into_owned()
+impl Known {
+    /// The routing ids, as they are written down.
+    pub(super) fn identities(&self) -> Vec<String> {
+        let text = |identity: &Bytes| String::from_utf8_lossy(identity).into_owned();
+        self.identities.iter().map(text).collect()
+    }
 }

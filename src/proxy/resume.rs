@@ -6,10 +6,11 @@ use bytes::Bytes;
 use tracing::{Instrument, info, info_span, warn};
 
 use super::{
-    Proxy, connection::ReturnAddress, kernel::Kernel, past::restarted, reconnecting::connection_before,
+    Proxy, connection::ReturnAddress, kernel::Kernel, link::Known, past::restarted,
+    reconnecting::connection_before,
 };
 use crate::{
-    fleet::{Acquaintance, Earlier, LaunchOrder, LaunchedFor, supervise},
+    fleet::{Earlier, KnownKernel, LaunchOrder, LaunchedFor, supervise},
     id::{KernelId, SessionId},
     jupyter::{connection_file::ConnectionFile, header::Header, message::Envelope},
     route::Outstanding,
@@ -17,8 +18,8 @@ use crate::{
     state::{Asked, BindingRecord, Entry, KernelRecord, Registry},
 };
 
-/// Serves before the last whose routing ids are tried: each that crashes while a cell runs leaves one.
-const EARLIER: usize = 4;
+/// Serves before the last whose routing ids are tried beside the oldest: each that crashes while a cell runs leaves one.
+const EARLIER: usize = 3;
 
 /// What an earlier `serve` left.
 #[derive(Debug)]
@@ -93,8 +94,9 @@ impl Proxy {
         record: &KernelRecord,
         owes: bool,
     ) -> Option<impl Future<Output = ()> + use<>> {
-        let KernelRecord { remembered, process, identity, earlier_identities, kernel_info, config, .. } =
-            record;
+        let KernelRecord {
+            remembered, process, identity, earlier_identities, kernel_info, config, port, ..
+        } = record;
         let process = process.clone()?;
         let is_limited = process.enforcement.limits.memory_limit.is_some();
         if record.clients.is_empty() && !process.identity.is_alive() {
@@ -107,11 +109,10 @@ impl Proxy {
             return None;
         };
         let runtime = Runtime::beginning_at(self.runtimes.get(runtime_index)?, config.directory());
-        let known = identity.clone().zip(kernel_info.clone()).map(|(identity, info)| Acquaintance {
-            info: info.to_string().into(),
-            identities: latest(earlier_identities).chain([identity]).map(Bytes::from).collect(),
-            owes,
-        });
+        let info = kernel_info.as_ref().map(|info| Bytes::from(info.to_string()));
+        let identities: Vec<Bytes> =
+            tried(earlier_identities).chain(identity.clone()).map(Bytes::from).collect();
+        let known = KnownKernel { info: info.clone(), identities: identities.clone(), owes };
         let host = record
             .launched_for
             .as_ref()
@@ -122,7 +123,7 @@ impl Proxy {
             memory_limit: remembered.memory_limit,
             launched_for: host.as_ref().map(|(_, launched_for)| launched_for.clone()),
         };
-        let earlier = Some(Earlier { record: process, known });
+        let earlier = Some(Earlier { record: process.clone(), known });
         let (handle, events) = supervise(self.provisioner.clone(), order, earlier, self.limits.clone());
         let kernel = Arc::new(Kernel::new(
             remembered.id.clone(),
@@ -132,6 +133,11 @@ impl Proxy {
             handle,
             host,
         ));
+        kernel.is_launched(process);
+        if let Some(info) = &info {
+            self.infos.insert(runtime_index, info.clone());
+        }
+        kernel.link.recall(Known { info, identities, port: *port });
         self.with_table(|table, _| {
             self.kernels.insert(remembered.id.clone(), kernel.clone());
             table.recall_kernel(remembered, runtime_index, is_limited)
@@ -190,7 +196,22 @@ impl Proxy {
     }
 }
 
-/// Of the routing ids of earlier serves, those that are tried.
-fn latest(identities: &[String]) -> impl Iterator<Item = String> {
-    identities.iter().skip(identities.len().saturating_sub(EARLIER)).cloned()
+/// Of the routing ids of earlier serves, those that are tried: the oldest, which the running cell came from, and the
+/// latest, which those that wait came from.
+fn tried(identities: &[String]) -> impl Iterator<Item = String> {
+    let latest = identities.len().saturating_sub(EARLIER);
+    identities.iter().enumerate().filter(move |(at, _)| *at == 0 || *at >= latest).map(|(_, id)| id.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_and_the_latest_are_tried() {
+        let tried =
+            |ids: &str| tried(&ids.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>();
+        assert_eq!(tried("a b c d"), ["a", "b", "c", "d"]);
+        assert_eq!(tried("a b c d e f"), ["a", "d", "e", "f"]);
+    }
 }

@@ -95,6 +95,6 @@ impl<A> Table<A> {
     /// Whether a request on shell may have to wait: the kernel's own status comes later than the cell, and tells of
     /// control and subshells as well.
     pub(super) fn shell_is_blocked(&self, kernel: &Kernel<A>) -> bool {
-        kernel.state != KernelState::Ready || kernel.in_flight.on_shell() > 0
+        kernel.state != KernelState::Ready || kernel.has_past || kernel.in_flight.on_shell() > 0
     }
 }

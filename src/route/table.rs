@@ -53,6 +53,8 @@ pub(super) struct Kernel<A> {
     pub(super) pristine: bool,
     pub(super) exclusive: bool,
     pub(super) state: KernelState,
+    /// What was sent by an earlier `serve` may still run: its shell may be blocked.
+    pub(super) has_past: bool,
     pub(super) clients: BTreeSet<ClientId>,
     /// Clients of other kernels that run single cells here.
     pub(super) visitors: BTreeSet<ClientId>,
@@ -103,6 +105,7 @@ impl<A> Table<A> {
             pristine: true,
             exclusive: false,
             state: KernelState::Starting,
+            has_past: false,
             clients: BTreeSet::new(),
             visitors: BTreeSet::new(),
             in_flight: InFlight::default(),
@@ -124,11 +127,23 @@ impl<A> Table<A> {
 
     /// The kernel takes messages now, and its runtime's `kernel_info_reply` is known.
     pub fn kernel_is_ready(&mut self, id: &KernelId) {
+        self.kernel_takes_messages(id);
+        let runtime = self.kernels.get(id).map(|kernel| kernel.runtime);
+        self.informed.extend(runtime);
+    }
+
+    /// The kernel takes messages now, whoever it is.
+    pub fn kernel_takes_messages(&mut self, id: &KernelId) {
+        if let Some(kernel) = self.kernels.get_mut(id).filter(|kernel| kernel.state == KernelState::Starting)
+        {
+            kernel.state = KernelState::Ready;
+        }
+    }
+
+    /// Whether the kernel may still run what an earlier `serve` sent.
+    pub fn has_past(&mut self, id: &KernelId, has_past: bool) {
         if let Some(kernel) = self.kernels.get_mut(id) {
-            self.informed.insert(kernel.runtime);
-            if kernel.state == KernelState::Starting {
-                kernel.state = KernelState::Ready;
-            }
+            kernel.has_past = has_past;
         }
     }
 
@@ -147,6 +162,7 @@ impl<A> Table<A> {
         if kernel.state == KernelState::Ready {
             kernel.state = KernelState::Starting;
         }
+        kernel.has_past = false;
         let lost = kernel.in_flight.drain();
         self.settle(&lost);
         lost

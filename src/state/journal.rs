@@ -18,6 +18,7 @@ use tracing::warn;
 
 use crate::{
     channel::Channel,
+    fleet::ProcessIdentity,
     id::{ClientId, KernelId, Origin},
     route::RememberedClient,
 };
@@ -70,6 +71,18 @@ enum Line<A, B> {
     Sent(Entry, KernelId),
     Answered(Entry),
     Bound(Entry, B),
+    Connected(Connected),
+}
+
+/// A `serve` has connected to a kernel's process.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Connected {
+    /// The kernel.
+    pub kernel: KernelId,
+    /// Its process.
+    pub process: ProcessIdentity,
+    /// The routing ids under which the process knows the earlier `serve`s that it may still answer to, and last that one.
+    pub identities: Vec<String>,
 }
 
 /// What the last `serve` left in the journal.
@@ -79,6 +92,8 @@ pub struct Noted {
     pub owed: BTreeMap<Entry, Asked>,
     /// Clients that it had bound, in that order; the registry may know of them already.
     pub bound: Vec<(Entry, RememberedClient)>,
+    /// Its latest connection to each kernel; never older than what the registry knows.
+    pub connected: BTreeMap<KernelId, Connected>,
 }
 
 /// The journal of this `serve`.
@@ -152,6 +167,12 @@ impl Journal {
         inner.last += 1;
         let entry = Entry(inner.last);
         inner.append(&Line::<(), _>::Bound(entry, client));
+    }
+
+    /// Notes that a kernel's process is connected, before the registry can. To be [written](Self::write) before anything
+    /// is sent to the kernel.
+    pub fn connected(&self, connected: &Connected) {
+        self.0.lock().append(&Line::<(), ()>::Connected(connected.clone()));
     }
 
     /// The number of the latest line: what the registry knows from here on needs no lines before it.
@@ -238,6 +259,9 @@ fn noted(text: &[u8], path: &Path) -> Noted {
                 noted.owed.remove(&entry);
             }
             Ok(Line::Bound(entry, client)) => noted.bound.push((entry, client)),
+            Ok(Line::Connected(connected)) => {
+                noted.connected.insert(connected.kernel.clone(), connected);
+            }
             Err(error) => warn!(path = %path.display(), %error, "a line of the journal is skipped"),
         }
     }
@@ -247,6 +271,9 @@ fn noted(text: &[u8], path: &Path) -> Noted {
 /// The lines of a journal with these requests.
 fn text(noted: &Noted) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
+    for connected in noted.connected.values() {
+        append(&mut text, &Line::<(), ()>::Connected(connected.clone()));
+    }
     for (entry, client) in &noted.bound {
         serde_json::to_writer(&mut text, &Line::<(), _>::Bound(*entry, client))?;
         text.push(b'\n');
@@ -351,6 +378,29 @@ mod tests {
         let (journal, noted) = Journal::open(&path, Entry::NONE).unwrap();
         assert_eq!(noted.bound.iter().map(|(_, bound)| bound).collect::<Vec<_>>(), [&client]);
         assert!(noted.bound.iter().all(|(entry, _)| *entry > before && *entry <= journal.latest()));
+    }
+
+    #[test]
+    fn the_latest_connection_to_a_kernel_is_known() {
+        let home = tempfile::TempDir::new().unwrap();
+        let path = home.path().join("requests.log");
+        let (journal, _) = Journal::open(&path, Entry::NONE).unwrap();
+        let connected = |kernel: &str, identities: &[&str]| Connected {
+            kernel: KernelId::from(kernel),
+            process: ProcessIdentity { pid: 1, start_time: 2 },
+            identities: identities.iter().map(|identity| (*identity).to_owned()).collect(),
+        };
+        let lines = [connected("k", &["a"]), connected("other", &["b"]), connected("k", &["a", "c"])];
+        lines.iter().for_each(|line| journal.connected(line));
+        journal.write();
+        for _ in 0..2 {
+            // The second time from the journal that was written anew.
+            let noted = Journal::open(&path, Entry::NONE).unwrap().1;
+            assert_eq!(
+                noted.connected.into_values().collect::<Vec<_>>(),
+                [lines[2].clone(), lines[1].clone()]
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The registry: which kernels there are and which clients they have, for people, for `jq`, and for the next `serve`.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::{error, warn};
 
-use super::Entry;
+use super::{Connected, Entry};
 use crate::{
     fleet::{ProcessIdentity, ProcessRecord, seconds_since_epoch},
     id::{KernelId, ProfileId, SessionId},
@@ -170,6 +171,18 @@ impl Registry {
         }
     }
 
+    /// Adds the routing ids of connections that were made as this file was being written.
+    pub fn add_connected(&mut self, connected: &BTreeMap<KernelId, Connected>) {
+        for kernel in &mut self.kernels {
+            let process = kernel.process.as_ref().map(|process| process.identity);
+            let latest = connected.get(&kernel.remembered.id);
+            if let Some(latest) = latest.filter(|latest| Some(latest.process) == process) {
+                kernel.earlier_identities.clone_from(&latest.identities);
+                kernel.identity = kernel.earlier_identities.pop();
+            }
+        }
+    }
+
     /// Whether this is the process of a kernel, as far as the registry knows.
     pub fn knows(&self, kernel: &KernelId, pid: i32) -> bool {
         let of = |record: &&KernelRecord| record.remembered.id == *kernel;
@@ -290,6 +303,29 @@ mod tests {
         assert_eq!(json["kernels"][0]["id"], "1a2b3c4d");
         assert_eq!(json["kernels"][0]["config"]["language"], "lua");
         assert_eq!(json["bindings"][0]["session"], "s");
+    }
+
+    #[test]
+    fn a_connection_that_the_file_does_not_know_is_added_to_the_kernel_with_that_process() {
+        let mut registry = registry();
+        let id = registry.kernels[0].remembered.id.clone();
+        let identity = ProcessIdentity { pid: 7, start_time: 1 };
+        registry.kernels[0].process = Some(ProcessRecord {
+            identity,
+            argv: Vec::new(),
+            connection_file: PathBuf::new(),
+            log: PathBuf::new(),
+            started_at: 0,
+            enforcement: Default::default(),
+        });
+        let mut connected = Connected { kernel: id.clone(), process: identity, identities: Vec::new() };
+        for (pid, expected) in [(8, (None, "jupyter-fleet-a")), (7, (Some("c"), "b"))] {
+            connected.process.pid = pid;
+            connected.identities = vec!["b".to_owned(), "c".to_owned()];
+            registry.add_connected(&[(id.clone(), connected.clone())].into());
+            let kernel = &registry.kernels[0];
+            assert_eq!((kernel.identity.as_deref(), kernel.earlier_identities[0].as_str()), expected);
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub(super) fn find(state: &StateDirectory, runtimes: &Runtimes) -> anyhow::Resul
     let (journal, noted) = Journal::open(&path, registry.journal)
         .with_context(|| format!("cannot use the journal {}", path.display()))?;
     registry.add(noted.bound);
+    registry.add_connected(&noted.connected);
     let owed = noted.owed.into_iter().collect();
     let retired = retired(&registry, runtimes);
     let ids = registry.kernels.iter().map(|kernel| kernel.remembered.id.clone());

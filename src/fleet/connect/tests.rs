@@ -81,7 +81,7 @@ async fn a_kernel_that_had_spoken_before_anyone_listened_is_asked_once_more() {
     let (id, connection) = (KernelId::random(), Connection::Given(Box::new(file)));
     let channels =
         connect(&id, &connection, None, &Limits::default(), Instant::now() + DEADLINE).await.unwrap();
-    let info: serde_json::Value = serde_json::from_slice(&channels.info).unwrap();
+    let info: serde_json::Value = serde_json::from_slice(channels.info.as_ref().unwrap()).unwrap();
     drop(channels);
     accepting.abort();
     let asked = timeout(DEADLINE, asked).await.unwrap().unwrap();

@@ -59,6 +59,32 @@ fn what_is_known_of_the_default_runtime_outlives_its_kernels() {
 }
 
 #[test]
+fn a_kernel_with_a_past_delays_nobody_who_asks_who_it_is() {
+    let mut fleet = Fleet::new(settings());
+    let id = fleet.join("a", 1, "");
+    let info = |fleet: &mut Fleet| fleet.decide("a", RequestKind::KernelInfo, "");
+    fleet.table.has_past(&id, true);
+    assert_eq!(info(&mut fleet), Decision::KnownInfo(id.clone(), None), "it may be busy");
+    assert_eq!(fleet.decide("a", RequestKind::Other, ""), Decision::Forward(id.clone()));
+    fleet.table.has_past(&id, false);
+    assert_eq!(info(&mut fleet), Decision::Forward(id.clone()));
+    fleet.table.has_past(&id, true);
+    fleet.table.kernel_is_down(&id);
+    fleet.table.kernel_is_ready(&id);
+    assert_eq!(info(&mut fleet), Decision::Forward(id), "its next process has none");
+}
+
+#[test]
+fn a_kernel_that_takes_messages_before_it_is_known_tells_nothing_of_its_runtime() {
+    let mut fleet = Fleet::new(settings());
+    fleet.table.launch(&kernel(0), PYTHON);
+    fleet.table.kernel_takes_messages(&kernel(0));
+    assert_eq!(fleet.decide("a", RequestKind::KernelInfo, ""), Decision::KnownInfo(kernel(0), None));
+    fleet.table.kernel_is_ready(&kernel(0));
+    assert_eq!(fleet.decide("a", RequestKind::KernelInfo, ""), Decision::RuntimeInfo(PYTHON));
+}
+
+#[test]
 fn kernel_info_launches_anew_where_the_first_kernel_never_came_up() {
     let mut fleet = Fleet::new(settings());
     fleet.decide("a", RequestKind::KernelInfo, "");

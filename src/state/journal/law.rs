@@ -42,7 +42,7 @@ fn is_a_line(half: &[u8]) -> bool {
 fn history(mut input: Input<'_>) {
     let (mut lines, mut book, mut last) = (Vec::new(), Noted::default(), 0);
     while !input.is_empty() {
-        let kind = input.byte() % 4;
+        let kind = input.byte() % 5;
         let entry = Entry(if kind == 0 || kind == 3 { last + 1 } else { u64::from(input.byte()) });
         last = last.max(if kind == 0 || kind == 3 { entry.0 } else { 0 });
         match kind {
@@ -62,10 +62,15 @@ fn history(mut input: Input<'_>) {
                 append(&mut lines, &Line::<(), ()>::Answered(entry));
                 book.owed.remove(&entry);
             }
-            _ => {
+            3 => {
                 let client = take_bound(&mut input);
                 append(&mut lines, &Line::<(), _>::Bound(entry, &client));
                 book.bound.push((entry, client));
+            }
+            _ => {
+                let connected = take_connected(&mut input);
+                append(&mut lines, &Line::<(), ()>::Connected(connected.clone()));
+                book.connected.insert(connected.kernel.clone(), connected);
             }
         }
     }
@@ -96,6 +101,14 @@ fn take_asked(input: &mut Input<'_>) -> Asked {
         envelope: input.few(Input::text),
         header: input.text(),
         kernel: input.perhaps_text().map(|id| KernelId::from(id.as_str())),
+    }
+}
+
+fn take_connected(input: &mut Input<'_>) -> Connected {
+    Connected {
+        kernel: KernelId::from(input.text().as_str()),
+        process: ProcessIdentity { pid: i32::from(input.byte()), start_time: u64::from(input.byte()) },
+        identities: input.few(Input::text),
     }
 }
 
