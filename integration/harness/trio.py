@@ -76,11 +76,13 @@ class Trio:
     def queue_cell(self, client, code="print('queued')"):
         """Sends a cell behind the one that runs; returns its id once it has gone to the kernel.
 
-        The proxy answers `connect_request` itself, in the order of the channel; a plain kernel does when it gets there.
+        The proxy answers `connect_request` itself, in the order of the channel, and says then that the kernel is busy; a
+        plain kernel answers when it gets there.
         """
         msg_id = client.execute(code)
         if not self.fleet.is_direct:
             client.request("shell", "connect_request")
+            client.listen({"channel": "iopub", "state": "busy", "parent": None})
         client.take()
         return msg_id
 
@@ -94,11 +96,21 @@ class Trio:
         return {client: self.transcript(client.take()) for client in self.clients}
 
     def transcript(self, heard):
-        heard = [message for message in heard if message["parent"] not in self.fences]
+        heard = list(self.without_fences(heard))
         sessions = {client.session: client.name for client in self.clients}
         return Transcript(heard, {
             channel: [line(message, sessions) for message in heard if message["channel"] == channel] for channel in CHANNELS
         })
+
+    def without_fences(self, heard):
+        """Also without the proxy's word, behind its answer to a fence, that the kernel is still busy."""
+        is_answer = False
+        for message in heard:
+            is_fence = message["parent"] in self.fences
+            if not is_fence and not (is_answer and message["parent"] is None and message["content"] == {"execution_state": "busy"}):
+                yield message
+            if message["channel"] == "iopub":
+                is_answer = is_fence and message["content"] == {"execution_state": "idle"}
 
     def close(self):
         for client in self.clients:

@@ -11,9 +11,16 @@ pytestmark = pytest.mark.proxy_only
 def leave(three, client):
     """The client says goodbye; it alone hears of that."""
     three.forget()
-    reply = client.request("control", "shutdown_request", {"restart": False})
-    assert reply == {"status": "ok", "restart": False}
-    client.listen({"channel": "iopub", "msg_type": "shutdown_reply"})
+    goodbye = client.send("control", "shutdown_request", {"restart": False})
+    client.listen({"channel": "control", "parent": goodbye}, {"channel": "iopub", "state": "idle", "parent": goodbye})
+
+
+def a_goodbye(name):
+    """What it hears."""
+    return {
+        "control": [f"shutdown_reply ok ({name})"],
+        "iopub": [f"status busy ({name})", f"shutdown_reply ok ({name})", f"status idle ({name})"],
+    }
 
 
 def test_each_leaves_alone_and_the_last_takes_the_kernel_along(own_fleet, trio):
@@ -25,7 +32,7 @@ def test_each_leaves_alone_and_the_last_takes_the_kernel_along(own_fleet, trio):
     leave(three, anna)
     assert three.meet_as(berta, carla) == process
     heard = three.transcripts()
-    heard[anna].is_exactly(control=["shutdown_reply ok (anna)"], iopub=["shutdown_reply ok (anna)"])
+    heard[anna].is_exactly(**a_goodbye("anna"))
     heard[berta].is_exactly()
     heard[carla].is_exactly()
     assert three.run(carla, "kept") == "'since the beginning'"
@@ -34,7 +41,7 @@ def test_each_leaves_alone_and_the_last_takes_the_kernel_along(own_fleet, trio):
     assert three.meet_as(carla) == process
     heard = three.transcripts()
     heard[anna].is_exactly()
-    heard[berta].is_exactly(control=["shutdown_reply ok (berta)"], iopub=["shutdown_reply ok (berta)"])
+    heard[berta].is_exactly(**a_goodbye("berta"))
     heard[carla].is_exactly()
     assert three.run(carla, "kept") == "'since the beginning'"
 
@@ -43,7 +50,7 @@ def test_each_leaves_alone_and_the_last_takes_the_kernel_along(own_fleet, trio):
     heard = three.transcripts()
     heard[anna].is_exactly()
     heard[berta].is_exactly()
-    heard[carla].is_exactly(control=["shutdown_reply ok (carla)"], iopub=["shutdown_reply ok (carla)"])
+    heard[carla].is_exactly(**a_goodbye("carla"))
 
     for client in three:
         assert three.run(client, "'kept' in globals()") == "False"

@@ -35,7 +35,8 @@ def test_it_is_said_in_the_cell_and_the_binding_stays(at_home, fleet, code):
     reply = done.reply["content"]
     assert (reply["status"], reply["ename"], reply["evalue"]) == ("error", done.error["ename"], done.error["evalue"])
     assert WRONG[code] in done.error["evalue"] and done.error["traceback"]
-    assert (own_kernel(client), kernels(fleet)) == (kernel, before)
+    # Those of earlier tests may end meanwhile.
+    assert own_kernel(client) == kernel and kernels(fleet) <= before
     assert run(client, "print(home)").stream() == "here\n"
 
 

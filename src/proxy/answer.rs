@@ -243,8 +243,8 @@ impl Proxy {
         self.tell(self.own_kernel(client).as_deref(), client, address, reply);
     }
 
-    /// Answers as kernels do, between a `busy` and an `idle`. Where the kernel's own state is another one, it is told last:
-    /// frontends show whatever came last.
+    /// Answers as kernels do, between a `busy` and an `idle`. Where the kernel itself is busy, that is told last: frontends
+    /// show whatever came last.
     fn tell(
         self: &Arc<Self>,
         kernel: Option<&Kernel>,
@@ -256,7 +256,7 @@ impl Proxy {
         let listeners = self.listeners(client);
         // From here on, nothing of the kernel's comes in between. (The table is never locked after a fanout.)
         let fanout = kernel.map(Kernel::fanout);
-        let last = kernel.zip(fanout.as_ref()).and_then(|(kernel, fanout)| self.own_state(kernel, fanout));
+        let last = kernel.zip(fanout.as_ref()).and_then(|(kernel, fanout)| self.busy_state(kernel, fanout));
         self.send_to_listeners(&listeners, [status(ExecutionState::Busy)]);
         let mut flushes = Flushes::default();
         self.deliver(client, address, reply, &mut flushes);
@@ -266,7 +266,7 @@ impl Proxy {
         self.journal.write();
     }
 
-    /// Tells a client that a request with this header is done, and then what its kernel does where that is another one.
+    /// Tells a client that a request with this header is done, and then whether its kernel is still busy.
     pub(super) fn send_idle(&self, client: &ClientId, parent: &Bytes) {
         let listeners = self.listeners(client);
         let kernel = self.own_kernel(client);
@@ -274,17 +274,15 @@ impl Proxy {
         let last = kernel
             .as_deref()
             .zip(fanout.as_ref())
-            .and_then(|(kernel, fanout)| self.own_state(kernel, fanout));
+            .and_then(|(kernel, fanout)| self.busy_state(kernel, fanout));
         let idle = self.voice.status(ExecutionState::Idle, parent);
         self.send_to_listeners(&listeners, std::iter::once(idle).chain(last));
     }
 
-    /// A kernel's own state, unless it is idle, or what it was busy with has ended with its process.
-    fn own_state(&self, kernel: &Kernel, fanout: &Fanout) -> Option<Body> {
-        let state = fanout.state();
-        let is_over =
-            *state == ExecutionState::Idle || (*state == ExecutionState::Busy && !kernel.link.is_up());
-        (!is_over).then(|| self.voice.status(state.clone(), &Bytes::new()))
+    /// What a busy kernel says of itself, unless what it was busy with has ended with its process.
+    fn busy_state(&self, kernel: &Kernel, fanout: &Fanout) -> Option<Body> {
+        let is_busy = *fanout.state() == ExecutionState::Busy && kernel.link.is_up();
+        is_busy.then(|| self.voice.status(ExecutionState::Busy, &Bytes::new()))
     }
 
     fn own_kernel(&self, client: &ClientId) -> Option<Arc<Kernel>> {
