@@ -19,7 +19,7 @@ use toml::Spanned;
 use crate::{
     byte_size::ByteSize,
     fleet::confine::ConfinementChoice,
-    jupyter::endpoint::{Transport, parse_ip},
+    jupyter::address::{Transport, parse_ip},
     limits::Limits,
     route::{Bounds, RestartRight},
     runtime_name::RuntimeName,

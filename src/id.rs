@@ -17,21 +17,21 @@ pub struct SessionId(Arc<str>);
 pub struct MsgId(Arc<str>);
 
 /// Which connection file a client used: its key, and the ports that go with it. The published one is
-/// [`ProfileId::DEFAULT`].
+/// [`EndpointId::DEFAULT`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub struct ProfileId(pub u64);
+pub struct EndpointId(pub u64);
 
-impl ProfileId {
-    /// The profile of the published connection file.
+impl EndpointId {
+    /// The endpoint of the published connection file.
     pub const DEFAULT: Self = Self(0);
 
-    /// The profile of the connection file that leads to one kernel alone. It is made of the kernel's id, so that it is
+    /// The endpoint of the connection file that leads to one kernel alone. It is made of the kernel's id, so that it is
     /// the same after a restart of the fleet. `None`: no kernel has such an id.
-    pub fn of_door(kernel: &KernelId) -> Option<Self> {
+    pub fn of_kernel(kernel: &KernelId) -> Option<Self> {
         u32::from_str_radix(kernel.as_str(), 16).ok().map(|number| Self(u64::from(number) + 1))
     }
 
-    /// The profile of a host's connection file, by the name of its client, which is a hash. Numbers up to 2^53 are the same in
+    /// The endpoint of a host's connection file, by the name of its client, which is a hash. Numbers up to 2^53 are the same in
     /// all readers of JSON.
     pub fn of_host(name: &str) -> Self {
         let digits = name.get(..12).and_then(|digits| u64::from_str_radix(digits, 16).ok());
@@ -43,7 +43,7 @@ impl ProfileId {
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct ClientId {
     /// The connection file whose key verified the client's messages.
-    pub profile: ProfileId,
+    pub endpoint: EndpointId,
     /// The `session` of its message headers.
     pub session: SessionId,
 }
@@ -154,10 +154,10 @@ mod tests {
 
     #[test]
     fn each_kernel_has_a_door_of_its_own() {
-        let door = |id: &str| ProfileId::of_door(&KernelId::from(id));
-        assert_eq!((door("00000000"), door("0000000a")), (Some(ProfileId(1)), Some(ProfileId(11))));
-        assert_eq!(door("ffffffff"), Some(ProfileId(1 << 32)));
-        assert_eq!(door("kernel"), None);
-        assert!(ProfileId::of_door(&KernelId::random()).is_some());
+        let id = |id: &str| EndpointId::of_kernel(&KernelId::from(id));
+        assert_eq!((id("00000000"), id("0000000a")), (Some(EndpointId(1)), Some(EndpointId(11))));
+        assert_eq!(id("ffffffff"), Some(EndpointId(1 << 32)));
+        assert_eq!(id("kernel"), None);
+        assert!(EndpointId::of_kernel(&KernelId::random()).is_some());
     }
 }

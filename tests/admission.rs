@@ -1,4 +1,4 @@
-//! Strangers at a gatehouse over real sockets: who holds the key vouches for the silent connections of its own process,
+//! Strangers at a acceptor over real sockets: who holds the key vouches for the silent connections of its own process,
 //! and another process of the same user gains nothing by it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may fail loudly")]
 
@@ -6,9 +6,9 @@ use std::{net::SocketAddr, process::Stdio, time::Duration};
 
 use bytes::Bytes;
 use jupyter_fleet::{
-    jupyter::endpoint::Endpoint,
+    jupyter::address::Address,
     limits::Limits,
-    net::{Gatehouse, Listener, Peer, PeerError, PeerSettings, Refused, dial},
+    net::{Acceptor, Listener, Peer, PeerError, PeerSettings, Refused, dial},
     zmtp::{Local, SocketType},
 };
 use tokio::{
@@ -26,7 +26,7 @@ const STRANGERS: usize = 2;
 const VOUCHED: usize = 4;
 
 struct Gate {
-    gatehouse: Gatehouse,
+    acceptor: Acceptor,
     listener: Listener,
     address: SocketAddr,
 }
@@ -38,21 +38,21 @@ impl Gate {
             vouched_connections: VOUCHED,
             ..Limits::default()
         };
-        let listener = Listener::bind(&Endpoint::Tcp("127.0.0.1:0".parse().unwrap())).await.unwrap();
-        let Endpoint::Tcp(address) = *listener.endpoint() else { panic!("it was to be TCP") };
-        Self { gatehouse: Gatehouse::new(&limits), listener, address }
+        let listener = Listener::bind(&Address::Tcp("127.0.0.1:0".parse().unwrap())).await.unwrap();
+        let Address::Tcp(address) = *listener.address() else { panic!("it was to be TCP") };
+        Self { acceptor: Acceptor::new(&limits), listener, address }
     }
 
     /// Lets in whoever comes next.
     async fn admit(&self) -> Result<Peer, PeerError> {
         let stream = timeout(DEADLINE, self.listener.accept()).await.unwrap();
         let local = Local::new(SocketType::Router, Bytes::new(), 1000);
-        self.gatehouse.admit(stream, local).await.map(|(peer, _)| peer)
+        self.acceptor.admit(stream, local).await.map(|(peer, _)| peer)
     }
 
     /// A silent connection from this process: the client's end, and ours.
     async fn connect(&self) -> Result<(JoinHandle<Option<Peer>>, Peer), PeerError> {
-        let (address, deadline) = (Endpoint::Tcp(self.address), Instant::now() + DEADLINE);
+        let (address, deadline) = (Address::Tcp(self.address), Instant::now() + DEADLINE);
         let client = tokio::spawn(async move {
             let local = Local::new(SocketType::Dealer, Bytes::new(), 1000);
             dial(&address, &local, &PeerSettings::new(&Limits::default()), deadline).await.ok()

@@ -11,7 +11,7 @@ use std::{
 };
 
 use jupyter_fleet::{
-    jupyter::{endpoint::Transport, kernelspec::InterruptMode},
+    jupyter::{address::Transport, kernelspec::InterruptMode},
     runtimes::{Discovery, Environment, Launch, Runtime, RuntimeSource, discover},
 };
 use serde_json::{Value, json};

@@ -14,8 +14,8 @@ fn the_example_is_a_signed_connection_file_on_this_machine() {
     assert_eq!(file.signature_scheme, SignatureScheme::HmacSha256);
     assert_eq!(file.kernel_name.as_deref(), Some("fleet"));
 
-    let endpoints = Channel::ALL.map(|channel| file.endpoint(channel).to_string());
-    assert!(endpoints.iter().all(|endpoint| endpoint.starts_with("tcp://127.0.0.1:")), "{endpoints:?}");
+    let endpoints = Channel::ALL.map(|channel| file.address(channel).to_string());
+    assert!(endpoints.iter().all(|address| address.starts_with("tcp://127.0.0.1:")), "{endpoints:?}");
     let distinct: std::collections::BTreeSet<_> = endpoints.iter().collect();
     assert_eq!(distinct.len(), 5);
 }

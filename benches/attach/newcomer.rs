@@ -116,6 +116,6 @@ fn connected(
     if kind == SocketType::DEALER {
         socket.set_identity(identity.as_bytes())?;
     }
-    socket.connect(&file.endpoint(channel).to_string())?;
+    socket.connect(&file.address(channel).to_string())?;
     Ok(socket)
 }

@@ -60,8 +60,8 @@ pub fn bound(
     let socket = context.socket(kind)?;
     socket.set_sndhwm(0)?;
     socket.set_rcvhwm(0)?;
-    let endpoint = file.endpoint(channel).to_string();
-    socket.bind(&endpoint).with_context(|| format!("cannot bind {channel} to {endpoint}"))?;
+    let address = file.address(channel).to_string();
+    socket.bind(&address).with_context(|| format!("cannot bind {channel} to {address}"))?;
     Ok(socket)
 }
 

@@ -15,8 +15,8 @@ use clap::Subcommand;
 use jupyter_fleet::{
     channel::Channel,
     jupyter::{
-        connection_file::{Address, ConnectionFile, Ports},
-        endpoint::Transport,
+        address::Transport,
+        connection_file::{ConnectionFile, Location, Ports},
         scheme::SecretKey,
     },
     runtimes::{read_connection_file, write_connection_file},
@@ -75,7 +75,7 @@ pub fn free_connection_file(key: SecretKey) -> Result<ConnectionFile> {
     };
     let ports =
         Ports { shell: next()?, iopub: next()?, stdin: next()?, control: next()?, heartbeat: next()? };
-    Ok(ConnectionFile::new(Address::Tcp(IpAddr::V4(Ipv4Addr::LOCALHOST)), ports, Some(key))?)
+    Ok(ConnectionFile::new(Location::Tcp(IpAddr::V4(Ipv4Addr::LOCALHOST)), ports, Some(key))?)
 }
 
 /// Starts `serve` with a config, in a runtime directory of its own.

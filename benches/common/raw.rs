@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use jupyter_fleet::{
     channel::Channel,
-    jupyter::{connection_file::ConnectionFile, endpoint::Endpoint},
+    jupyter::{address::Address, connection_file::ConnectionFile},
 };
 
 use super::{
@@ -39,7 +39,7 @@ pub struct Peer {
 impl Peer {
     /// Connects; the other end need not have answered yet, so thousands can be opened at once.
     pub fn connect(file: &ConnectionFile, channel: Channel, socket: &str, identity: &str) -> Result<Self> {
-        let Endpoint::Tcp(address) = file.endpoint(channel) else { bail!("a raw peer knows TCP alone") };
+        let Address::Tcp(address) = file.address(channel) else { bail!("a raw peer knows TCP alone") };
         let stream = TcpStream::connect(address).with_context(|| format!("cannot connect {channel}"))?;
         stream.set_nodelay(true)?;
         let mut ready = b"\x05READY".to_vec();

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::{Context, Result};
-use jupyter_fleet::jupyter::{connection_file::ConnectionFile, endpoint::Transport};
+use jupyter_fleet::jupyter::{address::Transport, connection_file::ConnectionFile};
 use serde_json::json;
 use tempfile::TempDir;
 

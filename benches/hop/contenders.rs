@@ -4,7 +4,7 @@ use std::{env, fmt, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use jupyter_fleet::{
-    jupyter::{connection_file::ConnectionFile, endpoint::Transport},
+    jupyter::{address::Transport, connection_file::ConnectionFile},
     runtimes::write_connection_file,
 };
 use tempfile::TempDir;

@@ -24,7 +24,7 @@ pub fn zmq_proxy(frontend: &ConnectionFile, backend: &ConnectionFile) -> anyhow:
         let back = context.socket(back)?;
         back.set_sndhwm(0)?;
         back.set_rcvhwm(0)?;
-        back.connect(&backend.endpoint(channel).to_string())?;
+        back.connect(&backend.address(channel).to_string())?;
         threads.push(thread::spawn(move || zmq::proxy(&front, &back)));
     }
     writeln!(io::stdout(), "ready")?;
@@ -39,7 +39,7 @@ pub fn zmq_proxy(frontend: &ConnectionFile, backend: &ConnectionFile) -> anyhow:
 pub fn zeromq_pump(frontend: &ConnectionFile, backend: &ConnectionFile) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let ends = |channel| (frontend.endpoint(channel).to_string(), backend.endpoint(channel).to_string());
+        let ends = |channel| (frontend.address(channel).to_string(), backend.address(channel).to_string());
         let mut pumps = JoinSet::new();
         for channel in [Channel::Shell, Channel::Control] {
             let (front, back) = join(RouterSocket::new(), DealerSocket::new(), ends(channel)).await?;

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, bail};
 use jupyter_fleet::{
     channel::Channel,
-    jupyter::{connection_file::ConnectionFile, endpoint::Endpoint},
+    jupyter::{address::Address, connection_file::ConnectionFile},
 };
 
 const CHANNELS: [Channel; 3] = [Channel::Shell, Channel::Control, Channel::IoPub];
@@ -51,8 +51,8 @@ pub fn run(frontend: &ConnectionFile, backend: &ConnectionFile) -> anyhow::Resul
 }
 
 fn address(file: &ConnectionFile, channel: Channel) -> anyhow::Result<std::net::SocketAddr> {
-    match file.endpoint(channel) {
-        Endpoint::Tcp(address) => Ok(address),
-        Endpoint::Ipc(_) => bail!("the relay knows TCP alone"),
+    match file.address(channel) {
+        Address::Tcp(address) => Ok(address),
+        Address::Ipc(_) => bail!("the relay knows TCP alone"),
     }
 }

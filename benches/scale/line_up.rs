@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use jupyter_fleet::jupyter::endpoint::Transport;
+use jupyter_fleet::jupyter::address::Transport;
 use tempfile::TempDir;
 
 use crate::{

@@ -79,7 +79,7 @@ def test_the_api_describes_itself(call):
     status, kind, document = call("GET", "/openapi.json")
     assert (status, kind) == (200, "application/json") and document["openapi"].startswith("3.1")
     assert set(document["paths"]["/api/v1/kernels"]) == {"get", "post"}
-    assert {f"/api/v1/{path}" for path in ("status", "clients", "why", "kernels/{id}", "kernels/{id}/door")} < set(document["paths"])
+    assert {f"/api/v1/{path}" for path in ("status", "clients", "why", "kernels/{id}", "kernels/{id}/endpoint")} < set(document["paths"])
 
 
 @pytest.mark.parametrize(

@@ -113,4 +113,4 @@ def test_exec_becomes_a_console_on_the_file(own_fleet, tmp_path):
 def test_without_jupyter_it_says_so_and_opens_nothing(own_fleet, tmp_path):
     done = own_fleet.command("connect", spawn(own_fleet), "--exec", environment={"PATH": str(tmp_path)})
     assert done.returncode == FAILED and "jupyter is not on PATH" in done.stderr
-    assert list(own_fleet.home.runtime_dir.rglob("door-*")) == []
+    assert list(own_fleet.home.runtime_dir.rglob("endpoint-*")) == []

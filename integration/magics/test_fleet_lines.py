@@ -3,7 +3,7 @@
 import pytest
 
 from harness.clients import execute, kinds
-from harness.doors import kernels
+from harness.kernel_files import kernels
 from harness.magics import KERNEL_ID, ask, own_kernel, run, shown, wait_for_start
 
 ASKING = ["%fleet", "%fleet status", "%fleet list", "%fleet runtimes", "%fleet why", "%fleet why bash", "%fleet help"]

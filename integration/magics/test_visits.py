@@ -7,7 +7,7 @@ import pytest
 
 from harness.clients import detach, execute, finish, is_status, kinds, messages_of, next_message, reply_to
 from harness.deadline import Deadline, wait_until
-from harness.doors import kernels
+from harness.kernel_files import kernels
 from harness.magics import ask, own_kernel, run, send, wait_for_start
 
 LANGUAGES = {

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.clients import execute, kinds
-from harness.doors import kernels
+from harness.kernel_files import kernels
 from harness.magics import finish_all, own_kernel, post, run, send, written
 
 WRONG = {

@@ -10,11 +10,11 @@ import pytest
 from eavesdropper import Eavesdropper
 
 from harness.clients import READY_SECONDS, detach, execute, new_client
-from harness.doors import kernels, open_door
+from harness.kernel_files import kernels, own_file
 
 pytestmark = pytest.mark.proxy_only
 KEY = "a-key-that-is-long-enough-for-anyone"
-CONNECTION_FILES = ("kernel-*.json", "door-*.json", "published.json")
+CONNECTION_FILES = ("kernel-*.json", "endpoint-*.json", "published.json")
 
 
 def files_with(directory, words):
@@ -24,14 +24,14 @@ def files_with(directory, words):
 
 
 def test_keys_are_in_connection_files_alone(own_fleet, connect_own, group):
-    """Also those of a kernel and its door: not in the registry, the journal, a log, a kernelspec or a command line."""
+    """Also those of a kernel and its own file: not in the registry, the journal, a log, a kernelspec or a command line."""
     client = connect_own(group=group)
-    open_door(own_fleet, *kernels(own_fleet))
+    own_file(own_fleet, *kernels(own_fleet))
     assert own_fleet.command("kernelspec", "install", "--user", "--runtime", "lua").returncode == 0
     directory = own_fleet.home.runtime_dir
     allowed = {file for pattern in CONNECTION_FILES for file in directory.rglob(pattern)}
     keys = {json.loads(file.read_text())["key"] for file in allowed}
-    assert len(keys) == 3 and all(len(key) >= 32 for key in keys), "the fleet's, the kernel's and the door's"
+    assert len(keys) == 3 and all(len(key) >= 32 for key in keys), "the fleet's, the kernel's and the kernel file's"
     assert files_with(own_fleet.home.path, keys) == allowed
     processes = [psutil.Process(own_fleet.process.pid), *own_fleet.kernel_processes()]
     told = [str(process.cmdline()) + str(process.environ()) for process in processes]

@@ -60,7 +60,7 @@ async def attached(house):
     return True
 
 
-async def by_a_door(house):
+async def by_a_kernels_file(house):
     """By the file of a kernel that is there."""
     _, out, _ = await command(house, "list", "--json")
     kernels = [each for each in json.loads(out) if each["runtime"] in CELLS]
@@ -74,7 +74,7 @@ async def by_a_door(house):
         guest = Guest(out.decode().strip(), house.accounts)
     except FileNotFoundError:
         return False
-    # A door closes with its kernel: nobody answers there any more, so it is asked once, and not for ever.
+    # The file's ports close with its kernel: nobody answers there any more, so it is asked once, and not for ever.
     asked = guest.send("kernel_info_request", {})
     house.accounts.requests -= 1
     await asyncio.wait([asked.reply], timeout=DOOR_SECONDS)

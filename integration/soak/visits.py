@@ -9,7 +9,7 @@ from pathlib import Path
 import zmq
 from cells import BASH_FAILED, CELLS
 from guest import ANSWER_SECONDS, UNREST, Guest
-from programs import attached, by_a_door, exec_command, run_some
+from programs import attached, by_a_kernels_file, exec_command, run_some
 
 from harness.wire import Wire, execute_content
 
@@ -90,6 +90,6 @@ VISITS = {
     "raw": Visit(raw, 3),
     "exec": Visit(exec_command, 3),
     "attach": Visit(attached, 2),
-    "door": Visit(by_a_door, 2),
+    "kernel file": Visit(by_a_kernels_file, 2),
     "strangers": Visit(strangers, 1),
 }

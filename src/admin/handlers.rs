@@ -12,7 +12,7 @@ use tokio::{runtime::Handle, time::timeout};
 
 use super::{
     problem::{Code, Problem},
-    schema::{Asked, Client, Door, Explanation, Kernel, Restart, Status, Stopped},
+    schema::{Asked, Client, Explanation, Kernel, KernelEndpoint, Restart, Status, Stopped},
     server::Admin,
 };
 use crate::{channel::Channel, id::KernelId, proxy::OperateError, route::Requirements};
@@ -28,7 +28,7 @@ const LONGEST_NAME: usize = 64;
 #[utoipa::path(get, path = "/status", responses((status = 200, body = Status)))]
 pub(super) async fn status(State(admin): Fleet) -> Json<Status> {
     let published = admin.proxy.published();
-    let address = |channel: Channel| (channel.to_string(), published.endpoint(channel).to_string());
+    let address = |channel: Channel| (channel.to_string(), published.address(channel).to_string());
     let limits = match serde_json::to_value(admin.proxy.limits()) {
         Ok(Value::Object(limits)) => limits,
         _ => serde_json::Map::new(),
@@ -137,20 +137,20 @@ pub(super) async fn interrupt(State(admin): Fleet, Path(id): Path<String>) -> An
 }
 
 /// Writes a connection file whose clients all land on one kernel, and says where it is.
-#[utoipa::path(post, path = "/kernels/{id}/door", params(("id" = String, Path)), responses(
-    (status = 200, body = Door),
+#[utoipa::path(post, path = "/kernels/{id}/endpoint", params(("id" = String, Path)), responses(
+    (status = 200, body = KernelEndpoint),
     (status = "default", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn door(State(admin): Fleet, Path(id): Path<String>) -> Answer<Door> {
+pub(super) async fn open_endpoint(State(admin): Fleet, Path(id): Path<String>) -> Answer<KernelEndpoint> {
     let id = admin.proxy.find(&id)?;
     let gone = || OperateError::Gone(format!("kernel {id} is gone"));
     let occupancy = admin.proxy.kernel_report(&id).ok_or_else(gone)?.occupancy;
     let clients = occupancy.clients;
     let full = occupancy.offer.max_clients.is_some_and(|most| clients >= most.get());
-    let opened = admin.proxy.open_door(&id);
+    let opened = admin.proxy.open_kernel_endpoint(&id);
     let file = in_time(&admin, "the ports could not be opened in time", opened).await??;
-    let connection_file = admin.proxy.write_door(&admin.registry, &id, &file)?;
-    Ok(Json(Door { kernel: id.to_string(), connection_file, clients, full }))
+    let connection_file = admin.proxy.write_kernel_endpoint(&admin.registry, &id, &file)?;
+    Ok(Json(KernelEndpoint { kernel: id.to_string(), connection_file, clients, full }))
 }
 
 /// All clients that have kernels.

@@ -15,8 +15,8 @@ mod show;
 pub use client::{AdminClient, CallError};
 pub use problem::{Code, Problem};
 pub use schema::{
-    Asked, Client, ConsideredKernel, ConsideredRuntime, Door, Explanation, Kernel, Outcome, Restart, Status,
-    Stopped,
+    Asked, Client, ConsideredKernel, ConsideredRuntime, Explanation, Kernel, KernelEndpoint, Outcome,
+    Restart, Status, Stopped,
 };
 pub use server::{Admin, AdminSocket, document};
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    proxy::{DoorError, OperateError},
+    proxy::{EndpointError, OperateError},
     route::RequirementsError,
 };
 
@@ -115,8 +115,8 @@ impl From<OperateError> for Problem {
     }
 }
 
-impl From<DoorError> for Problem {
-    fn from(error: DoorError) -> Self {
+impl From<EndpointError> for Problem {
+    fn from(error: EndpointError) -> Self {
         Self::new(Code::NoDoor, error)
     }
 }

@@ -126,7 +126,7 @@ pub struct Stopped {
 
 /// A connection file whose clients all land on one kernel.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
-pub struct Door {
+pub struct KernelEndpoint {
     /// The kernel.
     pub kernel: String,
     /// The file.

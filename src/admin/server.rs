@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     fleet::seconds_since_epoch,
-    jupyter::endpoint::Endpoint,
+    jupyter::address::Address,
     net::{BindError, Listener, Stream},
     proxy::Proxy,
 };
@@ -40,7 +40,7 @@ pub struct Admin {
 pub struct AdminSocket(Listener);
 
 impl Admin {
-    /// What is needed to look after a proxy: its published file, the registry, beside which doors have theirs, and what
+    /// What is needed to look after a proxy: its published file, the registry, beside which kernels have theirs, and what
     /// holds the limits of kernels, in words.
     pub fn new(proxy: Arc<Proxy>, connection_file: &Path, registry: PathBuf, held_by: String) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl AdminSocket {
     /// # Errors
     /// Another `serve` listens there, or the path is too long for a socket.
     pub async fn bind(state: &Path) -> Result<Self, BindError> {
-        Listener::bind(&Endpoint::Ipc(state.join(SOCKET_NAME))).await.map(Self)
+        Listener::bind(&Address::Ipc(state.join(SOCKET_NAME))).await.map(Self)
     }
 }
 
@@ -121,7 +121,7 @@ fn api() -> (Router<Arc<Admin>>, OpenApi) {
         .routes(routes!(handlers::ready))
         .routes(routes!(handlers::restart))
         .routes(routes!(handlers::interrupt))
-        .routes(routes!(handlers::door))
+        .routes(routes!(handlers::open_endpoint))
         .routes(routes!(handlers::clients))
         .routes(routes!(handlers::why))
         .routes(routes!(host_handler::hosts));
@@ -167,13 +167,13 @@ mod tests {
             "get /api/v1/kernels/{id}/ready",
             "post /api/v1/kernels/{id}/restart",
             "post /api/v1/kernels/{id}/interrupt",
-            "post /api/v1/kernels/{id}/door",
+            "post /api/v1/kernels/{id}/endpoint",
             "get /api/v1/clients",
             "post /api/v1/why",
             "get /api/v1/hosts",
         ];
         assert_eq!(operations, expected.map(str::to_owned).into());
-        for schema in ["Kernel", "Client", "Status", "Explanation", "Problem", "Door", "Stopped"] {
+        for schema in ["Kernel", "Client", "Status", "Explanation", "Problem", "KernelEndpoint", "Stopped"] {
             assert!(described["components"]["schemas"][schema].is_object(), "{schema}");
         }
     }

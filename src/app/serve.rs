@@ -24,7 +24,7 @@ use crate::{
     },
     config::Config,
     fleet::{Local, LocalSettings, confine::Confinement},
-    jupyter::connection_file::{Address, ConnectionFile},
+    jupyter::connection_file::{ConnectionFile, Location},
     proxy::{Parts, Proxy},
     route::Skipped,
     runtimes::{Directories, Environment, Runtimes, SkippedKernelspec, create_directory},
@@ -108,18 +108,18 @@ async fn run(
     });
     proxy.resume(past).await;
     proxy.open_published(server);
-    let mut doors = JoinSet::new();
+    let mut tasks = JoinSet::new();
     if let Some(socket) = admin {
         let held_by = confinement.to_string();
         let admin = Admin::new(proxy.clone(), &settings.connection_file, state.registry(), held_by);
-        doors.spawn(admin.serve(socket));
+        tasks.spawn(admin.serve(socket));
     }
-    doors.spawn(proxy.clone().keep_registry(state.registry()));
-    doors.spawn(proxy.clone().look_after_kernels(state.id().to_owned(), state.path().to_owned()));
+    tasks.spawn(proxy.clone().keep_registry(state.registry()));
+    tasks.spawn(proxy.clone().look_after_kernels(state.id().to_owned(), state.path().to_owned()));
     state.remember_published(&published)?;
     publish::publish(&settings, &published)?;
     proxy.fill_pools();
-    doors.spawn(proxy.clone().cull_idle_kernels());
+    tasks.spawn(proxy.clone().cull_idle_kernels());
     let told = tell(out, &published, connect);
     if told.is_ok() {
         shutdown.asked().await;
@@ -128,10 +128,10 @@ async fn run(
     proxy.close_published();
     if settings.ephemeral {
         info!("stopping; a second signal kills what is still running");
-        doors.shutdown().await;
+        tasks.shutdown().await;
         stop_kernels(&proxy, &shutdown, limits.stop() * 3).await;
     } else {
-        doors.shutdown().await;
+        tasks.shutdown().await;
         leave_kernels(&proxy);
     }
     proxy.write_registry(&state.registry());
@@ -173,9 +173,9 @@ fn position(runtimes: &Runtimes) -> usize {
 /// Prints every bound address, and how to connect.
 fn tell(out: &mut dyn Write, published: &ConnectionFile, connect: &str) -> std::io::Result<()> {
     for channel in Channel::ALL {
-        writeln!(out, "{channel:<10} {}", published.endpoint(channel))?;
+        writeln!(out, "{channel:<10} {}", published.address(channel))?;
     }
-    if let Address::Tcp(ip) = published.address()
+    if let Location::Tcp(ip) = published.location()
         && !ip.is_loopback()
     {
         warn!(

@@ -54,7 +54,7 @@ impl Room {
         };
         let accept = async {
             sleep(HEAD_START).await;
-            server.serve(&self.gatehouse, take).await;
+            server.serve(&self.acceptor, take).await;
         };
         let found = select! {
             biased;

@@ -7,7 +7,7 @@ use tracing::warn;
 
 use crate::{
     channel::Channel,
-    id::ProfileId,
+    id::EndpointId,
     jupyter::message::Envelope,
     state::{Asked, Journal},
 };
@@ -28,9 +28,9 @@ pub(super) struct LostRequest {
 }
 
 /// The requests of this host in the journal of the fleet that keeps its files here.
-pub(super) fn lost_requests(journal: &Path, host: ProfileId) -> Vec<LostRequest> {
+pub(super) fn lost_requests(journal: &Path, host: EndpointId) -> Vec<LostRequest> {
     match Journal::unanswered(journal) {
-        Ok(asked) => asked.into_iter().filter(|asked| asked.client.profile == host).map(lost).collect(),
+        Ok(asked) => asked.into_iter().filter(|asked| asked.client.endpoint == host).map(lost).collect(),
         Err(error) => {
             warn!(journal = %journal.display(), %error, "what the fleet was asked cannot be told");
             Vec::new()

@@ -12,16 +12,16 @@ use tokio_util::sync::CancellationToken;
 use super::{absence::Absence, connection::Connection, lost::LostRequest};
 use crate::{
     frames::Frames,
-    id::ProfileId,
+    id::EndpointId,
     jupyter::{
         connection_file::{ConnectionFile, Ports},
         header::Header,
         message::{Body, Envelope, Unverified, Verified},
-        reply::{Failure, PROTOCOL_VERSION, Voice, connect_content},
+        reply::{Failure, MessageBuilder, PROTOCOL_VERSION, connect_content},
         signature::Signer,
     },
     limits::Limits,
-    net::{Gatehouse, Publisher},
+    net::{Acceptor, Publisher},
     route::host_client,
 };
 
@@ -35,17 +35,17 @@ const TOPIC: &[u8] = b"kernel.fleet";
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) limits: Limits,
-    pub(super) gatehouse: Gatehouse,
+    pub(super) acceptor: Acceptor,
     pub(super) publisher: Publisher,
     /// The host's number among the fleet's endpoints.
-    pub(super) host: ProfileId,
+    pub(super) host: EndpointId,
     /// Something waits that would be answered with an error if there is still no fleet.
     pub(super) wanted: Notify,
     /// The kernel is to be interrupted, by the fleet as soon as there is one.
     pub(super) interrupts: Notify,
     ports: Ports,
     signer: Signer,
-    voice: Voice,
+    builder: MessageBuilder,
     asked: Mutex<Asked>,
     /// The host needs no kernel any more.
     ended: CancellationToken,
@@ -88,16 +88,16 @@ impl Room {
     /// An empty one, for the host that wrote this file.
     pub(super) fn new(file: &ConnectionFile, path: &Path, limits: Limits) -> Arc<Self> {
         let signer = Signer::new(file.signature_scheme, file.key.as_ref());
-        let voice = Voice::new("jupyter-fleet");
+        let builder = MessageBuilder::new("jupyter-fleet");
         Arc::new(Self {
-            gatehouse: Gatehouse::new(&limits),
-            publisher: Publisher::new(voice.clone(), signer.clone(), Bytes::from_static(TOPIC), &limits),
-            host: host_client(path, file).profile,
+            acceptor: Acceptor::new(&limits),
+            publisher: Publisher::new(builder.clone(), signer.clone(), Bytes::from_static(TOPIC), &limits),
+            host: host_client(path, file).endpoint,
             wanted: Notify::new(),
             interrupts: Notify::new(),
             ports: file.ports(),
             signer,
-            voice,
+            builder,
             asked: Mutex::default(),
             ended: CancellationToken::new(),
             limits,
@@ -211,13 +211,13 @@ impl Room {
         for waiting in waiting.iter_mut().filter(|waiting| !waiting.is_told) {
             waiting.is_told = true;
             if let Some(request) = waiting.request.as_ref().filter(|request| request.is_cell()) {
-                self.say(self.voice.notice(&text, &request.header));
+                self.say(self.builder.notice(&text, &request.header));
             }
         }
         for lost in lost.iter_mut().filter(|lost| !lost.is_told) {
             lost.is_told = true;
             if lost.msg_type == "execute_request" {
-                self.say(self.voice.notice(&text, &lost.header));
+                self.say(self.builder.notice(&text, &lost.header));
             }
         }
     }
@@ -276,34 +276,34 @@ impl Room {
     fn end(&self, connection: &Connection, request: Option<&Request>) {
         let Some(request) = request else { return };
         let reply = ShutdownReply { restart: false, status: ReplyStatus::Ok, error: None };
-        self.reply(connection, request, self.voice.say(reply, &request.header));
+        self.reply(connection, request, self.builder.say(reply, &request.header));
         self.ended.cancel();
     }
 
     fn answer(&self, connection: &Connection, request: Option<&Request>, msg_type: &str, content: Value) {
         let Some(request) = request else { return };
-        self.say(self.voice.status(ExecutionState::Busy, &request.header));
-        self.reply(connection, request, self.voice.say_raw(msg_type, content, &request.header));
-        self.say(self.voice.status(ExecutionState::Idle, &request.header));
+        self.say(self.builder.status(ExecutionState::Busy, &request.header));
+        self.reply(connection, request, self.builder.say_raw(msg_type, content, &request.header));
+        self.say(self.builder.status(ExecutionState::Idle, &request.header));
     }
 
     /// Fails a request as a kernel would: in the cell, and in the reply.
     fn fail(&self, connection: &Connection, request: &Request, failure: &Failure) {
         let parent = &request.header;
-        self.say(self.voice.status(ExecutionState::Busy, parent));
+        self.say(self.builder.status(ExecutionState::Busy, parent));
         if request.is_cell() {
-            self.say(self.voice.error(failure, parent));
+            self.say(self.builder.error(failure, parent));
         }
-        self.reply(connection, request, self.voice.error_reply(&request.msg_type, failure, parent));
-        self.say(self.voice.status(ExecutionState::Idle, parent));
+        self.reply(connection, request, self.builder.error_reply(&request.msg_type, failure, parent));
+        self.say(self.builder.status(ExecutionState::Idle, parent));
     }
 
     fn fail_lost(&self, lost: LostRequest, failure: &Failure) {
         let parent = lost.header.clone();
         if lost.msg_type == "execute_request" {
-            self.say(self.voice.error(failure, &parent));
+            self.say(self.builder.error(failure, &parent));
         }
-        let reply = self.voice.error_reply(&lost.msg_type, failure, &parent);
+        let reply = self.builder.error_reply(&lost.msg_type, failure, &parent);
         let connection = {
             let mut asked = self.asked.lock();
             asked.answered.push(lost.msg_id.clone());
@@ -317,7 +317,7 @@ impl Room {
         if let Some(connection) = connection {
             let _ = connection.outbox.send(&lost.envelope, &self.signer.sign(reply));
         }
-        self.say(self.voice.status(ExecutionState::Idle, &parent));
+        self.say(self.builder.status(ExecutionState::Idle, &parent));
     }
 
     fn reply(&self, connection: &Connection, request: &Request, body: Body) {

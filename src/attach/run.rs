@@ -56,7 +56,7 @@ pub async fn run(options: Options) -> Result<(), AttachError> {
     let mut interrupt = watch(SignalKind::interrupt())?;
     let mut terminate = watch(SignalKind::terminate())?;
     let mut hang_up = watch(SignalKind::hangup())?;
-    let server = Server::bind_again(file.address(), file.ports()).await?;
+    let server = Server::bind_again(file.location(), file.ports()).await?;
     if !options.arguments.is_empty() {
         info!(arguments = ?options.arguments, "arguments of the host go to a kernel that is launched for it, and are else ignored");
     }

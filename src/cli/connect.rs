@@ -16,7 +16,7 @@ use super::{
     table::count,
 };
 use crate::{
-    admin::{Door, Kernel},
+    admin::{Kernel, KernelEndpoint},
     runtimes::Environment,
 };
 
@@ -44,27 +44,28 @@ impl ConnectArguments {
         let ready = fleet.client.get(&format!("/kernels/{}/ready", self.id), self.waiting.timeout).await;
         drop(progress);
         let _up: Kernel = ready.map_err(|error| waited_for(&name, error))?;
-        let door: Door = fleet.client.post(&format!("/kernels/{}/door", self.id), &(), ANSWER).await?;
+        let endpoint: KernelEndpoint =
+            fleet.client.post(&format!("/kernels/{}/endpoint", self.id), &(), ANSWER).await?;
         if self.json {
-            return fleet.write_json(&door);
+            return fleet.write_json(&endpoint);
         }
-        say(&company(&door));
+        say(&who_is_there(&endpoint));
         match console {
-            Some(jupyter) => become_console(&jupyter, &door.connection_file),
-            None => Ok(writeln!(fleet.out, "{}", door.connection_file.display())?),
+            Some(jupyter) => become_console(&jupyter, &endpoint.connection_file),
+            None => Ok(writeln!(fleet.out, "{}", endpoint.connection_file.display())?),
         }
     }
 }
 
-fn company(door: &Door) -> String {
-    match door.clients {
-        clients if door.full => format!(
+fn who_is_there(endpoint: &KernelEndpoint) -> String {
+    match endpoint.clients {
+        clients if endpoint.full => format!(
             "kernel {}: it already has its {}: a new one is refused until one leaves",
-            door.kernel,
+            endpoint.kernel,
             count(clients, "client")
         ),
-        0 => format!("kernel {}: nobody else is there", door.kernel),
-        others => format!("kernel {}: shared with {}", door.kernel, count(others, "other client")),
+        0 => format!("kernel {}: nobody else is there", endpoint.kernel),
+        others => format!("kernel {}: shared with {}", endpoint.kernel, count(others, "other client")),
     }
 }
 
@@ -88,8 +89,9 @@ mod tests {
     #[test]
     fn who_is_there_already_is_told_and_that_there_is_no_place_left() {
         let told = |clients, full| {
-            let door = Door { kernel: "0a".to_owned(), connection_file: "/f".into(), clients, full };
-            company(&door)
+            let endpoint =
+                KernelEndpoint { kernel: "0a".to_owned(), connection_file: "/f".into(), clients, full };
+            who_is_there(&endpoint)
         };
         assert_eq!(told(0, false), "kernel 0a: nobody else is there");
         assert_eq!(told(2, false), "kernel 0a: shared with 2 other clients");

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::{
     config::Config,
     jupyter::{
-        endpoint::{NotAnIp, Transport, parse_ip},
+        address::{NotAnIp, Transport, parse_ip},
         scheme::SecretKey,
     },
     runtime_name::RuntimeName,

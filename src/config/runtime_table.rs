@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::{
     byte_size::ByteSize,
-    jupyter::{endpoint::Transport, kernelspec::InterruptMode},
+    jupyter::{address::Transport, kernelspec::InterruptMode},
     runtime_name::RuntimeName,
     runtimes::{
         Adapter, ConnectionMode, Cores, Launch, Nice, ProcessLimits, Runtime, RuntimeNames, RuntimeSource,

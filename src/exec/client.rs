@@ -18,7 +18,7 @@ use crate::{
         connection_file::ConnectionFile,
         header::Header,
         message::{Body, Verified},
-        reply::Voice,
+        reply::MessageBuilder,
         signature::Signer,
     },
     runtimes::read_connection_file,
@@ -36,7 +36,7 @@ pub(super) struct Client {
     pub iopub: Link,
     pub stdin: Link,
     pub control: Link,
-    voice: Voice,
+    builder: MessageBuilder,
     metadata: Value,
 }
 
@@ -86,9 +86,10 @@ impl Client {
     ) -> Result<Self, ExecError> {
         let key = file.signing_key().map_err(|cause| ExecError::Unsafe { path: path.into(), cause })?;
         let signer = Signer::new(file.signature_scheme, key);
-        let voice = Voice::new(&std::env::var("USER").unwrap_or_else(|_| "jupyter-fleet".to_owned()));
+        let builder =
+            MessageBuilder::new(&std::env::var("USER").unwrap_or_else(|_| "jupyter-fleet".to_owned()));
         // One identity on all channels: it is how a kernel finds the stdin that belongs to a request on shell.
-        let identity = Bytes::copy_from_slice(voice.session().as_bytes());
+        let identity = Bytes::copy_from_slice(builder.session().as_bytes());
         let dial = |channel| Link::dial(channel, file, &signer, &identity, deadline);
         let (iopub, shell, stdin, control) = tokio::try_join!(
             dial(Channel::IoPub),
@@ -98,7 +99,7 @@ impl Client {
         )
         .map_err(|cause| ExecError::Unreachable { path: PathBuf::from(path), cause })?;
         let metadata = fleet.map_or_else(|| json!({}), |fleet| json!({ "fleet": fleet }));
-        Ok(Self { shell, iopub, stdin, control, voice, metadata })
+        Ok(Self { shell, iopub, stdin, control, builder, metadata })
     }
 
     /// A message that answers nothing.
@@ -109,7 +110,7 @@ impl Client {
     /// A message with the routing metadata.
     pub fn message(&self, msg_type: &str, content: Value, parent: &Bytes) -> Body {
         let content = UnknownMessage { msg_type: msg_type.to_owned(), content };
-        self.voice.say_with(content, parent, self.metadata.clone(), Vec::new())
+        self.builder.say_with(content, parent, self.metadata.clone(), Vec::new())
     }
 }
 

@@ -37,7 +37,7 @@ impl Link {
         let limits = Limits::default();
         let socket = if channel == Channel::IoPub { SocketType::Sub } else { SocketType::Dealer };
         let local = Local::new(socket, identity.clone(), limits.handshake_bytes);
-        let peer = dial(&file.endpoint(channel), &local, &PeerSettings::new(&limits), deadline).await?;
+        let peer = dial(&file.address(channel), &local, &PeerSettings::new(&limits), deadline).await?;
         if channel == Channel::IoPub {
             peer.subscribe(b"");
         }

@@ -9,18 +9,18 @@ use tracing::warn;
 
 use super::{
     optional::OptionalChannels,
-    provision::Connection,
+    provision::ConnectionInfo,
     regain::{Regained, regain},
 };
 use crate::{
     channel::Channel,
     id::KernelId,
     jupyter::{
-        connection_file::{Address, ConnectionFile, ConnectionFileError, Ports},
-        endpoint::Endpoint,
+        address::Address,
+        connection_file::{ConnectionFile, ConnectionFileError, Location, Ports},
         header::{Header, Parent, peek_execution_state},
         message::{Envelope, Unverified, Verified},
-        reply::Voice,
+        reply::MessageBuilder,
         signature::{BadSignature, Signer},
     },
     limits::Limits,
@@ -120,14 +120,14 @@ pub enum ConnectError {
 /// may be busy: that its sockets answer tells that it lives.
 pub async fn connect(
     kernel: &KernelId,
-    connection: &Connection,
+    connection: &ConnectionInfo,
     known: Option<&KnownKernel>,
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Channels, ConnectError> {
     let file = match connection {
-        Connection::Given(file) => (**file).clone(),
-        Connection::Announced(path) => announced(path, deadline).await?,
+        ConnectionInfo::Given(file) => (**file).clone(),
+        ConnectionInfo::Announced(path) => announced(path, deadline).await?,
     };
     for _ in 1..CONNECTED {
         match connect_once(kernel, &file, known, limits, deadline).await {
@@ -150,7 +150,7 @@ async fn connect_once(
     let identity = Bytes::from(format!("jupyter-fleet-{kernel}-{}", number.get(..8).unwrap_or_default()));
     let reach = |channel, socket, identity: &Bytes| {
         let local = Local::new(socket, identity.clone(), limits.handshake_bytes);
-        reach(channel, file.endpoint(channel), local, limits, deadline)
+        reach(channel, file.address(channel), local, limits, deadline)
     };
     let optional = OptionalChannels::dial(file, &identity, limits, deadline);
     let (shell, iopub) = tokio::try_join!(
@@ -159,7 +159,7 @@ async fn connect_once(
     )?;
     iopub.subscribe(b"");
     let signer = Signer::new(file.signature_scheme, file.signing_key()?);
-    let ports = matches!(file.address(), Address::Tcp(_)).then(|| file.ports());
+    let ports = matches!(file.location(), Location::Tcp(_)).then(|| file.ports());
     let earlier = known.filter(|known| known.owes).map(|known| known.identities.clone()).unwrap_or_default();
     let mut channels = Channels {
         shell,
@@ -176,18 +176,18 @@ async fn connect_once(
     if known.is_none() {
         channels.ask(limits.kernel_info_bytes, deadline).await?;
     }
-    channels.optional.settle().await;
+    channels.optional.wait_for_all().await;
     Ok(channels)
 }
 
 async fn reach(
     channel: Channel,
-    endpoint: Endpoint,
+    address: Address,
     local: Local,
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Peer, ConnectError> {
-    let peer = dial(&endpoint, &local, &PeerSettings::dialling(limits, local.socket), deadline).await;
+    let peer = dial(&address, &local, &PeerSettings::dialling(limits, local.socket), deadline).await;
     peer.map_err(|error| ConnectError::Dial(channel, error))
 }
 
@@ -222,11 +222,11 @@ impl Channels {
     /// here to the end, so that clients hear nothing of them.
     async fn ask(&mut self, longest: usize, deadline: Instant) -> Result<(), ConnectError> {
         let Self { shell, iopub, signer, .. } = self;
-        let voice = Voice::new("jupyter-fleet");
+        let builder = MessageBuilder::new("jupyter-fleet");
         let mut pause = ASK_AGAIN;
         let mut hears = false;
         for asked in 1.. {
-            let request = voice.say(jupyter_protocol::KernelInfoRequest {}, &Bytes::new());
+            let request = builder.say(jupyter_protocol::KernelInfoRequest {}, &Bytes::new());
             let sent = shell.signed_outbox().send(&Envelope::default(), &signer.sign(request));
             sent.map_err(|_| ConnectError::Closed(Channel::Shell))?;
             // Nobody else asks on this connection, and not every kernel says who asked.

@@ -44,14 +44,14 @@ pub enum KernelEvent {
     /// It answers. Its processes are numbered.
     Up(u64, Box<Channels>),
     /// Its process is gone, and it will be launched again.
-    Down(Downfall),
+    Down(ExitReason),
     /// It is gone for good.
-    Gone(Downfall),
+    Gone(ExitReason),
 }
 
 /// Why a kernel's process is gone.
 #[derive(Debug)]
-pub enum Downfall {
+pub enum ExitReason {
     /// It was asked to stop.
     Stopped,
     /// It was asked to restart.

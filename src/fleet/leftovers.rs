@@ -22,7 +22,7 @@ enum Kind {
 }
 
 /// Removes from the fleet's directory what kernels left behind that are not among the living: connection files, sockets
-/// and doors; and their logs, but for those of the `most_logs` kernels that wrote last. To be called at the start and
+/// and endpoints; and their logs, but for those of the `most_logs` kernels that wrote last. To be called at the start and
 /// from time to time.
 ///
 /// # Errors
@@ -72,7 +72,7 @@ fn whose(name: &str) -> Option<(&str, Kind)> {
     let is_socket =
         || suffix.strip_prefix("-ipc-").is_some_and(|n| n.bytes().all(|byte| byte.is_ascii_digit()));
     match (start, suffix) {
-        ("kernel" | "door" | "announced", ".json") => Some((id, Kind::Connection)),
+        ("kernel" | "endpoint" | "announced", ".json") => Some((id, Kind::Connection)),
         ("kernel", ".log" | ".log.1") => Some((id, Kind::Log)),
         ("kernel", _) if is_socket() => Some((id, Kind::Connection)),
         _ => None,
@@ -119,7 +119,7 @@ mod tests {
                 "announced-ID.json",
                 "kernel-ID-ipc-1",
                 "kernel-ID-ipc-5",
-                "door-ID.json",
+                "endpoint-ID.json",
                 "kernel-ID.log",
             ]
             .map(|name| name.replace("ID", id))

@@ -20,15 +20,17 @@ use super::{
     adopt::Adopted,
     command::{KernelCommand, announced_name, this_program},
     confine::{Confined, Confinement, Exceeded, KernelLimits},
-    provision::{Boxed, Connection, Exit, LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
+    provision::{
+        Boxed, ConnectionInfo, Exit, LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal,
+    },
     reconcile::{FLEET_VARIABLE, KERNEL_VARIABLE, RUNTIME_VARIABLE},
     record::{ProcessIdentity, ProcessRecord, seconds_since_epoch},
 };
 use crate::{
     id::KernelId,
     jupyter::{
-        connection_file::{Address, ConnectionFile, Ports},
-        endpoint::Transport,
+        address::Transport,
+        connection_file::{ConnectionFile, Location, Ports},
         scheme::SecretKey,
     },
     runtimes::{ConnectionMode, FileError, read_connection_file, write_connection_file},
@@ -75,11 +77,11 @@ impl Local {
         let connection = match order.runtime.connection {
             ConnectionMode::Given => {
                 write_connection_file(&file, &given)?;
-                Connection::Given(Box::new(given.clone()))
+                ConnectionInfo::Given(Box::new(given.clone()))
             }
             ConnectionMode::Announced => {
                 remove_stale(&file)?;
-                Connection::Announced(file.clone())
+                ConnectionInfo::Announced(file.clone())
             }
         };
         let program = this_program(&self.settings.program);
@@ -130,7 +132,7 @@ impl Local {
         let mut file = match ipc {
             Some(file) => file,
             None => {
-                ConnectionFile::new(Address::Tcp(IpAddr::V4(Ipv4Addr::LOCALHOST)), self.free_ports()?, key)
+                ConnectionFile::new(Location::Tcp(IpAddr::V4(Ipv4Addr::LOCALHOST)), self.free_ports()?, key)
                     .map_err(io::Error::other)?
             }
         };
@@ -178,10 +180,10 @@ impl Provisioner for Local {
             };
             let connection = match order.runtime.connection {
                 ConnectionMode::Given => read_connection_file(&record.connection_file)
-                    .map(|file| Connection::Given(Box::new(file)))
+                    .map(|file| ConnectionInfo::Given(Box::new(file)))
                     // It may be readable later; the kernel lives, and is not to suffer for that.
-                    .unwrap_or_else(|_| Connection::Announced(record.connection_file.clone())),
-                ConnectionMode::Announced => Connection::Announced(record.connection_file.clone()),
+                    .unwrap_or_else(|_| ConnectionInfo::Announced(record.connection_file.clone())),
+                ConnectionMode::Announced => ConnectionInfo::Announced(record.connection_file.clone()),
             };
             Some(Launched { process: Box::new(process), connection, record: record.clone() })
         })
@@ -248,8 +250,8 @@ impl Process for LocalProcess {
     }
 }
 
-fn ipc_address(directory: &Path, kernel: &KernelId) -> Address {
-    Address::Ipc(directory.join(format!("kernel-{kernel}-ipc")).to_string_lossy().into_owned())
+fn ipc_address(directory: &Path, kernel: &KernelId) -> Location {
+    Location::Ipc(directory.join(format!("kernel-{kernel}-ipc")).to_string_lossy().into_owned())
 }
 
 /// An ipc "port" is a suffix of the socket's path; Jupyter counts from one.

@@ -20,7 +20,7 @@ mod regain;
 mod supervisor;
 
 pub use connect::{Channels, KnownKernel};
-pub use handle::{Downfall, KernelEvent, KernelHandle};
+pub use handle::{ExitReason, KernelEvent, KernelHandle};
 pub use launched_for::{LaunchedFor, Variables};
 pub use launcher::{OpenFiles, Start, StartError};
 pub use leftovers::sweep;

@@ -68,7 +68,7 @@ impl OptionalChannels {
     }
 
     /// Waits a little for those that are not there yet, of a kernel that is up.
-    pub(super) async fn settle(&mut self) {
+    pub(super) async fn wait_for_all(&mut self) {
         let all = async {
             while self.connected.len() < CHANNELS.len() {
                 self.connected.extend(self.found.recv().await);
@@ -105,10 +105,10 @@ impl Dialler {
             let Target { file, identity, limits } = &*target;
             let socket = if channel == Channel::Heartbeat { SocketType::Req } else { SocketType::Dealer };
             let local = Local::new(socket, identity.clone(), limits.handshake_bytes);
-            let (endpoint, settings) = (file.endpoint(channel), PeerSettings::dialling(limits, socket));
+            let (address, settings) = (file.address(channel), PeerSettings::dialling(limits, socket));
             let dialled = async {
                 sleep(pause).await;
-                dial(&endpoint, &local, &settings, deadline).await
+                dial(&address, &local, &settings, deadline).await
             };
             tokio::select! {
                 peer = dialled => match peer {

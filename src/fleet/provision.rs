@@ -44,14 +44,14 @@ pub struct Launched {
     /// The process.
     pub process: Box<dyn Process>,
     /// How to connect to it.
-    pub connection: Connection,
+    pub connection: ConnectionInfo,
     /// What was started, where, when.
     pub record: ProcessRecord,
 }
 
 /// How to connect to a kernel.
 #[derive(Debug)]
-pub enum Connection {
+pub enum ConnectionInfo {
     /// The kernel was given these key and ports.
     Given(Box<ConnectionFile>),
     /// The kernel will write this file, with key and ports of its own choice.

@@ -66,9 +66,9 @@ impl Search {
         for identity in &self.identities {
             for channel in [Channel::Shell, Channel::Stdin] {
                 let local = Local::new(SocketType::Dealer, identity.clone(), self.limits.handshake_bytes);
-                let (endpoint, settings) = (self.file.endpoint(channel), PeerSettings::new(&self.limits));
+                let (address, settings) = (self.file.address(channel), PeerSettings::new(&self.limits));
                 let deadline = Instant::now() + self.limits.handshake();
-                if let Ok(peer) = dial(&endpoint, &local, &settings, deadline).await {
+                if let Ok(peer) = dial(&address, &local, &settings, deadline).await {
                     let _ = self.found.send((channel, peer));
                 }
             }

@@ -13,7 +13,7 @@ use tracing::{Instrument, info, info_span, warn};
 
 use super::{
     connect::{Channels, ConnectError, KnownKernel, connect},
-    handle::{Downfall, KernelEvent, KernelHandle, Order},
+    handle::{ExitReason, KernelEvent, KernelHandle, Order},
     log::log_tail,
     provision::{Exit, LaunchError, LaunchOrder, Launched, Process, Provisioner, Signal},
     record::ProcessRecord,
@@ -81,23 +81,26 @@ impl Supervisor {
         let mut deaths = 0;
         let last = loop {
             let started = Instant::now();
-            let downfall = self.live().await;
+            let exit_reason = self.live().await;
             deaths = if started.elapsed() >= STABLE_AFTER { 0 } else { deaths };
-            match &downfall {
-                Downfall::Stopped => break downfall,
-                Downfall::Restarted => deaths = 0,
+            match &exit_reason {
+                ExitReason::Stopped => break exit_reason,
+                ExitReason::Restarted => deaths = 0,
                 // What never came up will not come up the second time; what did may have been unlucky.
-                Downfall::NeverUp(_) if self.process == 0 => break downfall,
-                Downfall::NeverUp(_) | Downfall::Unwatched | Downfall::Died { .. } | Downfall::Broken(_) => {
+                ExitReason::NeverUp(_) if self.process == 0 => break exit_reason,
+                ExitReason::NeverUp(_)
+                | ExitReason::Unwatched
+                | ExitReason::Died { .. }
+                | ExitReason::Broken(_) => {
                     deaths += 1;
                     if deaths > RESTARTS_IN_A_ROW {
-                        break downfall;
+                        break exit_reason;
                     }
                 }
             }
-            self.tell(KernelEvent::Down(downfall)).await;
+            self.tell(KernelEvent::Down(exit_reason)).await;
         };
-        self.provisioner.clean_up(&self.order, !matches!(last, Downfall::Stopped));
+        self.provisioner.clean_up(&self.order, !matches!(last, ExitReason::Stopped));
         self.tell(KernelEvent::Gone(last)).await;
     }
 
@@ -107,7 +110,7 @@ impl Supervisor {
     }
 
     /// One life: from launch to end.
-    async fn live(&mut self) -> Downfall {
+    async fn live(&mut self) -> ExitReason {
         let up = match self.earlier.take() {
             None => self.bring_up().await,
             Some(earlier) => match self.take_over(earlier).await {
@@ -115,25 +118,25 @@ impl Supervisor {
                 // It has been up before, whatever becomes of its next process.
                 None => {
                     self.process += 1;
-                    return Downfall::Unwatched;
+                    return ExitReason::Unwatched;
                 }
             },
         };
         let (mut launched, channels) = match up {
             Ok(up) => up,
-            Err(LaunchError::Cancelled) => return Downfall::Stopped,
-            Err(error) => return Downfall::NeverUp(error),
+            Err(LaunchError::Cancelled) => return ExitReason::Stopped,
+            Err(error) => return ExitReason::NeverUp(error),
         };
         info!(pid = launched.process.pid(), "kernel is up");
         self.process += 1;
         self.tell(KernelEvent::Up(self.process, Box::new(channels))).await;
-        let downfall = self.watch(&mut launched).await;
+        let exit_reason = self.watch(&mut launched).await;
         launched.process.clear().await;
-        downfall
+        exit_reason
     }
 
     /// Until the process has ended, by itself or because it was told to.
-    async fn watch(&mut self, launched: &mut Launched) -> Downfall {
+    async fn watch(&mut self, launched: &mut Launched) -> ExitReason {
         loop {
             let order = tokio::select! {
                 exit = launched.process.wait() => return died(launched, exit),
@@ -150,7 +153,7 @@ impl Supervisor {
                 }
                 Some(Order::Restart) => {
                     let stopped = self.end(&mut *launched.process).await;
-                    return if stopped { Downfall::Stopped } else { Downfall::Restarted };
+                    return if stopped { ExitReason::Stopped } else { ExitReason::Restarted };
                 }
                 Some(Order::Lost(process, _)) if process != self.process => {}
                 // The sockets of a dying process close before it can be waited for.
@@ -159,17 +162,17 @@ impl Supervisor {
                     Err(_) => {
                         launched.process.signal(Signal::Terminate);
                         let stopped = self.end(&mut *launched.process).await;
-                        return if stopped { Downfall::Stopped } else { Downfall::Broken(why) };
+                        return if stopped { ExitReason::Stopped } else { ExitReason::Broken(why) };
                     }
                 },
                 Some(Order::Stop) | None => {
                     self.end(&mut *launched.process).await;
-                    return Downfall::Stopped;
+                    return ExitReason::Stopped;
                 }
                 Some(Order::Kill) => {
                     launched.process.signal(Signal::Kill);
                     launched.process.wait().await;
-                    return Downfall::Stopped;
+                    return ExitReason::Stopped;
                 }
             }
         }
@@ -290,10 +293,10 @@ impl Supervisor {
 }
 
 /// What is known of a death, and the end of what is left.
-fn died(launched: &Launched, exit: Exit) -> Downfall {
+fn died(launched: &Launched, exit: Exit) -> ExitReason {
     let exceeded = launched.process.exceeded(&exit);
     launched.process.signal(Signal::Kill);
-    Downfall::Died { exit, exceeded, log_tail: log_tail(&launched.record.log) }
+    ExitReason::Died { exit, exceeded, log_tail: log_tail(&launched.record.log) }
 }
 
 /// Ends when the kernel is to be stopped; other orders make no sense to one that is not up.

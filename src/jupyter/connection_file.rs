@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::channel::Channel;
 
 use super::{
-    endpoint::{Endpoint, Transport},
+    address::{Address, Transport},
     scheme::{SecretKey, SignatureScheme},
 };
 
@@ -27,7 +27,7 @@ pub const LONGEST_IPC_PATH: usize = 107;
 /// What a connection file says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConnectionFile {
-    address: Address,
+    address: Location,
     ports: Ports,
     /// The key that signs messages; `None` if they are unsigned (`"key": ""`).
     pub key: Option<SecretKey>,
@@ -41,7 +41,7 @@ pub struct ConnectionFile {
 
 /// `transport` and `ip` in one: what the ports are relative to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
+pub enum Location {
     /// The address of all five TCP ports.
     Tcp(IpAddr),
     /// The path prefix of all five sockets: a channel's path is the prefix, a hyphen and its port.
@@ -68,8 +68,8 @@ impl ConnectionFile {
     ///
     /// # Errors
     /// The path of an ipc socket is longer than a Unix socket's may be, or holds a NUL.
-    pub fn new(address: Address, ports: Ports, key: Option<SecretKey>) -> Result<Self, ConnectionFileError> {
-        if let Address::Ipc(prefix) = &address {
+    pub fn new(address: Location, ports: Ports, key: Option<SecretKey>) -> Result<Self, ConnectionFileError> {
+        if let Location::Ipc(prefix) = &address {
             check_ipc_paths(prefix, &ports)?;
         }
         let signature_scheme = SignatureScheme::default();
@@ -104,16 +104,16 @@ impl ConnectionFile {
     }
 
     /// Where `channel` is bound.
-    pub fn endpoint(&self, channel: Channel) -> Endpoint {
+    pub fn address(&self, channel: Channel) -> Address {
         let port = self.ports.of(channel).get();
         match &self.address {
-            Address::Tcp(ip) => Endpoint::Tcp(SocketAddr::new(*ip, port)),
-            Address::Ipc(prefix) => Endpoint::Ipc(PathBuf::from(ipc_path(prefix, port))),
+            Location::Tcp(ip) => Address::Tcp(SocketAddr::new(*ip, port)),
+            Location::Ipc(prefix) => Address::Ipc(PathBuf::from(ipc_path(prefix, port))),
         }
     }
 
     /// What the ports are relative to.
-    pub fn address(&self) -> &Address {
+    pub fn location(&self) -> &Location {
         &self.address
     }
 
@@ -125,13 +125,13 @@ impl ConnectionFile {
     /// TCP or ipc.
     pub fn transport(&self) -> Transport {
         match self.address {
-            Address::Tcp(_) => Transport::Tcp,
-            Address::Ipc(_) => Transport::Ipc,
+            Location::Tcp(_) => Transport::Tcp,
+            Location::Ipc(_) => Transport::Ipc,
         }
     }
 }
 
-impl Address {
+impl Location {
     /// The text of the file's `ip`.
     fn ip(&self) -> String {
         match self {

@@ -30,12 +30,12 @@ impl<'a> Code<'a> {
 /// The content with other code. Everything else stays as it is, byte for byte. `None` where [`Code::peek`] finds none.
 pub fn with_code(content: &[u8], code: &str) -> Option<Bytes> {
     #[derive(Deserialize)]
-    struct Place<'a> {
+    struct WithCode<'a> {
         #[serde(borrow)]
         code: &'a RawValue,
     }
     Code::peek(content)?;
-    let old = serde_json::from_slice::<Place<'_>>(content).ok()?.code.get();
+    let old = serde_json::from_slice::<WithCode<'_>>(content).ok()?.code.get();
     // What was borrowed lies within what it was borrowed from.
     let start = old.as_ptr().addr().checked_sub(content.as_ptr().addr())?;
     let (before, after) = (content.get(..start)?, content.get(start + old.len()..)?);

@@ -1,4 +1,4 @@
-//! The doors of a message: `Frames -> Unverified -> Verified -> Signed`.
+//! What a message passes through: `Frames -> Unverified -> Verified -> Signed`.
 //!
 //! What comes in is split here and verified in [`super::signature`]; only a verified or a self-made [`Body`] can be
 //! signed, and only a [`Signed`] can be sent. The parts of a body leave as the bytes that came.

@@ -1,9 +1,9 @@
 //! What Jupyter defines on top of ZeroMQ: connection files, kernelspecs, signatures, messages.
 //!
 //! Bytes in, values out, and back. No sockets, no files, no clock, and no knowledge of ZMTP belong here.
+pub mod address;
 pub mod connection_file;
 pub mod content;
-pub mod endpoint;
 mod flat_object;
 pub mod header;
 pub mod kernelspec;

@@ -16,13 +16,13 @@ pub const PROTOCOL_VERSION: &str = "5.5";
 
 /// Who speaks: the `session` and `username` of the headers of our own messages.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Voice {
+pub struct MessageBuilder {
     session: String,
     username: String,
 }
 
-impl Voice {
-    /// A voice with a fresh session.
+impl MessageBuilder {
+    /// A builder with a fresh session.
     pub fn new(username: &str) -> Self {
         Self { session: uuid::Uuid::new_v4().to_string(), username: username.to_owned() }
     }
@@ -166,15 +166,15 @@ mod tests {
 
     #[test]
     fn a_status_is_what_the_spec_says() {
-        let voice = Voice::new("fleet");
+        let builder = MessageBuilder::new("fleet");
         let parent = Bytes::from_static(b"{\"msg_id\":\"1\"}");
-        let body = voice.status(ExecutionState::Busy, &parent);
+        let body = builder.status(ExecutionState::Busy, &parent);
         assert_eq!(json_of(body.content()), json!({"execution_state": "busy"}));
         assert_eq!(body.parent_header(), &parent);
         let header = json_of(body.header());
         assert_eq!(
             (header["msg_type"].as_str(), header["session"].as_str()),
-            (Some("status"), Some(voice.session()))
+            (Some("status"), Some(builder.session()))
         );
         let date = header["date"].as_str().unwrap();
         let (seconds, digits) = date.strip_suffix('Z').and_then(|date| date.split_once('.')).unwrap();
@@ -184,10 +184,10 @@ mod tests {
     #[test]
     fn an_error_reply_has_its_requests_type() {
         let failure = Failure::new("NoSuchKernel", "there is none");
-        let voice = Voice::new("fleet");
+        let builder = MessageBuilder::new("fleet");
         for (request, reply) in [("execute_request", "execute_reply"), ("complete_request", "complete_reply")]
         {
-            let body = voice.error_reply(request, &failure, &Bytes::new());
+            let body = builder.error_reply(request, &failure, &Bytes::new());
             assert_eq!(json_of(body.header())["msg_type"], reply);
             let content = json_of(body.content());
             assert_eq!((&content["status"], &content["evalue"]), (&json!("error"), &json!("there is none")));
@@ -199,7 +199,8 @@ mod tests {
     #[test]
     fn a_cached_reply_keeps_its_bytes() {
         let content = Bytes::from_static(b"{ \"odd\" :1}");
-        let body = Voice::new("fleet").say_again("kernel_info_reply", content.clone(), &Bytes::new());
+        let body =
+            MessageBuilder::new("fleet").say_again("kernel_info_reply", content.clone(), &Bytes::new());
         assert_eq!(body.content(), &content);
     }
 }

@@ -43,8 +43,8 @@ impl Host for CellHost {
         if !self.allow_stdin {
             return Err(InputError::NotAllowed);
         }
-        let Kernel { stdin, voice, signer, .. } = &*self.kernel;
-        stdin.ask(&self.request, prompt, password, (voice, signer))
+        let Kernel { stdin, builder, signer, .. } = &*self.kernel;
+        stdin.ask(&self.request, prompt, password, (builder, signer))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     jupyter::{
         connection_file::{ConnectionFile, ConnectionFileError, Ports},
         message::Body,
-        reply::{Failure, Voice, reply_type},
+        reply::{Failure, MessageBuilder, reply_type},
         signature::Signer,
     },
     limits::Limits,
@@ -23,7 +23,7 @@ use crate::{
 pub(super) struct Kernel {
     id: KernelId,
     pub signer: Signer,
-    pub voice: Voice,
+    pub builder: MessageBuilder,
     pub publisher: Publisher,
     pub stdin: Stdin,
     pub ports: Ports,
@@ -42,13 +42,18 @@ impl Kernel {
         limits: &Limits,
     ) -> Result<Self, ConnectionFileError> {
         let signer = Signer::new(file.signature_scheme, file.signing_key()?);
-        let (id, voice) = (KernelId::random(), Voice::new("kernel"));
+        let (id, builder) = (KernelId::random(), MessageBuilder::new("kernel"));
         Ok(Self {
             info,
-            publisher: Publisher::new(voice.clone(), signer.clone(), topic_of(&id, "stream.stderr"), limits),
+            publisher: Publisher::new(
+                builder.clone(),
+                signer.clone(),
+                topic_of(&id, "stream.stderr"),
+                limits,
+            ),
             id,
             signer,
-            voice,
+            builder,
             stdin: Stdin::new(interrupt.clone()),
             ports: file.ports(),
             most_bad_messages: limits.bad_messages,
@@ -103,13 +108,13 @@ impl Kernel {
 
     /// Sends the reply to a request back the way it came.
     pub fn reply(&self, request: &Request, content: Value) {
-        let reply = self.voice.say_raw(&reply_type(&request.msg_type), content, &request.header);
+        let reply = self.builder.say_raw(&reply_type(&request.msg_type), content, &request.header);
         self.send(request, reply);
     }
 
     /// The same for a request that cannot be served.
     pub fn refuse(&self, request: &Request, failure: &Failure) {
-        self.send(request, self.voice.error_reply(&request.msg_type, failure, &request.header));
+        self.send(request, self.builder.error_reply(&request.msg_type, failure, &request.header));
     }
 
     /// Publishes something that a request led to, under the topic of its type.
@@ -123,11 +128,11 @@ impl Kernel {
     }
 
     fn publish_as(&self, topic: &str, msg_type: &str, content: Value, parent: &Bytes) {
-        self.publisher.publish(topic_of(&self.id, topic), self.voice.say_raw(msg_type, content, parent));
+        self.publisher.publish(topic_of(&self.id, topic), self.builder.say_raw(msg_type, content, parent));
     }
 
     fn publish_status(&self, state: ExecutionState, request: &Request) {
-        let status = self.voice.status(state, &request.header);
+        let status = self.builder.status(state, &request.header);
         self.publisher.publish_status(topic_of(&self.id, "status"), status);
     }
 

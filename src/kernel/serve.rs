@@ -13,7 +13,7 @@ use super::{connection, interrupt::InterruptHandle, language::Language, running:
 use crate::{
     jupyter::connection_file::{ConnectionFile, ConnectionFileError},
     limits::Limits,
-    net::{BindError, Gatehouse, Server},
+    net::{Acceptor, BindError, Server},
 };
 
 /// How long a cell that is still running at the end may take to notice that it is interrupted.
@@ -64,8 +64,8 @@ pub async fn serve<L: Language>(
     let kernel = Arc::new(Kernel::new(file, parts.info, parts.interrupt, &limits)?);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let server = Server::bind(file.address(), Some(file.ports())).await?;
-    let gatehouse = Gatehouse::new(&limits);
+    let server = Server::bind(file.location(), Some(file.ports())).await?;
+    let acceptor = Acceptor::new(&limits);
     let (worker, queue) = Worker::new(parts.language, kernel.clone());
     let finished = worker.start()?;
 
@@ -75,7 +75,7 @@ pub async fn serve<L: Language>(
         }
     };
     let serves =
-        server.serve(&gatehouse, |incoming| connection::serve(incoming, kernel.clone(), queue.clone()));
+        server.serve(&acceptor, |incoming| connection::serve(incoming, kernel.clone(), queue.clone()));
     let ended = tokio::select! {
         biased;
         () = kernel.ended() => Ok(()),

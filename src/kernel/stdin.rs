@@ -15,7 +15,7 @@ use crate::{
     jupyter::{
         header::{Header, Parent},
         message::{Body, Verified},
-        reply::Voice,
+        reply::MessageBuilder,
         signature::Signer,
     },
     net::SignedOutbox,
@@ -63,11 +63,11 @@ impl Stdin {
         request: &Request,
         prompt: &str,
         password: bool,
-        (voice, signer): (&Voice, &Signer),
+        (builder, signer): (&MessageBuilder, &Signer),
     ) -> Result<String, InputError> {
         let asked = self.connection_of(request)?.outbox;
         let content = json!({ "prompt": prompt, "password": password });
-        let body = voice.say_raw("input_request", content, &request.header);
+        let body = builder.say_raw("input_request", content, &request.header);
         let parents = [msg_id(&body), request.msg_id.clone()];
         let mut state = self.state.lock();
         state.question = Some(Question { asked: asked.clone(), parents, answer: None });

@@ -15,7 +15,7 @@ use crate::{
         connection_file::{ConnectionFile, ConnectionFileError},
         header::Header,
         message::{Body, Envelope, Unverified},
-        reply::Voice,
+        reply::MessageBuilder,
         signature::Signer,
     },
     limits::Limits,
@@ -57,7 +57,7 @@ pub(super) struct Client {
     shell: Peer,
     iopub: Peer,
     signer: Signer,
-    voice: Voice,
+    builder: MessageBuilder,
     news: VecDeque<News>,
     batch: Vec<Event>,
     /// Cells that were sent and have not ended.
@@ -87,19 +87,27 @@ impl Client {
         let reach = async |channel, socket| {
             let local = Local::new(socket, ROUTING_ID, limits.handshake_bytes);
             let settings = PeerSettings::dialling(&limits, socket);
-            dial(&file.endpoint(channel), &local, &settings, deadline).await
+            dial(&file.address(channel), &local, &settings, deadline).await
         };
         let (shell, iopub) =
             (reach(Channel::Shell, SocketType::Dealer).await?, reach(Channel::IoPub, SocketType::Sub).await?);
         iopub.subscribe(b"");
         let signer = Signer::new(file.signature_scheme, file.signing_key()?);
         let (news, batch) = (VecDeque::new(), Vec::new());
-        Ok(Self { shell, iopub, signer, voice: Voice::new("jupyter-fleet"), news, batch, unfinished: 0 })
+        Ok(Self {
+            shell,
+            iopub,
+            signer,
+            builder: MessageBuilder::new("jupyter-fleet"),
+            news,
+            batch,
+            unfinished: 0,
+        })
     }
 
     /// Asks who it is, and has it say something on iopub: a subscription takes effect some time after it was sent.
     async fn ask(&mut self) -> Result<Map<String, Value>, ClientError> {
-        self.send(self.voice.say_raw("kernel_info_request", json!({}), &Bytes::new()))?;
+        self.send(self.builder.say_raw("kernel_info_request", json!({}), &Bytes::new()))?;
         let info = self.kernel_info().await?;
         for number in 0.. {
             // A string alone is an expression in Lua and in JavaScript.
@@ -170,7 +178,7 @@ impl Client {
             "allow_stdin": false,
             "stop_on_error": true,
         });
-        self.send(self.voice.say_raw("execute_request", content, &Bytes::new()))?;
+        self.send(self.builder.say_raw("execute_request", content, &Bytes::new()))?;
         self.unfinished += 1;
         Ok(())
     }

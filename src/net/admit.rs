@@ -14,13 +14,13 @@ use crate::{
 
 /// What letting connections in needs, shared by all listeners.
 #[derive(Clone, Debug)]
-pub struct Gatehouse {
+pub struct Acceptor {
     origins: Origins,
     admission: Admission,
     limits: Limits,
 }
 
-impl Gatehouse {
+impl Acceptor {
     /// Starts the search for origins and the counters at zero.
     pub fn new(limits: &Limits) -> Self {
         Self { origins: Origins::start(), admission: Admission::new(limits), limits: limits.clone() }

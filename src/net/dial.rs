@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{peer::Peer, peer_error::PeerError, settings::PeerSettings, stream::Stream};
-use crate::{jupyter::endpoint::Endpoint, zmtp::Local};
+use crate::{jupyter::address::Address, zmtp::Local};
 
 /// First and longest pause between two tries. A kernel binds within tens of milliseconds or within seconds; pauses grow
 /// by a quarter, so that no more than about a quarter of the time that it took is added to it.
@@ -20,18 +20,18 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Error)]
 pub enum DialError {
     /// Nobody listened until the deadline.
-    #[error("nobody answers at {endpoint}: {error}")]
+    #[error("nobody answers at {address}: {error}")]
     Unreachable {
         /// Where.
-        endpoint: Endpoint,
+        address: Address,
         /// What the last try met.
         error: io::Error,
     },
     /// Somebody listens, but it is no fitting ZeroMQ socket.
-    #[error("{endpoint} does not answer as it should: {error}")]
+    #[error("{address} does not answer as it should: {error}")]
     Peer {
         /// Where.
-        endpoint: Endpoint,
+        address: Address,
         /// What went wrong.
         error: PeerError,
     },
@@ -39,18 +39,18 @@ pub enum DialError {
 
 /// Connects, trying again while nobody listens, until the deadline.
 pub async fn dial(
-    endpoint: &Endpoint,
+    address: &Address,
     local: &Local,
     settings: &PeerSettings,
     deadline: Instant,
 ) -> Result<Peer, DialError> {
-    dial_for(endpoint, local, settings, deadline, deadline).await
+    dial_for(address, local, settings, deadline, deadline).await
 }
 
 /// The same, trying again only until then. On a slow network, a try that has begun by then takes its time, until the
 /// deadline.
 pub async fn dial_for(
-    endpoint: &Endpoint,
+    address: &Address,
     local: &Local,
     settings: &PeerSettings,
     again_until: Instant,
@@ -58,28 +58,28 @@ pub async fn dial_for(
 ) -> Result<Peer, DialError> {
     let mut pause = PAUSE;
     loop {
-        let tried = timeout_at(deadline, connect(endpoint)).await;
+        let tried = timeout_at(deadline, connect(address)).await;
         let error = match tried.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(stream) => match Peer::establish(stream, local.clone(), settings.clone()).await {
                 Ok(peer) => return Ok(peer),
                 // Some kernels bind, close and bind again while they start.
                 Err(PeerError::Io(error)) => error,
                 Err(PeerError::Torn) => io::ErrorKind::UnexpectedEof.into(),
-                Err(error) => return Err(DialError::Peer { endpoint: endpoint.clone(), error }),
+                Err(error) => return Err(DialError::Peer { address: address.clone(), error }),
             },
             Err(error) => error,
         };
         if Instant::now() + pause >= again_until {
-            return Err(DialError::Unreachable { endpoint: endpoint.clone(), error });
+            return Err(DialError::Unreachable { address: address.clone(), error });
         }
         sleep(pause).await;
         pause = LONGEST_PAUSE.min(pause * 5 / 4);
     }
 }
 
-async fn connect(endpoint: &Endpoint) -> io::Result<Stream> {
-    match endpoint {
-        Endpoint::Tcp(address) => Stream::tcp(TcpStream::connect(address).await?),
-        Endpoint::Ipc(path) => UnixStream::connect(path).await.map(Stream::Ipc),
+async fn connect(address: &Address) -> io::Result<Stream> {
+    match address {
+        Address::Tcp(address) => Stream::tcp(TcpStream::connect(address).await?),
+        Address::Ipc(path) => UnixStream::connect(path).await.map(Stream::Ipc),
     }
 }

@@ -28,7 +28,7 @@ impl Flushes {
 
     /// The same; where much is left, waits for it to leave, but no longer than `patience`: whoever fills an outbox faster
     /// than its peer reads has to wait, as it would if it wrote to that peer itself.
-    pub async fn settle(&mut self, patience: Duration) {
+    pub async fn flush_and_wait(&mut self, patience: Duration) {
         for outbox in self.0.drain(..) {
             outbox.flush();
             if outbox.0.is_filling() {

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tracing::warn;
 
 use super::stream::Stream;
-use crate::jupyter::endpoint::Endpoint;
+use crate::jupyter::address::Address;
 
 /// First and longest pause after a failed accept (out of file descriptors, most often).
 const BACK_OFF: Duration = Duration::from_millis(10);
@@ -25,7 +25,7 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    endpoint: Endpoint,
+    address: Address,
 }
 
 #[derive(Debug)]
@@ -36,10 +36,10 @@ enum Socket {
 
 /// Why an address could not be bound.
 #[derive(Debug, Error)]
-#[error("cannot listen on {endpoint}: {error}. Choose another address, or stop what listens there")]
+#[error("cannot listen on {address}: {error}. Choose another address, or stop what listens there")]
 pub struct BindError {
     /// The address.
-    pub endpoint: Endpoint,
+    pub address: Address,
     /// What the system says.
     pub error: io::Error,
 }
@@ -47,35 +47,35 @@ pub struct BindError {
 impl Listener {
     /// Binds an address. TCP port 0 takes any free port; an ipc path is for the owner only (0600), and a socket file
     /// that nobody listens on any more is replaced.
-    pub async fn bind(endpoint: &Endpoint) -> Result<Self, BindError> {
-        let failed = |error| BindError { endpoint: endpoint.clone(), error };
-        match endpoint {
-            Endpoint::Tcp(address) => {
+    pub async fn bind(address: &Address) -> Result<Self, BindError> {
+        let failed = |error| BindError { address: address.clone(), error };
+        match address {
+            Address::Tcp(address) => {
                 let socket = TcpListener::bind(address).await.map_err(failed)?;
                 let local = socket.local_addr().map_err(failed)?;
-                Ok(Self { socket: Socket::Tcp(socket), endpoint: Endpoint::Tcp(local) })
+                Ok(Self { socket: Socket::Tcp(socket), address: Address::Tcp(local) })
             }
-            Endpoint::Ipc(path) => {
+            Address::Ipc(path) => {
                 if path.exists() && tokio::net::UnixStream::connect(path).await.is_err() {
                     std::fs::remove_file(path).map_err(failed)?;
                 }
                 let socket = UnixListener::bind(path).map_err(failed)?;
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-                Ok(Self { socket: Socket::Ipc(socket, Some(path.clone())), endpoint: endpoint.clone() })
+                Ok(Self { socket: Socket::Ipc(socket, Some(path.clone())), address: address.clone() })
             }
         }
     }
 
     /// A socket that listens at this address already. An ipc path is another process's, which removes it.
-    pub(super) fn from_socket(endpoint: Endpoint, socket: OwnedFd) -> Result<Self, BindError> {
+    pub(super) fn from_socket(address: Address, socket: OwnedFd) -> Result<Self, BindError> {
         let taken = || -> io::Result<Socket> {
-            Ok(match &endpoint {
-                Endpoint::Tcp(_) => {
+            Ok(match &address {
+                Address::Tcp(_) => {
                     let socket = std::net::TcpListener::from(socket);
                     socket.set_nonblocking(true)?;
                     Socket::Tcp(TcpListener::from_std(socket)?)
                 }
-                Endpoint::Ipc(_) => {
+                Address::Ipc(_) => {
                     let socket = std::os::unix::net::UnixListener::from(socket);
                     socket.set_nonblocking(true)?;
                     Socket::Ipc(UnixListener::from_std(socket)?, None)
@@ -83,8 +83,8 @@ impl Listener {
             })
         };
         match taken() {
-            Ok(socket) => Ok(Self { socket, endpoint }),
-            Err(error) => Err(BindError { endpoint, error }),
+            Ok(socket) => Ok(Self { socket, address }),
+            Err(error) => Err(BindError { address, error }),
         }
     }
 
@@ -97,8 +97,8 @@ impl Listener {
     }
 
     /// The address, with the port that was taken.
-    pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// The next connection. Errors of single connections are logged and waited out, never returned.
@@ -108,7 +108,7 @@ impl Listener {
             match self.try_accept().await {
                 Ok(stream) => return stream,
                 Err(error) => {
-                    warn!(endpoint = %self.endpoint, %error, "cannot accept a connection; trying again in {pause:?}");
+                    warn!(address = %self.address, %error, "cannot accept a connection; trying again in {pause:?}");
                     tokio::time::sleep(pause).await;
                     pause = LONGEST_BACK_OFF.min(pause * 2);
                 }

@@ -24,7 +24,7 @@ mod stream;
 mod unacknowledged;
 
 pub use admission::Refused;
-pub use admit::Gatehouse;
+pub use admit::Acceptor;
 pub use dial::{DialError, dial, dial_for};
 pub use flushes::Flushes;
 pub use handover::HandedOver;

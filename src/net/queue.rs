@@ -27,7 +27,7 @@ const SLICES: usize = 64;
 /// What waits, in order: whole chunks, then a tail that still grows.
 #[derive(Debug)]
 pub(super) struct Queue {
-    line: Line,
+    line: Sink,
     chunks: VecDeque<Bytes>,
     tail: BytesMut,
     bytes: usize,
@@ -64,7 +64,7 @@ pub(super) struct Progress {
 
 /// Where the bytes go.
 #[derive(Debug)]
-enum Line {
+enum Sink {
     Open(Arc<WriteHalf>),
     /// The connection has ended: messages are retained for the next one.
     Lost(Retained),
@@ -80,13 +80,13 @@ impl Progress {
 
 impl Queue {
     pub(super) fn new(socket: WriteHalf) -> Self {
-        Self { line: Line::Open(Arc::new(socket)), ..Self::closed() }
+        Self { line: Sink::Open(Arc::new(socket)), ..Self::closed() }
     }
 
     /// The queue of a connection that has ended.
     pub(super) fn closed() -> Self {
         Self {
-            line: Line::Closed,
+            line: Sink::Closed,
             chunks: VecDeque::new(),
             tail: BytesMut::new(),
             bytes: 0,
@@ -106,17 +106,17 @@ impl Queue {
 
     pub(super) fn socket(&self) -> Option<&Arc<WriteHalf>> {
         match &self.line {
-            Line::Open(socket) => Some(socket),
-            Line::Lost(_) | Line::Closed => None,
+            Sink::Open(socket) => Some(socket),
+            Sink::Lost(_) | Sink::Closed => None,
         }
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        matches!(self.line, Line::Closed)
+        matches!(self.line, Sink::Closed)
     }
 
     fn is_lost(&self) -> bool {
-        matches!(self.line, Line::Lost(_))
+        matches!(self.line, Sink::Lost(_))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -186,7 +186,7 @@ impl Queue {
 
     /// Messages of these lengths, the largest of which takes no room from others, have been appended to so many bytes.
     fn appended(&mut self, queued: usize, largest: usize, lengths: impl IntoIterator<Item = usize>) {
-        if let Line::Lost(retained) = &mut self.line {
+        if let Sink::Lost(retained) = &mut self.line {
             let mut stream = Stream::new(std::mem::take(&mut self.chunks), 0);
             stream.extend([self.tail.split().freeze()]);
             self.bytes = 0;
@@ -275,7 +275,7 @@ impl Queue {
 
     /// Forgets the messages that TCP has delivered.
     fn check_delivered(&mut self) {
-        let (Line::Open(socket), Some(outliving)) = (&self.line, &mut self.retention) else { return };
+        let (Sink::Open(socket), Some(outliving)) = (&self.line, &mut self.retention) else { return };
         let place = outliving.delivered(socket);
         outliving.sent.delivered(place);
     }
@@ -285,7 +285,7 @@ impl Queue {
         if self.bytes > 0 || self.socket().is_none() {
             return false;
         }
-        if let Line::Open(socket) = std::mem::replace(self, Self::closed()).line
+        if let Sink::Open(socket) = std::mem::replace(self, Self::closed()).line
             && let Some(socket) = Arc::into_inner(socket)
         {
             socket.forget();
@@ -305,22 +305,22 @@ impl Queue {
     pub(super) fn end(&mut self) {
         let ended = std::mem::replace(self, Self::closed());
         match (ended.line, ended.retention) {
-            (Line::Open(socket), Some(outliving)) => {
+            (Sink::Open(socket), Some(outliving)) => {
                 let place = outliving.delivered(&socket);
                 let mut queued = ended.chunks;
                 queued.push_back(ended.tail.freeze());
                 let Outliving { retention, sent, .. } = *outliving;
                 let undelivered = sent.undelivered(place, queued);
-                self.line = Line::Lost(Retained::new(retention, undelivered, Instant::now()));
+                self.line = Sink::Lost(Retained::new(retention, undelivered, Instant::now()));
             }
-            (Line::Lost(retained), _) => self.line = Line::Lost(retained),
+            (Sink::Lost(retained), _) => self.line = Sink::Lost(retained),
             _ => {}
         }
     }
 
     /// Drops what is retained for too long.
     pub(super) fn expire(&mut self) {
-        if let Line::Lost(retained) = &mut self.line {
+        if let Sink::Lost(retained) = &mut self.line {
             retained.expire(Instant::now());
         }
     }
@@ -330,8 +330,8 @@ impl Queue {
     pub(super) fn take_undelivered(&mut self) -> Option<(Missed, Vec<Encoded>)> {
         self.end();
         match std::mem::replace(self, Self::closed()).line {
-            Line::Lost(retained) => Some(retained.take()),
-            Line::Open(_) | Line::Closed => None,
+            Sink::Lost(retained) => Some(retained.take()),
+            Sink::Open(_) | Sink::Closed => None,
         }
     }
 
@@ -339,7 +339,7 @@ impl Queue {
 
     /// Whether the connection's task has to send a PING in a while, for something has been written; says so once.
     pub(super) fn is_to_schedule_ping(&mut self) -> bool {
-        let (Line::Open(_), Some(outliving), false) = (&self.line, &self.retention, self.ping_scheduled)
+        let (Sink::Open(_), Some(outliving), false) = (&self.line, &self.retention, self.ping_scheduled)
         else {
             return false;
         };
@@ -366,7 +366,7 @@ impl Queue {
 
     /// How far the connection has come, if it has not ended.
     pub(super) fn progress(&self) -> Option<Progress> {
-        let (Line::Open(socket), Some(outliving)) = (&self.line, &self.retention) else { return None };
+        let (Sink::Open(socket), Some(outliving)) = (&self.line, &self.retention) else { return None };
         let unacknowledged = socket.unacknowledged();
         let acknowledged = outliving.sent.written().saturating_sub(unacknowledged.all);
         Some(Progress { acknowledged, in_flight: unacknowledged.all.saturating_sub(unacknowledged.unsent) })
@@ -374,7 +374,7 @@ impl Queue {
 
     #[cfg(test)]
     pub(super) fn retained_bytes(&self) -> usize {
-        if let Line::Lost(retained) = &self.line { retained.bytes() } else { 0 }
+        if let Sink::Lost(retained) = &self.line { retained.bytes() } else { 0 }
     }
 }
 

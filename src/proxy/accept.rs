@@ -18,8 +18,8 @@ use tracing::{
 use super::{
     Proxy,
     arrivals::Arrival,
-    connection::{Connection, Heritage},
-    profile::Profile,
+    connection::{Connection, InheritedClients},
+    endpoint::Endpoint,
 };
 use crate::{
     channel::Channel,
@@ -30,18 +30,18 @@ use crate::{
 
 impl Proxy {
     /// Serves one connection from its handshake to its end.
-    pub(super) async fn attend(self: Arc<Self>, profile: Arc<Profile>, incoming: Incoming) {
+    pub(super) async fn attend(self: Arc<Self>, endpoint: Arc<Endpoint>, incoming: Incoming) {
         let channel = incoming.channel();
-        let arrival = self.arrival_at(&profile, channel);
+        let arrival = self.arrival_at(&endpoint, channel);
         let span = span(channel);
         async move {
             let mut from = Origin::Unknown;
             let tell = |origin| {
-                from = profile.origin_of(origin);
+                from = endpoint.origin_of(origin);
                 arrival.iter().for_each(|arrival| arrival.is_from(from));
             };
             match incoming.admit_telling(tell).await {
-                Ok((peer, origin)) => self.admitted(profile, channel, peer, origin, arrival).await,
+                Ok((peer, origin)) => self.admitted(endpoint, channel, peer, origin, arrival).await,
                 Err(reason) => self.refuse_connection(channel, from, reason.trouble(), &reason),
             }
         }
@@ -52,17 +52,17 @@ impl Proxy {
     /// The same for a connection that another process has taken. What it has sent is served as if it came now.
     pub(super) fn attend_handed_over(
         self: Arc<Self>,
-        profile: Arc<Profile>,
+        endpoint: Arc<Endpoint>,
         channel: Channel,
         connection: HandedOver,
     ) {
-        let arrival = self.arrival_at(&profile, channel);
+        let arrival = self.arrival_at(&endpoint, channel);
         let span = span(channel);
         let attend = async move {
-            match self.gatehouse.admit_handed_over(connection, socket_type(channel)).await {
+            match self.acceptor.admit_handed_over(connection, socket_type(channel)).await {
                 Ok((peer, origin)) => {
-                    arrival.iter().for_each(|arrival| arrival.is_from(profile.origin_of(origin)));
-                    self.admitted(profile, channel, peer, origin, arrival).await;
+                    arrival.iter().for_each(|arrival| arrival.is_from(endpoint.origin_of(origin)));
+                    self.admitted(endpoint, channel, peer, origin, arrival).await;
                 }
                 Err(reason) => {
                     self.refuse_connection(channel, Origin::Unknown, reason.trouble(), &reason);
@@ -72,13 +72,13 @@ impl Proxy {
         tokio::spawn(attend.instrument(span));
     }
 
-    fn arrival_at(self: &Arc<Self>, profile: &Profile, channel: Channel) -> Option<Arrival> {
-        (channel == Channel::IoPub).then(|| self.arrives(profile.id))
+    fn arrival_at(self: &Arc<Self>, endpoint: &Endpoint, channel: Channel) -> Option<Arrival> {
+        (channel == Channel::IoPub).then(|| self.arrives(endpoint.id))
     }
 
     async fn admitted(
         self: Arc<Self>,
-        profile: Arc<Profile>,
+        endpoint: Arc<Endpoint>,
         channel: Channel,
         peer: Peer,
         origin: Origin,
@@ -87,11 +87,11 @@ impl Proxy {
         self.metrics.connections.increment();
         Span::current().record("origin", field::display(origin));
         debug!("connected");
-        let origin = profile.origin_of(origin);
+        let origin = endpoint.origin_of(origin);
         let ended = match channel {
-            Channel::Heartbeat => self.serve_heartbeat(peer, profile.id, origin).await,
+            Channel::Heartbeat => self.serve_heartbeat(peer, endpoint.id, origin).await,
             _ => {
-                let connection = self.register(profile, channel, origin, &peer);
+                let connection = self.register(endpoint, channel, origin, &peer);
                 self.clone().serve(peer, &connection, arrival).await
             }
         };
@@ -115,7 +115,7 @@ impl Proxy {
     /// Enters a connection.
     fn register(
         &self,
-        profile: Arc<Profile>,
+        endpoint: Arc<Endpoint>,
         channel: Channel,
         origin: Origin,
         peer: &Peer,
@@ -126,10 +126,10 @@ impl Proxy {
             channel,
             origin,
             identity: Bytes::copy_from_slice(&peer.remote().identity),
-            client: profile.host.as_ref().map(|host| host.client.clone()),
-            profile,
+            client: endpoint.host.as_ref().map(|host| host.client.clone()),
+            endpoint,
             holds_key: AtomicBool::new(false),
-            heir_of: Heritage::default(),
+            heir_of: InheritedClients::default(),
             outbox: peer.signed_outbox(),
         });
         self.connections.insert(id, connection.clone());

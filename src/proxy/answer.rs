@@ -14,7 +14,7 @@ use super::{
     fanout::Fanout,
     kernel::Kernel,
     lifecycle::RestartAsked,
-    speakers::Speakers,
+    sessions::Sessions,
 };
 use crate::{
     id::{ClientId, KernelId},
@@ -78,13 +78,13 @@ impl Proxy {
             }
             Decision::RestartRefused(id, others) => {
                 let failure = restart_refused(&id, others);
-                if address.connection.profile.host.is_some() {
+                if address.connection.endpoint.host.is_some() {
                     // Hosts do not look at the reply.
                     let text = format!(
                         "[jupyter-fleet: the kernel was not restarted and goes on: {}]",
                         failure.evalue
                     );
-                    self.send_to_client(client, [self.voice.notice(&text, &address.header)]);
+                    self.send_to_client(client, [self.builder.notice(&text, &address.header)]);
                 }
                 self.fail(client, msg_type, &address, &failure);
                 self.host_has_its_answer(&address);
@@ -126,7 +126,7 @@ impl Proxy {
     pub(super) fn answer_unreadable(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
-        known: &mut Speakers,
+        known: &mut Sessions,
         message: &Verified,
         error: &HeaderError,
     ) {
@@ -176,7 +176,7 @@ impl Proxy {
         if address.is_from_before() && self.keep_failure(client, address, msg_type, failure) {
             return;
         }
-        self.send_to_client(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
+        self.send_to_client(client, [self.builder.status(ExecutionState::Busy, &address.header)]);
         self.fail_begun(client, msg_type, address, failure);
     }
 
@@ -190,12 +190,12 @@ impl Proxy {
     ) {
         let parent = &address.header;
         let is_cell = msg_type == "execute_request";
-        self.send_to_client(client, is_cell.then(|| self.voice.error(failure, parent)));
+        self.send_to_client(client, is_cell.then(|| self.builder.error(failure, parent)));
         if is_cell && address.stops_on_error && self.turns.are_used() {
             return self.end_failed_cell(client, address, failure);
         }
         if msg_type.ends_with("_request") {
-            self.reply(client, address, self.voice.error_reply(msg_type, failure, parent));
+            self.reply(client, address, self.builder.error_reply(msg_type, failure, parent));
         }
         self.send_idle(client, parent);
         if is_cell && self.turns.are_used() {
@@ -207,8 +207,8 @@ impl Proxy {
     /// and a client that believes in a prompt too early mistakes the end of one request for that of the next.
     fn known_info(self: &Arc<Self>, kernel: &Arc<Kernel>, client: &ClientId, address: ReturnAddress) {
         let known = || self.infos.get(&kernel.runtime_index).map(|info| info.clone());
-        if kernel.wonder(client, &address) {
-            tokio::spawn(self.clone().satisfy_later(kernel.clone()));
+        if kernel.wait_for_info(client, &address) {
+            tokio::spawn(self.clone().tell_info_later(kernel.clone()));
             return;
         }
         match known() {
@@ -217,8 +217,8 @@ impl Proxy {
         }
     }
 
-    /// After a while, tells those who wonder what is known of the runtime; where nothing is, they wait for the kernel.
-    async fn satisfy_later(self: Arc<Self>, kernel: Arc<Kernel>) {
+    /// After a while, tells those who wait_for_info what is known of the runtime; where nothing is, they wait for the kernel.
+    async fn tell_info_later(self: Arc<Self>, kernel: Arc<Kernel>) {
         sleep(self.limits.cold_start()).await;
         let Some(info) = self.infos.get(&kernel.runtime_index).map(|info| info.clone()) else { return };
         for (client, address) in kernel.take_waiting() {
@@ -234,7 +234,7 @@ impl Proxy {
         address: &ReturnAddress,
         info: Bytes,
     ) {
-        let reply = self.voice.say_again("kernel_info_reply", info, &address.header);
+        let reply = self.builder.say_again("kernel_info_reply", info, &address.header);
         self.tell(kernel, client, address, reply);
     }
 
@@ -252,7 +252,7 @@ impl Proxy {
         address: &ReturnAddress,
         reply: Body,
     ) {
-        let status = |state| self.voice.status(state, &address.header);
+        let status = |state| self.builder.status(state, &address.header);
         let listeners = self.listeners(client);
         // From here on, nothing of the kernel's comes in between. (The table is never locked after a fanout.)
         let fanout = kernel.map(Kernel::fanout);
@@ -275,14 +275,14 @@ impl Proxy {
             .as_deref()
             .zip(fanout.as_ref())
             .and_then(|(kernel, fanout)| self.busy_state(kernel, fanout));
-        let idle = self.voice.status(ExecutionState::Idle, parent);
+        let idle = self.builder.status(ExecutionState::Idle, parent);
         self.send_to_listeners(&listeners, std::iter::once(idle).chain(last));
     }
 
     /// What a busy kernel says of itself, unless what it was busy with has ended with its process.
     fn busy_state(&self, kernel: &Kernel, fanout: &Fanout) -> Option<Body> {
         let is_busy = *fanout.state() == ExecutionState::Busy && kernel.link.is_up();
-        is_busy.then(|| self.voice.status(ExecutionState::Busy, &Bytes::new()))
+        is_busy.then(|| self.builder.status(ExecutionState::Busy, &Bytes::new()))
     }
 
     fn own_kernel(&self, client: &ClientId) -> Option<Arc<Kernel>> {
@@ -300,12 +300,12 @@ impl Proxy {
 
     /// The ports of the connection file that the client came by.
     fn connect_reply(&self, address: &ReturnAddress) -> Body {
-        let ports = address.connection.profile.file.ports();
-        self.voice.say_raw("connect_reply", connect_content(&ports), &address.header)
+        let ports = address.connection.endpoint.file.ports();
+        self.builder.say_raw("connect_reply", connect_content(&ports), &address.header)
     }
 
     pub(super) fn interrupt_reply(&self, parent: &Bytes) -> Body {
-        self.voice.say(InterruptReply::new(), parent)
+        self.builder.say(InterruptReply::new(), parent)
     }
 
     /// The reply to a `shutdown_request`, on its channel and, as kernels do, on iopub; there to the requester alone.
@@ -313,9 +313,9 @@ impl Proxy {
     fn tell_shutdown(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress, restart: bool) {
         let reply = || {
             let reply = ShutdownReply { restart, status: ReplyStatus::Ok, error: None };
-            self.voice.say(reply, &address.header)
+            self.builder.say(reply, &address.header)
         };
-        self.send_to_client(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
+        self.send_to_client(client, [self.builder.status(ExecutionState::Busy, &address.header)]);
         self.reply(client, address, reply());
         self.send_to_client(client, [reply()]);
         self.send_idle(client, &address.header);

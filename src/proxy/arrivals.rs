@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use parking_lot::Mutex;
 
 use super::Proxy;
-use crate::id::{Origin, ProfileId};
+use crate::id::{EndpointId, Origin};
 
 /// Those that are on their way, by their numbers, which rise.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(super) struct Arrivals(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    coming: BTreeMap<u64, (ProfileId, Option<Origin>)>,
+    coming: BTreeMap<u64, (EndpointId, Option<Origin>)>,
 }
 
 /// One of them, until it is dropped.
@@ -30,8 +30,8 @@ pub(super) struct Arrival {
 
 impl Proxy {
     /// An iopub connection has been accepted.
-    pub(super) fn arrives(self: &Arc<Self>, profile: ProfileId) -> Arrival {
-        Arrival { proxy: self.clone(), number: self.arrivals.begin(profile) }
+    pub(super) fn arrives(self: &Arc<Self>, endpoint: EndpointId) -> Arrival {
+        Arrival { proxy: self.clone(), number: self.arrivals.begin(endpoint) }
     }
 }
 
@@ -57,17 +57,22 @@ impl Arrivals {
     }
 
     /// Whether one that came before is still on its way, by this file and from a place that fits.
-    pub(super) fn any_before(&self, number: u64, profile: ProfileId, fits: impl Fn(Origin) -> bool) -> bool {
+    pub(super) fn any_before(
+        &self,
+        number: u64,
+        endpoint: EndpointId,
+        fits: impl Fn(Origin) -> bool,
+    ) -> bool {
         let state = self.0.lock();
         let mut earlier = state.coming.range(..number).map(|(_, coming)| coming);
-        earlier.any(|(by, origin)| *by == profile && origin.is_none_or(&fits))
+        earlier.any(|(by, origin)| *by == endpoint && origin.is_none_or(&fits))
     }
 
-    fn begin(&self, profile: ProfileId) -> u64 {
+    fn begin(&self, endpoint: EndpointId) -> u64 {
         let mut state = self.0.lock();
         let number = state.next;
         state.next += 1;
-        state.coming.insert(number, (profile, None));
+        state.coming.insert(number, (endpoint, None));
         number
     }
 
@@ -92,10 +97,10 @@ mod tests {
     #[test]
     fn only_those_that_came_before_and_may_be_from_here_are_waited_for() {
         let arrivals = Arrivals::default();
-        let awaited = |before| arrivals.any_before(before, ProfileId::DEFAULT, |origin| origin == HERE);
-        let (one, other) = (arrivals.begin(ProfileId::DEFAULT), arrivals.begin(ProfileId::DEFAULT));
+        let awaited = |before| arrivals.any_before(before, EndpointId::DEFAULT, |origin| origin == HERE);
+        let (one, other) = (arrivals.begin(EndpointId::DEFAULT), arrivals.begin(EndpointId::DEFAULT));
         let now = arrivals.now();
-        arrivals.begin(ProfileId::DEFAULT);
+        arrivals.begin(EndpointId::DEFAULT);
         assert!(awaited(now), "nobody knows yet where they are from");
         arrivals.locate(one, ELSEWHERE);
         assert!(awaited(now));

@@ -10,7 +10,7 @@ use jupyter_protocol::ExecutionState;
 use tokio::{task::JoinSet, time::sleep};
 use tracing::{Instrument, debug};
 
-use super::{Proxy, broadcast::Broadcast, fanout::Profiles, kernel::Kernel, profile::Profile};
+use super::{Proxy, broadcast::Broadcast, endpoint::Endpoint, fanout::Endpoints, kernel::Kernel};
 use crate::{
     channel::Channel,
     fleet::{Dialler, OptionalChannels, Regained},
@@ -152,7 +152,7 @@ impl Proxy {
                 sleep(LAST_REPLIES).await;
                 proxy.past_is_over(&kernel);
             });
-        } else if parent.session != self.voice.session() {
+        } else if parent.session != self.builder.session() {
             self.stray(kernel, "a reply that nobody waits for");
         }
     }
@@ -168,13 +168,13 @@ impl Proxy {
                 Some(ended) => break ended,
                 None => self.give_notices(kernel),
             }
-            let (profiles, visited) = {
+            let (endpoints, visited) = {
                 let fanout = kernel.fanout();
-                (fanout.profiles(), fanout.has_visitors())
+                (fanout.endpoints(), fanout.has_visitors())
             };
-            let receiver = profiles.first().map(|profile| &**profile);
+            let receiver = endpoints.first().map(|endpoint| &**endpoint);
             for message in batch.drain(..).filter_map(|event| self.verify(&source, event, receiver)) {
-                self.publish(&source, message, &profiles, visited);
+                self.publish(&source, message, &endpoints, visited);
             }
             let lost = kernel.fanout().flush();
             self.note_loss(kernel, lost);
@@ -182,7 +182,7 @@ impl Proxy {
         self.channel_ended(&source, ended);
     }
 
-    fn publish(&self, source: &Source, message: Verified, profiles: &Profiles, visited: bool) {
+    fn publish(&self, source: &Source, message: Verified, endpoints: &Endpoints, visited: bool) {
         let kernel = &source.kernel;
         let Ok(header) = Header::peek(&message) else {
             return self.trouble_with(
@@ -214,15 +214,15 @@ impl Proxy {
             |client: &ClientId| asker.as_deref().is_some_and(|session| self.speaks_for(client, session));
         let (envelope, body) = message.into_parts();
         let mut message = Broadcast::new(body);
-        for profile in profiles {
+        for endpoint in endpoints {
             // Before the fanout is locked: a large message takes its time. Whoever joins meanwhile is seen to below.
-            message.signed_for(profile);
+            message.signed_for(endpoint);
         }
         let mut fanout = kernel.fanout();
         match state {
             Some(state) => {
                 fanout.set_state(state);
-                fanout.publish_status(&envelope, &mut message, &answers, &self.voice);
+                fanout.publish_status(&envelope, &mut message, &answers, &self.builder);
             }
             None => fanout.publish(&envelope, &mut message, &answers),
         }
@@ -247,15 +247,15 @@ impl Proxy {
         if *state == ExecutionState::Idle {
             self.table.lock().finished(&source.kernel.id, &parent.msg_id, &parent.session);
         }
-        *state != ExecutionState::Busy || parent.session != self.voice.session()
+        *state != ExecutionState::Busy || parent.session != self.builder.session()
     }
 
     fn give_notices(&self, kernel: &Kernel) {
-        kernel.fanout().give_notices(&self.voice);
+        kernel.fanout().give_notices(&self.builder);
     }
 
     /// Checks a message, and makes the signature of whoever it is most likely for while at it.
-    fn verify(&self, source: &Source, event: Event, receiver: Option<&Profile>) -> Option<Verified> {
+    fn verify(&self, source: &Source, event: Event, receiver: Option<&Endpoint>) -> Option<Verified> {
         let Event::Message(frames) = event else { return None };
         if source.is_stale() {
             return None;

@@ -2,9 +2,9 @@
 
 use smallvec::SmallVec;
 
-use super::profile::Profile;
+use super::endpoint::Endpoint;
 use crate::{
-    id::ProfileId,
+    id::EndpointId,
     jupyter::message::{Body, Signed},
 };
 
@@ -13,7 +13,7 @@ use crate::{
 pub(super) struct Broadcast {
     /// Until it is signed for the first time.
     body: Option<Body>,
-    signed: SmallVec<[(ProfileId, Signed); 1]>,
+    signed: SmallVec<[(EndpointId, Signed); 1]>,
 }
 
 impl Broadcast {
@@ -22,14 +22,14 @@ impl Broadcast {
     }
 
     /// The message, signed with the key of this connection file.
-    pub(super) fn signed_for(&mut self, profile: &Profile) -> Option<&Signed> {
-        let known = self.signed.iter().position(|(id, _)| *id == profile.id);
+    pub(super) fn signed_for(&mut self, endpoint: &Endpoint) -> Option<&Signed> {
+        let known = self.signed.iter().position(|(id, _)| *id == endpoint.id);
         let index = match known {
             Some(index) => index,
             None => {
                 let first = self.signed.first().map(|(_, signed)| signed.body().clone());
                 let body = first.or_else(|| self.body.take())?;
-                self.signed.push((profile.id, profile.signer.sign(body)));
+                self.signed.push((endpoint.id, endpoint.signer.sign(body)));
                 self.signed.len() - 1
             }
         };
@@ -46,34 +46,34 @@ mod tests {
     use super::*;
     use crate::{
         jupyter::{
-            connection_file::{Address, ConnectionFile, Ports},
+            connection_file::{ConnectionFile, Location, Ports},
             message::Unverified,
-            reply::Voice,
+            reply::MessageBuilder,
             scheme::SecretKey,
         },
         route::Requirements,
     };
 
-    fn profile(id: u64, key: &str) -> Profile {
+    fn endpoint(id: u64, key: &str) -> Endpoint {
         let [shell, iopub, stdin, control, heartbeat] = [NonZeroU16::MIN; 5];
         let ports = Ports { shell, iopub, stdin, control, heartbeat };
-        let address = Address::Tcp([127, 0, 0, 1].into());
+        let address = Location::Tcp([127, 0, 0, 1].into());
         let file = ConnectionFile::new(address, ports, SecretKey::new(key)).unwrap();
-        Profile::new(ProfileId(id), file, Requirements::default())
+        Endpoint::new(EndpointId(id), file, Requirements::default())
     }
 
     #[test]
     fn each_connection_file_gets_the_message_signed_with_its_key_and_only_once() {
-        let body = Voice::new("fleet").notice("hello", &Bytes::new());
-        let profiles = [profile(0, "published"), profile(1, "a door"), profile(2, "another")];
+        let body = MessageBuilder::new("fleet").notice("hello", &Bytes::new());
+        let endpoints = [endpoint(0, "published"), endpoint(1, "a kernel's own"), endpoint(2, "another")];
         let mut broadcast = Broadcast::new(body.clone());
-        for profile in profiles.iter().chain(&profiles) {
-            let signed = broadcast.signed_for(profile).unwrap();
+        for endpoint in endpoints.iter().chain(&endpoints) {
+            let signed = broadcast.signed_for(endpoint).unwrap();
             let arrived = Unverified::split(signed.frames().cloned().collect()).unwrap();
-            assert_eq!(profile.signer.verify(arrived.clone()).unwrap().body(), &body);
-            let others = profiles.iter().filter(|other| other.id != profile.id);
+            assert_eq!(endpoint.signer.verify(arrived.clone()).unwrap().body(), &body);
+            let others = endpoints.iter().filter(|other| other.id != endpoint.id);
             assert!(others.into_iter().all(|other| other.signer.verify(arrived.clone()).is_err()));
         }
-        assert_eq!(broadcast.signed.len(), profiles.len());
+        assert_eq!(broadcast.signed.len(), endpoints.len());
     }
 }

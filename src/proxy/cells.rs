@@ -30,12 +30,12 @@ const MOST_LINES: usize = 16;
 #[derive(Debug)]
 pub(super) struct Cell {
     pub(super) held: Held,
-    pub(super) errand: Errand,
+    pub(super) target: CellTarget,
 }
 
 /// What a cell wants of the fleet.
 #[derive(Debug)]
-pub(super) enum Errand {
+pub(super) enum CellTarget {
     /// Nothing: it goes to its client's kernel.
     Own,
     /// Another kernel, for once.
@@ -49,12 +49,12 @@ pub(super) enum Errand {
 impl Cell {
     /// Whether it goes to its client's kernel and nowhere else.
     pub(super) fn stays_at_home(&self) -> bool {
-        matches!(self.errand, Errand::Own)
+        matches!(self.target, CellTarget::Own)
     }
 
     /// Whether it only asks for what can be told at any time.
     fn only_asks(&self) -> bool {
-        matches!(&self.errand, Errand::Command { command, rest: false } if command.only_asks())
+        matches!(&self.target, CellTarget::Command { command, rest: false } if command.only_asks())
     }
 
     pub(super) fn size(&self) -> usize {
@@ -107,19 +107,21 @@ impl Proxy {
 
     fn run_cell(self: &Arc<Self>, (client, gate): (&ClientId, &Gate), mut cell: Cell, flushes: &mut Flushes) {
         for line in 1.. {
-            let Cell { held, errand } = cell;
-            match errand {
-                Errand::Own => return self.pass((client, gate), held, None, flushes),
-                Errand::Elsewhere(wishes) => return self.pass((client, gate), held, Some(wishes), flushes),
-                Errand::Wrong(failure) => {
+            let Cell { held, target } = cell;
+            match target {
+                CellTarget::Own => return self.pass((client, gate), held, None, flushes),
+                CellTarget::Elsewhere(wishes) => {
+                    return self.pass((client, gate), held, Some(wishes), flushes);
+                }
+                CellTarget::Wrong(failure) => {
                     return self.fail(client, "execute_request", &held.address(), &failure);
                 }
-                Errand::Command { .. } if line > MOST_LINES => {
+                CellTarget::Command { .. } if line > MOST_LINES => {
                     let text = format!("a cell may begin with {MOST_LINES} lines of %fleet");
                     let failure = Failure::new("FleetMagicError", text);
                     return self.fail(client, "execute_request", &held.address(), &failure);
                 }
-                Errand::Command { command, rest } => {
+                CellTarget::Command { command, rest } => {
                     if !self.command((client, gate), &held, command, rest) || !rest {
                         return;
                     }
@@ -132,51 +134,51 @@ impl Proxy {
 
     /// What a cell wants of the fleet. What is meant for the fleet is taken out of it.
     fn understand(&self, client: &ClientId, mut held: Held) -> Cell {
-        let errand = match magic_of(&held.message) {
+        let target = match magic_of(&held.message) {
             None => self.wishes_of_metadata(client, &held),
             Some(Magic::Cell { wishes, code }) => {
                 held.message = rewritten(held.message, &code);
-                wishes.map_or_else(|error| Errand::wrong(&error), Errand::Elsewhere)
+                wishes.map_or_else(|error| CellTarget::wrong(&error), CellTarget::Elsewhere)
             }
             Some(Magic::Line { command, rest }) => {
                 let has_rest = rest.is_some();
                 if let Some(rest) = rest {
                     held.message = rewritten(held.message, &rest);
                 }
-                let command = command.map(|command| Errand::Command { command, rest: has_rest });
-                command.unwrap_or_else(|error| Errand::wrong(&error))
+                let command = command.map(|command| CellTarget::Command { command, rest: has_rest });
+                command.unwrap_or_else(|error| CellTarget::wrong(&error))
             }
         };
-        Cell { held, errand }
+        Cell { held, target }
     }
 
     /// A cell's own metadata sends it elsewhere, unless it comes with all that its client says, or its client's kernel is
     /// what it asks for. That of a client without a kernel decides which it gets.
-    fn wishes_of_metadata(&self, client: &ClientId, held: &Held) -> Errand {
+    fn wishes_of_metadata(&self, client: &ClientId, held: &Held) -> CellTarget {
         let text = match peek_fleet(&held.message) {
             Ok(Some(text)) => text,
-            Ok(None) => return Errand::Own,
-            Err(error) => return Errand::misunderstood(&RequirementsError::unreadable(&error)),
+            Ok(None) => return CellTarget::Own,
+            Err(error) => return CellTarget::misunderstood(&RequirementsError::unreadable(&error)),
         };
         let table = self.table.lock();
         let own = table.kernel_of(client);
         if own.is_none() || table.is_standing(client, &text) {
-            return Errand::Own;
+            return CellTarget::Own;
         }
         let wishes = match Requirements::parse(&text) {
             Ok(wishes) => wishes,
-            Err(error) => return Errand::misunderstood(&error),
+            Err(error) => return CellTarget::misunderstood(&error),
         };
         let request = held.connection.request(client, RequestKind::Other);
         let meant = table.beside(&request, wishes.clone());
         if table.at_hand(client, &meant, Instant::now()).as_ref() == own {
-            return Errand::Own;
+            return CellTarget::Own;
         }
-        Errand::Elsewhere(wishes)
+        CellTarget::Elsewhere(wishes)
     }
 }
 
-impl Errand {
+impl CellTarget {
     fn wrong(error: &MagicError) -> Self {
         Self::Wrong(Failure::new("FleetMagicError", error.to_string()))
     }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::Proxy;
 use crate::{
-    id::{ClientId, KernelId, ProfileId, SessionId},
+    id::{ClientId, EndpointId, KernelId, SessionId},
     jupyter::message::Verified,
 };
 
@@ -65,7 +65,7 @@ impl Proxy {
     /// A kernel opens or closes a comm in answer to a request with this session.
     pub(super) fn comm_of(&self, kernel: &KernelId, session: &str, opens: bool, message: &Verified) {
         // Only clients of the published file can go elsewhere: the others lead to one kernel.
-        let speaker = ClientId { profile: ProfileId::DEFAULT, session: SessionId::from(session) };
+        let speaker = ClientId { endpoint: EndpointId::DEFAULT, session: SessionId::from(session) };
         let client = self.spoken_for.get(&speaker).map(|client| client.clone()).unwrap_or(speaker);
         // A kernel may name any session as that of its parent: it must not get what others' clients say to their comms.
         let is_its_client = {

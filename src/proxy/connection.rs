@@ -8,7 +8,7 @@ use std::sync::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::profile::Profile;
+use super::endpoint::Endpoint;
 use crate::{
     channel::Channel,
     id::{ClientId, ConnectionId, Origin, SessionId},
@@ -27,31 +27,31 @@ pub(super) struct Connection {
     /// What the peer announced; a client uses one identity on shell, control and stdin.
     pub(super) identity: Bytes,
     /// By which connection file it came, whose key signs the messages on it.
-    pub(super) profile: Arc<Profile>,
+    pub(super) endpoint: Arc<Endpoint>,
     /// Whose all messages on it are, whatever their sessions.
     pub(super) client: Option<SessionId>,
     /// Whether a message on it has shown that the peer holds the key.
     pub(super) holds_key: AtomicBool,
-    pub(super) heir_of: Heritage,
+    pub(super) heir_of: InheritedClients,
     pub(super) outbox: SignedOutbox,
 }
 
 /// The clients of connections that ended after this one had come in their place: they count as connected by this one. `None`
 /// once it has ended itself.
 #[derive(Debug)]
-pub(super) struct Heritage(Mutex<Option<Vec<ClientId>>>);
+pub(super) struct InheritedClients(Mutex<Option<Vec<ClientId>>>);
 
-impl Default for Heritage {
+impl Default for InheritedClients {
     fn default() -> Self {
         Self(Mutex::new(Some(Vec::new())))
     }
 }
 
-impl Heritage {
+impl InheritedClients {
     /// `false`: the connection has ended, too.
     pub(super) fn add(&self, clients: &[ClientId]) -> bool {
-        let mut heritage = self.0.lock();
-        let Some(inherited) = &mut *heritage else { return false };
+        let mut inherited = self.0.lock();
+        let Some(inherited) = &mut *inherited else { return false };
         inherited.extend_from_slice(clients);
         true
     }
@@ -68,9 +68,9 @@ impl Connection {
         Request {
             client,
             kind,
-            defaults: &self.profile.defaults,
-            door: self.profile.defaults.kernel.as_ref(),
-            reserve: self.profile.host.as_ref().is_none_or(|host| host.takes_warm_kernels),
+            defaults: &self.endpoint.defaults,
+            leads_to: self.endpoint.defaults.kernel.as_ref(),
+            reserve: self.endpoint.host.as_ref().is_none_or(|host| host.takes_warm_kernels),
             shell_session: None,
             answers: "",
         }
@@ -122,15 +122,15 @@ impl ReturnAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{ProfileId, SessionId};
+    use crate::id::{EndpointId, SessionId};
 
     #[test]
     fn clients_are_inherited_by_connections_that_live() {
-        let clients = [ClientId { profile: ProfileId::DEFAULT, session: SessionId::from("mine") }];
-        let heritage = Heritage::default();
-        assert!(heritage.add(&clients));
-        assert_eq!(heritage.end(), clients);
-        assert!(!heritage.add(&clients), "who has it then says that it has left");
-        assert_eq!(heritage.end(), []);
+        let clients = [ClientId { endpoint: EndpointId::DEFAULT, session: SessionId::from("mine") }];
+        let inherited = InheritedClients::default();
+        assert!(inherited.add(&clients));
+        assert_eq!(inherited.end(), clients);
+        assert!(!inherited.add(&clients), "who has it then says that it has left");
+        assert_eq!(inherited.end(), []);
     }
 }

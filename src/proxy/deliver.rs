@@ -32,7 +32,7 @@ impl Proxy {
         body: Body,
         flushes: &mut Flushes,
     ) {
-        let signed = address.connection.profile.signer.sign(body);
+        let signed = address.connection.endpoint.signer.sign(body);
         let mut connection = address.connection.clone();
         let mut pushed = connection.outbox.push(&address.envelope, &signed);
         if pushed == Err(PushError::Closed) {

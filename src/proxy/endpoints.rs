@@ -4,16 +4,16 @@ use std::{sync::Arc, time::Instant};
 
 use tokio::task::AbortHandle;
 
-use super::{Proxy, profile::Profile};
+use super::{Proxy, endpoint::Endpoint};
 use crate::{
-    id::ProfileId,
+    id::EndpointId,
     net::{Incoming, Server},
 };
 
 /// A connection file that clients may use.
 #[derive(Debug)]
 pub(super) struct Open {
-    pub(super) profile: Arc<Profile>,
+    pub(super) endpoint: Arc<Endpoint>,
     pub(super) since: Instant,
     /// Takes connections. `None`: a host's file that an earlier `serve` had opened, and whose stub has not come back yet.
     accepting: Option<Accepting>,
@@ -31,8 +31,8 @@ impl Drop for Accepting {
 
 impl Open {
     /// A connection file that is known, and by which nobody can connect yet.
-    pub(super) fn expected(profile: Arc<Profile>) -> Self {
-        Self { profile, since: Instant::now(), accepting: None }
+    pub(super) fn expected(endpoint: Arc<Endpoint>) -> Self {
+        Self { endpoint, since: Instant::now(), accepting: None }
     }
 
     /// Whether clients can connect.
@@ -49,37 +49,37 @@ impl Proxy {
 
     /// Takes no more connections by the published file. Those that are there go on.
     pub fn close_published(&self) {
-        self.endpoints.remove(&ProfileId::DEFAULT);
+        self.endpoints.remove(&EndpointId::DEFAULT);
     }
 
     /// Takes connections on these sockets, each served by a task of its own. One connection's error ends that connection.
-    pub(super) fn open(self: &Arc<Self>, profile: Arc<Profile>, server: Server) {
-        let (proxy, served) = (self.clone(), profile.clone());
+    pub(super) fn open(self: &Arc<Self>, endpoint: Arc<Endpoint>, server: Server) {
+        let (proxy, served) = (self.clone(), endpoint.clone());
         let accepting = tokio::spawn(async move {
             let take = |incoming: Incoming| {
                 // A connection outlives the sockets' end: whoever is connected is told what becomes of the endpoint.
                 tokio::spawn(proxy.clone().attend(served.clone(), incoming));
                 std::future::ready(())
             };
-            server.serve(&proxy.gatehouse, take).await;
+            server.serve(&proxy.acceptor, take).await;
         });
         let accepting = Some(Accepting(accepting.abort_handle()));
-        self.endpoints.insert(profile.id, Open { profile, since: Instant::now(), accepting });
+        self.endpoints.insert(endpoint.id, Open { endpoint, since: Instant::now(), accepting });
     }
 
     /// Ends an endpoint and the connections by it.
-    pub(super) fn close(&self, id: ProfileId) {
+    pub(super) fn close(&self, id: EndpointId) {
         self.endpoints.remove(&id);
-        for connection in self.connections.iter().filter(|connection| connection.profile.id == id) {
+        for connection in self.connections.iter().filter(|connection| connection.endpoint.id == id) {
             connection.outbox.close();
         }
     }
 
-    /// The connection file that clients of this profile use, while it leads anywhere.
-    pub(super) fn profile(&self, id: ProfileId) -> Option<Arc<Profile>> {
-        if id == ProfileId::DEFAULT {
+    /// The connection file that clients of this endpoint use, while it leads anywhere.
+    pub(super) fn endpoint(&self, id: EndpointId) -> Option<Arc<Endpoint>> {
+        if id == EndpointId::DEFAULT {
             return Some(self.published.clone());
         }
-        self.endpoints.get(&id).map(|open| open.profile.clone())
+        self.endpoints.get(&id).map(|open| open.endpoint.clone())
     }
 }

@@ -1,10 +1,10 @@
 //! What happened to a kernel, in words for its clients.
 
 use super::kernel::Kernel;
-use crate::{fleet::Downfall, jupyter::reply::Failure};
+use crate::{fleet::ExitReason, jupyter::reply::Failure};
 
 /// Why a kernel's process is gone, as the error of whatever it had still to answer.
-pub(super) fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) -> Failure {
+pub(super) fn explain(kernel: &Kernel, exit_reason: &ExitReason, comes_back: bool) -> Failure {
     let name = kernel.name();
     let log = format!("kernel-{}.log of the fleet's directory", kernel.id);
     let held_by = kernel.process().map(|process| format!(", held by {}", process.enforcement.mechanism));
@@ -16,12 +16,12 @@ pub(super) fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) ->
     } else {
         "the next request gets a new kernel"
     };
-    match downfall {
-        Downfall::Stopped => Failure::new("KernelStopped", format!("{name} was stopped; {next}")),
-        Downfall::Restarted => {
+    match exit_reason {
+        ExitReason::Stopped => Failure::new("KernelStopped", format!("{name} was stopped; {next}")),
+        ExitReason::Restarted => {
             Failure::new("KernelRestarted", format!("{name} was restarted before this was done"))
         }
-        Downfall::Died { exit, exceeded, log_tail } => {
+        ExitReason::Died { exit, exceeded, log_tail } => {
             let output =
                 if log_tail.is_empty() { String::new() } else { format!(". Its last output:\n{log_tail}") };
             let end = match exceeded {
@@ -30,14 +30,14 @@ pub(super) fn explain(kernel: &Kernel, downfall: &Downfall, comes_back: bool) ->
             };
             Failure::new("KernelDied", format!("{name} {end}; {next} (see {log}){output}"))
         }
-        Downfall::Broken(why) => Failure::new(
+        ExitReason::Broken(why) => Failure::new(
             "KernelBroken",
             format!("{name} could not be talked to any more ({why}) and was ended; {next}"),
         ),
-        Downfall::Unwatched => {
+        ExitReason::Unwatched => {
             Failure::new("KernelLost", format!("{name} ended while nobody served its fleet; {next}"))
         }
-        Downfall::NeverUp(error) => {
+        ExitReason::NeverUp(error) => {
             let next = if comes_back { "It is tried again." } else { "The next request tries again." };
             let text = format!("{name} did not come up: {error}\n{next} All it said is in {log}");
             Failure::new("KernelLaunchFailed", text)

@@ -7,17 +7,17 @@ use jupyter_protocol::ExecutionState;
 use smallvec::SmallVec;
 
 use super::{
-    broadcast::Broadcast, connection::Connection, profile::Profile, shared::Shared, subscriber::Subscriber,
+    broadcast::Broadcast, connection::Connection, endpoint::Endpoint, shared::Shared, subscriber::Subscriber,
     topics::Topics,
 };
 use crate::{
     id::{ClientId, ConnectionId, KernelId},
-    jupyter::{message::Envelope, reply::Voice},
+    jupyter::{message::Envelope, reply::MessageBuilder},
     route::Hearing,
 };
 
 /// The connection files that a kernel's subscribers came by: one, as a rule.
-pub(super) type Profiles = SmallVec<[Arc<Profile>; 1]>;
+pub(super) type Endpoints = SmallVec<[Arc<Endpoint>; 1]>;
 
 /// Whether a message answers a request of this client's: all that visitors of a kernel hear of it.
 pub(super) type Answers<'a> = &'a dyn Fn(&ClientId) -> bool;
@@ -57,7 +57,7 @@ impl Fanout {
         connection: Arc<Connection>,
         topics: Arc<Topics>,
         hearing: Hearing,
-        voice: &Voice,
+        builder: &MessageBuilder,
     ) {
         self.write_run();
         let known = self.subscribers.iter().position(|known| known.connection.id == connection.id);
@@ -68,7 +68,7 @@ impl Fanout {
         let before = std::mem::replace(&mut subscriber.hearing, hearing);
         subscriber.shares_run = false;
         if subscriber.hearing == Hearing::Everything && before != Hearing::Everything {
-            self.greet(&mut subscriber, voice);
+            self.greet(&mut subscriber, builder);
         }
         self.subscribers.push(subscriber);
     }
@@ -79,7 +79,7 @@ impl Fanout {
         lost: ConnectionId,
         by: &Arc<Connection>,
         topics: &Arc<Topics>,
-        voice: &Voice,
+        builder: &MessageBuilder,
     ) {
         self.write_run();
         self.subscribers.retain(|subscriber| subscriber.connection.id != by.id);
@@ -88,7 +88,7 @@ impl Fanout {
         (subscriber.connection, subscriber.topics) = (by.clone(), topics.clone());
         subscriber.shares_run = false;
         if subscriber.hearing == Hearing::Everything {
-            self.greet(&mut subscriber, voice);
+            self.greet(&mut subscriber, builder);
         }
         subscriber.connection.outbox.flush();
         self.subscribers.push(subscriber);
@@ -99,13 +99,13 @@ impl Fanout {
         self.subscribers.retain(|subscriber| subscriber.connection.id != id);
     }
 
-    fn greet(&self, subscriber: &mut Subscriber, voice: &Voice) {
+    fn greet(&self, subscriber: &mut Subscriber, builder: &MessageBuilder) {
         let Some(topic) = subscriber.topics.first() else { return };
-        let profile = subscriber.connection.profile.clone();
-        let signer = &profile.signer;
-        let welcome = signer.sign(voice.welcome(&topic));
+        let endpoint = subscriber.connection.endpoint.clone();
+        let signer = &endpoint.signer;
+        let welcome = signer.sign(builder.welcome(&topic));
         subscriber.push(&Envelope::topic(topic), &welcome);
-        let status = signer.sign(voice.status(self.state.clone(), &Bytes::new()));
+        let status = signer.sign(builder.status(self.state.clone(), &Bytes::new()));
         subscriber.push(&Envelope::topic(self.topic.clone()), &status);
         subscriber.connection.outbox.flush();
     }
@@ -116,15 +116,15 @@ impl Fanout {
     }
 
     /// The connection files that those who hear everything came by, each once.
-    pub(super) fn profiles(&self) -> Profiles {
-        let mut profiles = Profiles::new();
+    pub(super) fn endpoints(&self) -> Endpoints {
+        let mut endpoints = Endpoints::new();
         for subscriber in self.subscribers.iter().filter(|known| known.hearing == Hearing::Everything) {
-            let profile = &subscriber.connection.profile;
-            if !profiles.iter().any(|known| known.id == profile.id) {
-                profiles.push(profile.clone());
+            let endpoint = &subscriber.connection.endpoint;
+            if !endpoints.iter().any(|known| known.id == endpoint.id) {
+                endpoints.push(endpoint.clone());
             }
         }
-        profiles
+        endpoints
     }
 
     /// What the kernel last said of itself.
@@ -167,7 +167,7 @@ impl Fanout {
         for subscriber in &mut self.subscribers {
             if such(subscriber)
                 && subscriber.topics.want(envelope.first())
-                && let Some(signed) = message.signed_for(&subscriber.connection.profile)
+                && let Some(signed) = message.signed_for(&subscriber.connection.endpoint)
             {
                 self.lost += u64::from(!subscriber.push(envelope, signed));
             }
@@ -181,16 +181,16 @@ impl Fanout {
         envelope: &Envelope,
         status: &mut Broadcast,
         answers: Answers<'_>,
-        voice: &Voice,
+        builder: &MessageBuilder,
     ) {
         self.write_run();
         let topic = self.topic();
         for subscriber in &mut self.subscribers {
             if subscriber.hears(answers)
                 && subscriber.topics.want(envelope.first())
-                && let Some(status) = status.signed_for(&subscriber.connection.profile)
+                && let Some(status) = status.signed_for(&subscriber.connection.endpoint)
             {
-                subscriber.push_status(&topic, envelope, status, voice);
+                subscriber.push_status(&topic, envelope, status, builder);
             }
         }
     }
@@ -217,11 +217,11 @@ impl Fanout {
     }
 
     /// Tells those who can take it how much they missed.
-    pub(super) fn give_notices(&mut self, voice: &Voice) {
+    pub(super) fn give_notices(&mut self, builder: &MessageBuilder) {
         self.write_run();
         let topic = self.topic();
         for subscriber in self.subscribers.iter_mut().filter(|subscriber| subscriber.lost > 0) {
-            subscriber.give_notice(&topic, voice);
+            subscriber.give_notice(&topic, builder);
             subscriber.connection.outbox.flush();
         }
     }

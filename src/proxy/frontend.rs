@@ -17,7 +17,7 @@ use super::{
     kernel::Kernel,
     link::Pushed,
     reconnecting::has_broken,
-    speakers::Speakers,
+    sessions::Sessions,
 };
 use crate::{
     channel::Channel,
@@ -36,7 +36,7 @@ use crate::{
 
 /// Why a client's message goes nowhere.
 #[derive(Debug, Error)]
-enum Refused {
+enum Unusable {
     #[error(transparent)]
     Malformed(#[from] MessageError),
     #[error(transparent)]
@@ -54,7 +54,7 @@ impl Proxy {
         mut peer: Peer,
         connection: &Arc<Connection>,
     ) -> Result<(), PeerError> {
-        let mut known = Speakers::new();
+        let mut known = Sessions::new();
         if !connection.identity.is_empty() {
             peer.retain(self.retention(connection));
         }
@@ -73,7 +73,7 @@ impl Proxy {
     }
 
     /// The connection of these clients has ended. They are still there if another one has come in its place before.
-    fn clients_left(&self, connection: &Connection, known: Speakers) {
+    fn clients_left(&self, connection: &Connection, known: Sessions) {
         let mut clients = connection.heir_of.end();
         clients.extend(known.into_iter().map(|(client, _)| client));
         let newer = self.replacement_of(connection).filter(|newer| newer.origin == connection.origin);
@@ -89,7 +89,7 @@ impl Proxy {
         self: &Arc<Self>,
         peer: &mut Peer,
         connection: &Arc<Connection>,
-        known: &mut Speakers,
+        known: &mut Sessions,
     ) -> Result<(), PeerError> {
         let mut bad = 0;
         let mut batch = Vec::new();
@@ -121,7 +121,7 @@ impl Proxy {
             }
             // What is not noted must not go out: nobody would know that it waits.
             self.journal.write();
-            flushes.settle(self.limits.kernel_reads()).await;
+            flushes.flush_and_wait(self.limits.kernel_reads()).await;
         }
         Ok(())
     }
@@ -129,15 +129,15 @@ impl Proxy {
     fn receive(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
-        known: &mut Speakers,
+        known: &mut Sessions,
         frames: Frames,
         flushes: &mut Flushes,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Unusable> {
         let unverified = Unverified::split(frames)?;
-        let signer = &connection.profile.signer;
+        let signer = &connection.endpoint.signer;
         let message = signer.verify(unverified)?;
         if signer.is_signing() && !self.replays.lock().is_new(message.fingerprint()) {
-            return Err(Refused::Replayed);
+            return Err(Unusable::Replayed);
         }
         let header = match Header::peek(&message) {
             Ok(header) => header,
@@ -146,7 +146,7 @@ impl Proxy {
                 return Err(error.into());
             }
         };
-        if let Some(host) = &connection.profile.host {
+        if let Some(host) = &connection.endpoint.host {
             if host.leaves() {
                 return Ok(());
             }
@@ -234,7 +234,7 @@ impl Proxy {
                 self.note_binding(table, &connection, client);
             }
             if let Decision::Launch(id, launch) | Decision::KnownInfo(id, Some(launch)) = &decision {
-                self.launch(id, launch, Some(&connection.profile));
+                self.launch(id, launch, Some(&connection.endpoint));
             }
             let forward = self.destination(&decision).map(|kernel| {
                 if table.kernel_of(client) != Some(&kernel.id) {
@@ -284,13 +284,13 @@ impl Proxy {
                 let channel = address.connection.channel;
                 let text = format!("the answer did not reach {}: it has no {channel} channel", kernel.name());
                 let asked = self.gates.get(client).and_then(|gate| gate.last_request()).unwrap_or_default();
-                self.send_to_client(client, [self.voice.notice(&text, &asked)]);
+                self.send_to_client(client, [self.builder.notice(&text, &asked)]);
             }
         }
     }
 }
 
-impl Refused {
+impl Unusable {
     /// Whether only a peer that is broken or hostile sends that. Kernels put up with the rest.
     fn is_bad(&self) -> bool {
         !matches!(self, Self::Unreadable(HeaderError::NoType))

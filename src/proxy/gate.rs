@@ -160,7 +160,7 @@ impl Proxy {
             return;
         }
         let gone = self.with_table(|table, now| {
-            match connection.profile.host {
+            match connection.endpoint.host {
                 // Its stub is one more connection: there is none now.
                 Some(_) => table.client_left_for_good(client, now),
                 None => table.client_disconnected(client, now),
@@ -217,7 +217,7 @@ impl Proxy {
             changed.as_mut().enable();
             let all_listen = self.with_table(|table, time| {
                 table.all_listen(client, time)
-                    && !self.arrivals.any_before(now, client.profile, |origin| table.is_at(client, origin))
+                    && !self.arrivals.any_before(now, client.endpoint, |origin| table.is_at(client, origin))
             });
             if all_listen {
                 return;

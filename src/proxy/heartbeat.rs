@@ -8,7 +8,7 @@ use super::{Proxy, backend::has_left, kernel::Kernel, link::Asker};
 use crate::{
     channel::Channel,
     frames::Frames,
-    id::{Origin, ProfileId},
+    id::{EndpointId, Origin},
     net::{EchoOutbox, Event, Peer, PeerError},
 };
 
@@ -17,7 +17,7 @@ impl Proxy {
     pub(super) async fn serve_heartbeat(
         &self,
         mut peer: Peer,
-        profile: ProfileId,
+        endpoint: EndpointId,
         origin: Origin,
     ) -> Result<(), PeerError> {
         let outbox = peer.echo_outbox();
@@ -25,15 +25,15 @@ impl Proxy {
         while peer.next(&mut batch).await? {
             for event in batch.drain(..) {
                 if let Event::Message(frames) = event {
-                    self.ping(profile, origin, frames, &outbox);
+                    self.ping(endpoint, origin, frames, &outbox);
                 }
             }
         }
         Ok(())
     }
 
-    fn ping(&self, profile: ProfileId, origin: Origin, frames: Frames, asker: &EchoOutbox) {
-        let bound = self.table.lock().kernel_at(profile, origin);
+    fn ping(&self, endpoint: EndpointId, origin: Origin, frames: Frames, asker: &EchoOutbox) {
+        let bound = self.table.lock().kernel_at(endpoint, origin);
         let kernel = bound.and_then(|id| self.kernel(&id));
         let enveloped = with_delimiter(&frames);
         if kernel.is_some_and(|kernel| kernel.link.ping(&enveloped, Asker::Client(asker.clone()))) {

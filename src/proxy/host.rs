@@ -24,14 +24,14 @@ use tracing::{debug, info};
 use super::{
     Proxy,
     connection::ReturnAddress,
+    endpoint::Endpoint,
     endpoints::Open,
     gate::{Gate, Held},
-    profile::Profile,
 };
 use crate::{
     channel::Channel,
     fleet::{LaunchedFor, ProcessIdentity, Variables, ended},
-    id::{ClientId, KernelId, Origin, ProfileId, SessionId},
+    id::{ClientId, EndpointId, KernelId, Origin, SessionId},
     jupyter::connection_file::ConnectionFileError,
     net::{Flushes, HandedOver, Server},
     route::{Decision, Request, RequestKind, Requirements, host_client},
@@ -123,14 +123,14 @@ pub(super) struct Host {
 #[derive(Debug)]
 pub(super) struct Bereft {
     process: Option<ProcessIdentity>,
-    profile: Arc<Profile>,
+    endpoint: Arc<Endpoint>,
 }
 
 /// A host's connection file that is served for as long as this lives.
 #[derive(Debug)]
 pub struct ServedHost {
     proxy: Arc<Proxy>,
-    profile: Arc<Profile>,
+    endpoint: Arc<Endpoint>,
     process: Option<ProcessIdentity>,
     is_present: bool,
 }
@@ -191,9 +191,9 @@ impl Proxy {
         let file = read_connection_file(&path)?;
         file.signing_key().map_err(|cause| HostError::Unusable { path: path.clone(), cause })?;
         let client = host_client(&path, &file);
-        let id = client.profile;
+        let id = client.endpoint;
         self.end_kernels_of_killed_stubs(request.process);
-        if let Some(earlier) = self.profile(id)
+        if let Some(earlier) = self.endpoint(id)
             && let Some(host) = &earlier.host
             && let Some(stub) = host.stub.filter(|stub| *stub != request.stub)
         {
@@ -210,29 +210,29 @@ impl Proxy {
         self.hand_over_environment(id, &request.environment);
         let process = request.process;
         let host = Host { stub: Some(request.stub), process, ..host };
-        let profile = Profile { host: Some(host), ..Profile::new(id, file, request.wishes) };
-        let profile = Arc::new(profile);
-        self.endpoints.insert(id, Open::expected(profile.clone()));
-        Ok(ServedHost { proxy: self.clone(), profile, process, is_present: false })
+        let endpoint = Endpoint { host: Some(host), ..Endpoint::new(id, file, request.wishes) };
+        let endpoint = Arc::new(endpoint);
+        self.endpoints.insert(id, Open::expected(endpoint.clone()));
+        Ok(ServedHost { proxy: self.clone(), endpoint, process, is_present: false })
     }
 
     /// Hosts that an earlier `serve` knew are known again; their files are served once their stubs ask.
     pub(super) fn expect_hosts(&self, hosts: &[HostRecord]) {
-        for HostRecord { endpoint, client, connection_file, stub, process } in hosts {
+        for HostRecord { endpoint: id, client, connection_file, stub, process } in hosts {
             let file = match read_connection_file(connection_file) {
-                Ok(file) if host_client(connection_file, &file).profile == *endpoint => file,
+                Ok(file) if host_client(connection_file, &file).endpoint == *id => file,
                 _ => continue,
             };
             let launched_for = LaunchedFor::new(Vec::new(), None);
             let host = Host::expected(client.clone(), connection_file.clone(), launched_for);
             let host = Some(Host { stub: *stub, process: *process, ..host });
-            let profile = Profile { host, ..Profile::new(*endpoint, file, Requirements::default()) };
-            self.endpoints.insert(*endpoint, Open::expected(Arc::new(profile)));
+            let endpoint = Endpoint { host, ..Endpoint::new(*id, file, Requirements::default()) };
+            self.endpoints.insert(*id, Open::expected(Arc::new(endpoint)));
         }
     }
 
     /// Kernels that are launched again for this host get its environment.
-    fn hand_over_environment(&self, id: ProfileId, environment: &Arc<Variables>) {
+    fn hand_over_environment(&self, id: EndpointId, environment: &Arc<Variables>) {
         for kernel in self.kernels.iter().filter(|kernel| kernel.host == Some(id)) {
             if let Some(launched_for) = &kernel.launched_for {
                 launched_for.set_environment(environment.clone());
@@ -241,13 +241,13 @@ impl Proxy {
     }
 
     /// The stub has answered these requests itself, after the host had waited long enough.
-    fn forget_answered(&self, id: ProfileId, answered: &[String]) {
+    fn forget_answered(&self, id: EndpointId, answered: &[String]) {
         if answered.is_empty() {
             return;
         }
         let is_answered = |address: &ReturnAddress| {
             let header = crate::jupyter::header::Header::of_bytes(&address.header);
-            address.connection.profile.id == id
+            address.connection.endpoint.id == id
                 && header.is_ok_and(|header| answered.iter().any(|msg_id| *msg_id == header.msg_id))
         };
         let kernels: Vec<KernelId> = self.kernels.iter().map(|kernel| kernel.id.clone()).collect();
@@ -263,37 +263,37 @@ impl Proxy {
     fn end_kernels_of_killed_stubs(self: &Arc<Self>, process: Option<ProcessIdentity>) {
         let Some(process) = process else { return };
         let of_it = |bereft: &Bereft| bereft.process == Some(process);
-        let killed: Vec<ProfileId> =
+        let killed: Vec<EndpointId> =
             self.bereft.iter().filter(|bereft| of_it(bereft)).map(|bereft| *bereft.key()).collect();
         for (_, bereft) in killed.iter().filter_map(|id| self.bereft.remove(id)) {
-            self.end_kernel_of(&bereft.profile);
+            self.end_kernel_of(&bereft.endpoint);
         }
     }
 
     /// The stub is gone without a `shutdown_request`. A host that lives on has ended its kernel by that, and one that died with
     /// the stub finds it again.
-    async fn stub_is_gone(self: Arc<Self>, profile: Arc<Profile>, process: ProcessIdentity) {
-        let id = profile.id;
-        self.bereft.insert(id, Bereft { process: Some(process), profile: profile.clone() });
+    async fn stub_is_gone(self: Arc<Self>, endpoint: Arc<Endpoint>, process: ProcessIdentity) {
+        let id = endpoint.id;
+        self.bereft.insert(id, Bereft { process: Some(process), endpoint: endpoint.clone() });
         select! {
             () = ended(process) => {}
             () = sleep(TOGETHER) => {}
         }
-        let undecided = self.bereft.remove_if(&id, |_, bereft| Arc::ptr_eq(&bereft.profile, &profile));
+        let undecided = self.bereft.remove_if(&id, |_, bereft| Arc::ptr_eq(&bereft.endpoint, &endpoint));
         if undecided.is_some() && process.is_alive() {
-            self.end_kernel_of(&profile);
+            self.end_kernel_of(&endpoint);
         }
     }
 
     /// Ends the host's kernel, unless others use it.
-    fn end_kernel_of(self: &Arc<Self>, profile: &Profile) {
-        let Some(host) = profile.host.as_ref().filter(|_| !self.is_stopping()) else { return };
-        let client = ClientId { profile: profile.id, session: host.client.clone() };
+    fn end_kernel_of(self: &Arc<Self>, endpoint: &Endpoint) {
+        let Some(host) = endpoint.host.as_ref().filter(|_| !self.is_stopping()) else { return };
+        let client = ClientId { endpoint: endpoint.id, session: host.client.clone() };
         let request = Request {
             client: &client,
             kind: RequestKind::Shutdown { restart: false },
-            defaults: &profile.defaults,
-            door: None,
+            defaults: &endpoint.defaults,
+            leads_to: None,
             reserve: true,
             shell_session: None,
             answers: "",
@@ -311,13 +311,13 @@ impl Proxy {
 
     /// A `shutdown_request` has been answered: the stub, if that is whose client asked, ends like a kernel.
     pub(super) fn host_has_its_answer(&self, address: &ReturnAddress) {
-        let profile = address.connection.profile.clone();
-        if profile.host.is_none() {
+        let endpoint = address.connection.endpoint.clone();
+        if endpoint.host.is_none() {
             return;
         }
         tokio::spawn(async move {
             sleep(LAST_WORDS).await;
-            if let Some(host) = &profile.host {
+            if let Some(host) = &endpoint.host {
                 host.has_ended.cancel();
             }
         });
@@ -330,14 +330,14 @@ impl Proxy {
         (client, gate): (&ClientId, &Arc<Gate>),
         held: Held,
     ) -> Option<Held> {
-        let is_hosts = held.connection.profile.host.is_some();
+        let is_hosts = held.connection.endpoint.host.is_some();
         if !is_hosts || self.table.lock().runs_cells(client, false) {
             return Some(held);
         }
         let (proxy, client, gate) = (self.clone(), client.clone(), gate.clone());
         tokio::spawn(async move {
             sleep(HESITATION).await;
-            let host = held.connection.profile.host.as_ref();
+            let host = held.connection.endpoint.host.as_ref();
             if host.is_some_and(|host| host.parts.load(Ordering::Relaxed)) {
                 let address = held.address();
                 return proxy.reply(&client, &address, proxy.interrupt_reply(&address.header));
@@ -353,22 +353,22 @@ impl Proxy {
 impl ServedHost {
     /// Serves the host's file from now on: on these sockets, which listen already, and on connections that the stub took.
     pub fn listen(&mut self, server: Server, connections: Vec<(Channel, HandedOver)>) {
-        let Self { proxy, profile, .. } = self;
-        info!(file = %profile.file_name(), connections = connections.len(), "serving a host");
-        if let Some(client) = profile.host_client() {
+        let Self { proxy, endpoint, .. } = self;
+        info!(file = %endpoint.file_name(), connections = connections.len(), "serving a host");
+        if let Some(client) = endpoint.host_client() {
             self.is_present = true;
             proxy.with_table(|table, _| table.client_connected(&client, own_user()));
         }
-        proxy.open(profile.clone(), server);
+        proxy.open(endpoint.clone(), server);
         for (channel, connection) in connections {
-            proxy.clone().attend_handed_over(profile.clone(), channel, connection);
+            proxy.clone().attend_handed_over(endpoint.clone(), channel, connection);
         }
         proxy.registry_changed.notify_one();
     }
 
     /// Interrupts what the host's kernel runs: the stub was sent SIGINT.
     pub fn interrupt(&self) {
-        let Some(client) = self.profile.host_client() else { return };
+        let Some(client) = self.endpoint.host_client() else { return };
         let kernel = self.proxy.table.lock().kernel_of(&client).cloned();
         if let Some(Err(error)) = kernel.map(|kernel| self.proxy.interrupt(&kernel)) {
             info!(%error, "an interrupt has no effect");
@@ -377,7 +377,7 @@ impl ServedHost {
 
     /// Returns once the host has ended its kernel in order.
     pub async fn has_ended(&self) {
-        match &self.profile.host {
+        match &self.endpoint.host {
             Some(host) => host.has_ended.cancelled().await,
             None => std::future::pending().await,
         }
@@ -386,33 +386,33 @@ impl ServedHost {
 
 impl Drop for ServedHost {
     fn drop(&mut self) {
-        let Self { proxy, profile, .. } = self;
+        let Self { proxy, endpoint, .. } = self;
         if proxy.is_stopping() {
             return;
         }
-        let id = profile.id;
-        if proxy.profile(id).is_some_and(|open| Arc::ptr_eq(&open, profile)) {
+        let id = endpoint.id;
+        if proxy.endpoint(id).is_some_and(|open| Arc::ptr_eq(&open, endpoint)) {
             proxy.close(id);
         }
         if self.is_present
-            && let Some(client) = profile.host_client()
+            && let Some(client) = endpoint.host_client()
         {
             proxy.with_table(|table, now| table.client_left_for_good(&client, now));
             proxy.audience_changed.notify_waiters();
         }
         proxy.registry_changed.notify_one();
-        let has_ended = profile.host.as_ref().is_none_or(|host| host.has_ended.is_cancelled());
+        let has_ended = endpoint.host.as_ref().is_none_or(|host| host.has_ended.is_cancelled());
         if let Some(process) = self.process.filter(|_| !has_ended) {
-            tokio::spawn(proxy.clone().stub_is_gone(profile.clone(), process));
+            tokio::spawn(proxy.clone().stub_is_gone(endpoint.clone(), process));
         }
     }
 }
 
-impl Profile {
+impl Endpoint {
     /// The one client that all who connect by a host's file are.
     fn host_client(&self) -> Option<ClientId> {
         let host = self.host.as_ref()?;
-        Some(ClientId { profile: self.id, session: host.client.clone() })
+        Some(ClientId { endpoint: self.id, session: host.client.clone() })
     }
 
     fn file_name(&self) -> String {

@@ -29,7 +29,7 @@ impl Proxy {
         let topics = Arc::new(Topics::default());
         self.topics.insert(connection.id, topics.clone());
         self.with_table(|table, _| {
-            table.subscriber_arrived(connection.id, connection.profile.id, connection.origin);
+            table.subscriber_arrived(connection.id, connection.endpoint.id, connection.origin);
         });
         let ended = self.read_subscriptions(&mut peer, connection, &topics, arrival).await;
         // What has not been delivered is retained from now on.
@@ -99,7 +99,7 @@ impl Proxy {
             Change::Joined { subscriber, kernel, hearing } => {
                 let Some(kernel) = self.kernel(&kernel) else { return };
                 let Some((connection, topics)) = self.subscriber(subscriber) else { return };
-                kernel.fanout().join(connection, topics, hearing, &self.voice);
+                kernel.fanout().join(connection, topics, hearing, &self.builder);
             }
             Change::TakenOver { lost, by, kernels } => self.hand_over(lost, by, &kernels),
         }
@@ -120,7 +120,7 @@ impl Proxy {
         // A client's listeners have come by the same connection file as it.
         let Some((first, _)) = listeners.first() else { return };
         for body in bodies {
-            let signed = first.profile.signer.sign(body);
+            let signed = first.endpoint.signer.sign(body);
             let envelope = Envelope::topic("kernel.fleet.status".into());
             for (connection, topics) in listeners {
                 if topics.want(envelope.first()) {

@@ -26,7 +26,7 @@ impl Proxy {
     /// whose host does not answer have ended: this one may take over from them.
     pub(super) async fn end_silent_neighbours(&self, connection: &Connection) {
         let Origin::Address(_) = connection.origin else { return };
-        let neighbours = self.table.lock().neighbours(connection.profile.id, connection.origin);
+        let neighbours = self.table.lock().neighbours(connection.endpoint.id, connection.origin);
         let neighbours: Vec<Arc<Connection>> = neighbours
             .into_iter()
             .filter_map(|id| self.connections.get(&id).map(|one| one.clone()))
@@ -84,7 +84,7 @@ impl Proxy {
             Some(self.missed_notice(&connection, &missed))
         });
         for kernel in kernels.iter().filter_map(|id| self.kernel(id)) {
-            kernel.fanout().replace(lost.id, &connection, &topics, &self.voice);
+            kernel.fanout().replace(lost.id, &connection, &topics, &self.builder);
         }
         self.metrics.lost.add(missing);
         info!(missing, "a subscriber is back");
@@ -93,8 +93,8 @@ impl Proxy {
     fn missed_notice(&self, connection: &Connection, missed: &Missed) -> (Envelope, Signed) {
         let text =
             format!("[jupyter-fleet: {} messages were lost while this client was away]", missed.messages);
-        let notice = self.voice.notice(&text, &parent_of(&missed.first));
-        (Envelope::topic("kernel.fleet.stream".into()), connection.profile.signer.sign(notice))
+        let notice = self.builder.notice(&text, &parent_of(&missed.first));
+        (Envelope::topic("kernel.fleet.stream".into()), connection.endpoint.signer.sign(notice))
     }
 }
 

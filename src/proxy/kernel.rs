@@ -18,7 +18,7 @@ use crate::{
     byte_size::ByteSize,
     channel::Channel,
     fleet::{KernelHandle, LaunchedFor, ProcessRecord},
-    id::{ClientId, KernelId, MsgId, ProfileId, SessionId},
+    id::{ClientId, EndpointId, KernelId, MsgId, SessionId},
     jupyter::{content::execution_count, header::Parent, kernelspec::InterruptMode, message::Body},
     runtimes::Runtime,
 };
@@ -33,7 +33,7 @@ pub(super) struct Kernel {
     pub(super) memory_limit: Option<ByteSize>,
     pub(super) handle: KernelHandle,
     /// The host that it was launched for, if one was: its file, and what the kernel's processes get of it.
-    pub(super) host: Option<ProfileId>,
+    pub(super) host: Option<EndpointId>,
     pub(super) launched_for: Option<Arc<LaunchedFor>>,
     pub(super) fanout: Mutex<Fanout>,
     pub(super) link: Link,
@@ -52,7 +52,7 @@ pub(super) struct Kernel {
     /// It has said something on iopub since it was last asked whether it is active.
     spoke: AtomicBool,
     /// Those who asked who the kernel is before it was known; `None` once it is, or never will be.
-    curious: Mutex<Option<Vec<(ClientId, ReturnAddress)>>>,
+    info_waiters: Mutex<Option<Vec<(ClientId, ReturnAddress)>>>,
 }
 
 impl Kernel {
@@ -62,7 +62,7 @@ impl Kernel {
         runtime: Arc<Runtime>,
         memory_limit: Option<ByteSize>,
         handle: KernelHandle,
-        host: Option<(ProfileId, Arc<LaunchedFor>)>,
+        host: Option<(EndpointId, Arc<LaunchedFor>)>,
     ) -> Self {
         let (host, launched_for) = host.unzip();
         Self {
@@ -83,7 +83,7 @@ impl Kernel {
             unnamed_asker: Mutex::default(),
             count: AtomicU64::new(0),
             spoke: AtomicBool::new(false),
-            curious: Mutex::new(Some(Vec::new())),
+            info_waiters: Mutex::new(Some(Vec::new())),
         }
     }
 
@@ -186,9 +186,12 @@ impl Kernel {
     }
 
     /// Somebody wants to know who the kernel is, as soon as that is known. `false`: it is known now, or never will be.
-    pub(super) fn wonder(&self, client: &ClientId, address: &ReturnAddress) -> bool {
-        let mut curious = self.curious.lock();
-        curious.as_mut().map(|curious| curious.push((client.clone(), address.clone()))).is_some()
+    pub(super) fn wait_for_info(&self, client: &ClientId, address: &ReturnAddress) -> bool {
+        let mut info_waiters = self.info_waiters.lock();
+        info_waiters
+            .as_mut()
+            .map(|info_waiters| info_waiters.push((client.clone(), address.clone())))
+            .is_some()
     }
 
     /// It has answered a cell with this content.
@@ -206,7 +209,7 @@ impl Kernel {
     /// The process is gone, and what it did; for good, or until the next one comes up.
     pub(super) fn disconnect(&self, for_good: bool) {
         if !for_good {
-            self.curious.lock().get_or_insert_default();
+            self.info_waiters.lock().get_or_insert_default();
         }
         self.link.disconnect(for_good);
         self.running.lock().end();
@@ -214,12 +217,12 @@ impl Kernel {
 
     /// Those who have waited long enough.
     pub(super) fn take_waiting(&self) -> Vec<(ClientId, ReturnAddress)> {
-        self.curious.lock().as_mut().map(std::mem::take).unwrap_or_default()
+        self.info_waiters.lock().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Those who wanted to know; from now on nobody has to wait.
-    pub(super) fn take_curious(&self) -> Vec<(ClientId, ReturnAddress)> {
-        self.curious.lock().take().unwrap_or_default()
+    pub(super) fn take_info_waiters(&self) -> Vec<(ClientId, ReturnAddress)> {
+        self.info_waiters.lock().take().unwrap_or_default()
     }
 
     pub(super) fn fanout(&self) -> MutexGuard<'_, Fanout> {

@@ -12,15 +12,15 @@ use super::{
     backend::Source,
     broadcast::Broadcast,
     connection::ReturnAddress,
+    endpoint::Endpoint,
     explain::explain,
     fanout::NOBODY_ASKED,
     kernel::Kernel,
     link::{Known, Outboxes},
-    profile::Profile,
 };
 use crate::{
     channel::Channel,
-    fleet::{Channels, Downfall, KernelEvent, LaunchOrder, ProcessRecord, supervise},
+    fleet::{Channels, ExitReason, KernelEvent, LaunchOrder, ProcessRecord, supervise},
     id::{ClientId, KernelId},
     jupyter::{content::peek_language, message::Body, reply::Failure},
     metrics::Trouble,
@@ -46,10 +46,10 @@ pub(super) enum RestartAsked<'a> {
 impl Proxy {
     /// Launches a kernel; one for a host gets its environment, and begins in its directory unless the runtime names one. Called
     /// with the table locked: whoever is routed to the kernel finds it here.
-    pub(super) fn launch(self: &Arc<Self>, id: &KernelId, launch: &Launch, asker: Option<&Profile>) {
+    pub(super) fn launch(self: &Arc<Self>, id: &KernelId, launch: &Launch, asker: Option<&Endpoint>) {
         let Launch { runtime: runtime_index, memory_limit, ref displaced } = *launch;
         let Some(runtime) = self.runtimes.get(runtime_index) else { return };
-        let host = asker.and_then(|profile| Some((profile.id, profile.host.as_ref()?)));
+        let host = asker.and_then(|endpoint| Some((endpoint.id, endpoint.host.as_ref()?)));
         let directory = host.and_then(|(_, host)| host.directory.as_deref());
         let runtime = Runtime::beginning_at(runtime, directory);
         for reserve in displaced.iter().filter_map(|reserve| self.kernel(reserve)) {
@@ -114,14 +114,14 @@ impl Proxy {
                 KernelEvent::Up(process, channels) => {
                     self.kernel_is_up(&kernel, process, *channels, &mut readers);
                 }
-                KernelEvent::Down(Downfall::Restarted) => readers.shutdown().await,
-                KernelEvent::Down(downfall) => {
+                KernelEvent::Down(ExitReason::Restarted) => readers.shutdown().await,
+                KernelEvent::Down(exit_reason) => {
                     readers.hear_out().await;
-                    self.kernel_is_down(&kernel, &downfall);
+                    self.kernel_is_down(&kernel, &exit_reason);
                 }
-                KernelEvent::Gone(downfall) => {
+                KernelEvent::Gone(exit_reason) => {
                     readers.hear_out().await;
-                    self.kernel_is_gone(&kernel, &downfall);
+                    self.kernel_is_gone(&kernel, &exit_reason);
                 }
             }
         }
@@ -181,7 +181,7 @@ impl Proxy {
         self.infos.insert(kernel.runtime_index, info.clone());
         self.learn_language(kernel, &info);
         self.with_table(|table, _| table.kernel_is_ready(&kernel.id));
-        for (client, address) in kernel.take_curious() {
+        for (client, address) in kernel.take_info_waiters() {
             self.tell_info(Some(kernel), &client, &address, info.clone());
         }
     }
@@ -216,20 +216,20 @@ impl Proxy {
     }
 
     /// The process is gone and comes back: everyone who waited is told why in vain.
-    fn kernel_is_down(self: &Arc<Self>, kernel: &Kernel, downfall: &Downfall) {
-        let failure = explain(kernel, downfall, true);
-        self.count_downfall(downfall);
+    fn kernel_is_down(self: &Arc<Self>, kernel: &Kernel, exit_reason: &ExitReason) {
+        let failure = explain(kernel, exit_reason, true);
+        self.count_downfall(exit_reason);
         warn!(reason = failure.evalue, "kernel is down");
         let lost = self.lose_process(kernel);
         self.fail_all(lost, &failure);
-        self.announce(kernel, [self.voice.error(&failure, &Bytes::new())]);
-        if matches!(downfall, Downfall::Unwatched) {
+        self.announce(kernel, [self.builder.error(&failure, &Bytes::new())]);
+        if matches!(exit_reason, ExitReason::Unwatched) {
             let away = self.with_table(|table, _| {
                 let clients = table.clients_of(&kernel.id).into_iter();
                 clients.filter(|client| !table.is_connected(client)).collect::<Vec<_>>()
             });
             for client in away {
-                self.reconnecting.tell_later(client, self.voice.error(&failure, &Bytes::new()));
+                self.reconnecting.tell_later(client, self.builder.error(&failure, &Bytes::new()));
             }
         }
         self.set_state(kernel, ExecutionState::Restarting);
@@ -258,12 +258,12 @@ impl Proxy {
         })
     }
 
-    fn kernel_is_gone(self: &Arc<Self>, kernel: &Kernel, downfall: &Downfall) {
-        let failure = explain(kernel, downfall, false);
-        self.count_downfall(downfall);
+    fn kernel_is_gone(self: &Arc<Self>, kernel: &Kernel, exit_reason: &ExitReason) {
+        let failure = explain(kernel, exit_reason, false);
+        self.count_downfall(exit_reason);
         info!(reason = failure.evalue, "kernel is gone");
-        if !matches!(downfall, Downfall::Stopped) {
-            self.announce(kernel, [self.voice.error(&failure, &Bytes::new())]);
+        if !matches!(exit_reason, ExitReason::Stopped) {
+            self.announce(kernel, [self.builder.error(&failure, &Bytes::new())]);
             self.set_state(kernel, ExecutionState::Dead);
         }
         let lost = self.with_table(|table, _| {
@@ -271,12 +271,12 @@ impl Proxy {
             table.remove_kernel(&kernel.id)
         });
         self.fail_all(lost, &failure);
-        for (client, address) in kernel.take_curious() {
+        for (client, address) in kernel.take_info_waiters() {
             self.fail(&client, "kernel_info_request", &address, &failure);
         }
-        self.departed.note(kernel, downfall);
+        self.tombstones.note(kernel, exit_reason);
         self.kernels.remove(&kernel.id);
-        self.close_door(&kernel.id);
+        self.close_kernel_endpoint(&kernel.id);
         self.comms.end(&kernel.id);
         self.kernels_changed.notify_waiters();
         self.registry_changed.notify_one();
@@ -286,10 +286,10 @@ impl Proxy {
         }
     }
 
-    fn count_downfall(&self, downfall: &Downfall) {
-        let trouble = match downfall {
-            Downfall::Broken(_) => Trouble::KernelBroke,
-            Downfall::NeverUp(_) => Trouble::KernelNeverUp,
+    fn count_downfall(&self, exit_reason: &ExitReason) {
+        let trouble = match exit_reason {
+            ExitReason::Broken(_) => Trouble::KernelBroke,
+            ExitReason::NeverUp(_) => Trouble::KernelNeverUp,
             _ => return,
         };
         self.metrics.troubles.of(trouble).increment();
@@ -303,14 +303,14 @@ impl Proxy {
 
     fn set_state(&self, kernel: &Kernel, state: ExecutionState) {
         kernel.fanout().set_state(state.clone());
-        self.announce(kernel, [self.voice.status(state, &Bytes::new())]);
+        self.announce(kernel, [self.builder.status(state, &Bytes::new())]);
     }
 
     /// Stops a kernel for good: it is asked, then made to.
     pub(super) fn stop_kernel(&self, id: &KernelId, why: &str) {
         if let Some(kernel) = self.kernel(id) {
             info!(kernel = %id, why, "stopping");
-            kernel.link.ask_to_end(self.voice.say(ShutdownRequest { restart: false }, &Bytes::new()));
+            kernel.link.ask_to_end(self.builder.say(ShutdownRequest { restart: false }, &Bytes::new()));
             kernel.handle.stop();
         }
     }
@@ -326,9 +326,9 @@ impl Proxy {
         info!(kernel = %id, who, "restarting");
         let text = format!("[jupyter-fleet: {} is restarted by {who}]", kernel.name());
         if let RestartAsked::ByRequest(header) = asked {
-            self.announce(&kernel, [self.voice.notice(&text, header)]);
+            self.announce(&kernel, [self.builder.notice(&text, header)]);
         }
-        kernel.link.ask_to_end(self.voice.say(ShutdownRequest { restart: true }, &Bytes::new()));
+        kernel.link.ask_to_end(self.builder.say(ShutdownRequest { restart: true }, &Bytes::new()));
         let lost = self.lose_process(&kernel);
         kernel.handle.restart();
         let tell = |knows| self.with_table(|table, _| self.tell_clients(table, &kernel, &lost, &text, knows));
@@ -338,11 +338,14 @@ impl Proxy {
             RestartAsked::ByRequest(_) => {
                 for request in &lost {
                     // Frontends show a line only under a cell of their own.
-                    self.send_to_client(&request.client, [self.voice.notice(&text, &request.address.header)]);
+                    self.send_to_client(
+                        &request.client,
+                        [self.builder.notice(&text, &request.address.header)],
+                    );
                 }
             }
         }
-        self.fail_all(lost, &explain(&kernel, &Downfall::Restarted, true));
+        self.fail_all(lost, &explain(&kernel, &ExitReason::Restarted, true));
         self.set_state(&kernel, ExecutionState::Restarting);
         self.tell_of_lost_environment(&kernel);
         self.set_state(&kernel, ExecutionState::Starting);

@@ -33,7 +33,7 @@ impl Proxy {
     ) -> bool {
         let address = held.address();
         gate.remember("execute_request", &address.header);
-        self.send_to_client(client, [self.voice.status(ExecutionState::Busy, &address.header)]);
+        self.send_to_client(client, [self.builder.status(ExecutionState::Busy, &address.header)]);
         let done = match command {
             Command::Help => Ok(help()),
             Command::Status => Ok(self.status_page(client, held)),
@@ -66,7 +66,7 @@ impl Proxy {
             "metadata": {},
             "transient": {},
         });
-        let display = self.voice.say_raw("display_data", content, parent);
+        let display = self.builder.say_raw("display_data", content, parent);
         if has_rest {
             return self.send_to_client(client, [display]);
         }
@@ -77,9 +77,9 @@ impl Proxy {
         let done = json!({ "status": "ok", "execution_count": count, "user_expressions": {}, "payload": [] });
         let code = Code::peek(held.message.body().content()).map(|code| code.code.into_owned());
         let input = json!({ "code": code.unwrap_or_default(), "execution_count": count });
-        let input = self.voice.say_raw("execute_input", input, parent);
+        let input = self.builder.say_raw("execute_input", input, parent);
         self.send_to_client(client, [input, display]);
-        self.reply(client, &address, self.voice.say_raw("execute_reply", done, parent));
+        self.reply(client, &address, self.builder.say_raw("execute_reply", done, parent));
         self.send_idle(client, parent);
     }
 
@@ -97,7 +97,7 @@ impl Proxy {
                 if let Moved::To(kernel, launch) = &moved {
                     self.note_binding(table, &held.connection, client);
                     if let Some(launch) = launch {
-                        self.launch(kernel, launch, Some(&held.connection.profile));
+                        self.launch(kernel, launch, Some(&held.connection.endpoint));
                     }
                 }
                 Ok(moved)
@@ -111,7 +111,7 @@ impl Proxy {
             Moved::To(kernel, None) => format!("You are on kernel {} now.", self.name_of(kernel)),
         };
         info!(session = %client.session, ?moved, "moved by its own wish");
-        Ok(self.company(Page::new().line(first), client))
+        Ok(self.sharing(Page::new().line(first), client))
     }
 
     fn restart_for(self: &Arc<Self>, client: &ClientId, held: &Held) -> Result<Page, Failure> {
@@ -141,7 +141,7 @@ impl Proxy {
     }
 
     /// With how many the client shares its kernel.
-    fn company(&self, page: Page, client: &ClientId) -> Page {
+    fn sharing(&self, page: Page, client: &ClientId) -> Page {
         let table = self.table.lock();
         let Some(kernel) = table.kernel_of(client) else { return page };
         let others = table.others(kernel, client, Instant::now());

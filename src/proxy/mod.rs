@@ -1,12 +1,12 @@
 //! The walk: what happens to a message between a client and its kernel.
 //!
 //! `frontend` is the way from a client to a kernel, `backend` the way back; `iopub` and `heartbeat` are the two
-//! channels that know no sessions, `arrivals` those of iopub that are not there yet, `speakers` who speaks on the others.
+//! channels that know no sessions, `arrivals` those of iopub that are not there yet, `sessions` who speaks on the others.
 //! `fanout` spreads what a kernel publishes over its `subscriber`s, who want certain `topics`; what most of them get alike is
 //! `shared`. `kernel` is what is known of one, `link` the way to its process. `cells` finds what is meant for the fleet, `magic` carries it out, `turns` keeps a client's cells in order,
 //! `comms` knows where its widgets are. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
 //! kernels, `running` is what they say they do, `tell` tells clients what they did not ask for, `liveness` looks whether
-//! kernels are well, `cull` ends those that nobody needs, `door` gives one a connection file of its own. `remember` writes
+//! kernels are well, `cull` ends those that nobody needs, `kernel_endpoint` gives one a connection file of its own. `remember` writes
 //! down what the next `serve` must know, `resume` takes it up. `deliver` sends replies to clients wherever they are now,
 //! `reconnecting` knows clients again that come back and keeps what is `undelivered`, `reconnect_identity` says which connections
 //! are theirs, `iopub_handover` gives iopub connections what those missed that broke. `notice` tells once who makes what trouble. Decisions are made
@@ -22,8 +22,7 @@ mod comms;
 mod connection;
 mod cull;
 mod deliver;
-mod departed;
-mod door;
+mod endpoint;
 mod endpoints;
 mod explain;
 mod fanout;
@@ -34,6 +33,7 @@ mod host;
 mod iopub;
 mod iopub_handover;
 mod kernel;
+mod kernel_endpoint;
 mod lifecycle;
 mod link;
 mod liveness;
@@ -41,19 +41,19 @@ mod magic;
 mod notice;
 mod operate;
 mod past;
-mod profile;
 mod reconnect_identity;
 mod reconnecting;
 mod remember;
 mod report;
 mod resume;
 mod running;
+mod sessions;
 mod shared;
-mod speakers;
 mod stdin;
 mod stop;
 mod subscriber;
 mod tell;
+mod tombstones;
 mod topics;
 mod turns;
 mod undelivered;
@@ -76,32 +76,32 @@ use self::{
     arrivals::Arrivals,
     comms::Comms,
     connection::{Connection, ReturnAddress},
-    departed::Departed,
+    endpoint::Endpoint,
     endpoints::Open,
     gate::Gate,
     host::Bereft,
     kernel::Kernel,
     notice::Notices,
-    profile::Profile,
     reconnect_identity::RoutingIds,
     reconnecting::Reconnecting,
+    tombstones::Tombstones,
     topics::Topics,
     turns::Turns,
 };
 pub use self::{
-    door::DoorError,
     host::{HostError, HostRequest, ServedHost},
+    kernel_endpoint::EndpointError,
     operate::OperateError,
     report::{KernelReport, KernelStatus},
     resume::Past,
 };
 use crate::{
     fleet::Provisioner,
-    id::{ClientId, ConnectionId, KernelId, ProfileId},
-    jupyter::{connection_file::ConnectionFile, replay::Replays, reply::Voice},
+    id::{ClientId, ConnectionId, EndpointId, KernelId},
+    jupyter::{connection_file::ConnectionFile, replay::Replays, reply::MessageBuilder},
     limits::Limits,
     metrics::Metrics,
-    net::Gatehouse,
+    net::Acceptor,
     route::{Bounds, Offer, Requirements, RestartRight, Settings, Skipped, Table},
     runtimes::Runtime,
     state::Journal,
@@ -147,28 +147,28 @@ pub struct Proxy {
     /// The content of each runtime's `kernel_info_reply`, once a kernel of it was up.
     infos: DashMap<usize, Bytes>,
     /// The connection files by which clients can connect, or are expected to.
-    endpoints: DashMap<ProfileId, Open>,
+    endpoints: DashMap<EndpointId, Open>,
     /// Hosts whose stubs are gone, until it is known why.
-    bereft: DashMap<ProfileId, Bereft>,
-    /// Held while a door is opened, which takes a while.
+    bereft: DashMap<EndpointId, Bereft>,
+    /// Held while an endpoint is opened, which takes a while.
     opening: tokio::sync::Mutex<()>,
     replays: Mutex<Replays>,
     notices: Notices,
-    departed: Departed,
+    tombstones: Tombstones,
     next_connection: AtomicU64,
     audience_changed: Notify,
     arrivals: Arrivals,
     kernels_changed: Notify,
     registry_changed: Notify,
-    /// Held while the registry is written: the doors whose connection files are on disk.
+    /// Held while the registry is written: the kernels whose own connection files are on disk.
     registry_turn: Mutex<BTreeSet<KernelId>>,
     journal: Journal,
     reconnecting: Reconnecting,
     stopping: AtomicBool,
-    voice: Voice,
-    gatehouse: Gatehouse,
+    builder: MessageBuilder,
+    acceptor: Acceptor,
     metrics: Metrics,
-    published: Arc<Profile>,
+    published: Arc<Endpoint>,
     runtimes: Vec<Arc<Runtime>>,
     default_runtime: usize,
     provisioner: Arc<dyn Provisioner>,
@@ -189,7 +189,7 @@ impl Proxy {
             bounds,
             journal,
         } = parts;
-        let published = Profile::new(ProfileId::DEFAULT, published, Requirements::default());
+        let published = Endpoint::new(EndpointId::DEFAULT, published, Requirements::default());
         let table = Table::new(Settings {
             runtimes: runtimes.iter().map(|runtime| offer(runtime)).collect(),
             default: default_runtime,
@@ -216,7 +216,7 @@ impl Proxy {
             bereft: DashMap::new(),
             opening: tokio::sync::Mutex::default(),
             notices: Notices::new(Instant::now()),
-            departed: Departed::default(),
+            tombstones: Tombstones::default(),
             replays: Mutex::new(Replays::new(limits.remembered_signatures)),
             next_connection: AtomicU64::new(ConnectionId::BEFORE.0 + 1),
             audience_changed: Notify::new(),
@@ -227,8 +227,8 @@ impl Proxy {
             journal,
             reconnecting: Reconnecting::new(Instant::now(), &limits),
             stopping: AtomicBool::new(false),
-            voice: Voice::new("jupyter-fleet"),
-            gatehouse: Gatehouse::new(&limits),
+            builder: MessageBuilder::new("jupyter-fleet"),
+            acceptor: Acceptor::new(&limits),
             metrics: Metrics::default(),
             published: Arc::new(published),
             runtimes,

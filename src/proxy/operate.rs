@@ -64,7 +64,7 @@ impl Proxy {
             kernels.iter().filter(|kernel| kernel.kernel.as_str().starts_with(asked)).collect();
         match matching.as_slice() {
             [kernel] => Ok(kernel.kernel.clone()),
-            [] => Err(self.departed.fate(asked).unwrap_or_else(|| OperateError::NoSuchKernel {
+            [] => Err(self.tombstones.fate(asked).unwrap_or_else(|| OperateError::NoSuchKernel {
                 asked: asked.to_owned(),
                 kernels: kernels.iter().map(name).collect(),
             })),
@@ -170,7 +170,7 @@ impl Proxy {
             kernel.handle.interrupt();
             return Ok(());
         }
-        let request = self.voice.say(InterruptRequest {}, &Bytes::new());
+        let request = self.builder.say(InterruptRequest {}, &Bytes::new());
         match kernel.link.push(Channel::Control, request, kernel.link.life()) {
             Pushed::Queued(outbox) => outbox.flush(),
             Pushed::Held | Pushed::Dropped | Pushed::NoChannel => {}
@@ -184,7 +184,7 @@ impl Proxy {
     /// The kernel, or what became of it.
     fn usable(&self, id: &KernelId) -> Result<Arc<Kernel>, OperateError> {
         let gone = || OperateError::Gone(format!("kernel {id} is gone"));
-        self.kernel(id).ok_or_else(|| self.departed.fate(id.as_str()).unwrap_or_else(gone))
+        self.kernel(id).ok_or_else(|| self.tombstones.fate(id.as_str()).unwrap_or_else(gone))
     }
 }
 

@@ -19,11 +19,11 @@ impl Proxy {
     /// A kernel that was taken over may still have something to answer. It is asked who it is, and answers in turn. One
     /// that keeps silent runs a long cell, or waits for an answer to a question that nobody heard: who waits is told.
     pub(super) fn wait_for_the_past(self: &Arc<Self>, kernel: &Arc<Kernel>) {
-        let question = self.voice.say(KernelInfoRequest {}, &Bytes::new());
+        let question = self.builder.say(KernelInfoRequest {}, &Bytes::new());
         let Ok(header) = Header::of(&question) else { return };
         if kernel.link.known().is_some_and(|known| known.info.is_none()) {
             // Control answers also while a cell runs, in kernels that know this request there.
-            kernel.send(Channel::Control, self.voice.say(KernelInfoRequest {}, &Bytes::new()));
+            kernel.send(Channel::Control, self.builder.say(KernelInfoRequest {}, &Bytes::new()));
         }
         kernel.ask_who_it_is(header.msg_id.to_string(), question.clone());
         let (proxy, kernel) = (self.clone(), kernel.clone());
@@ -32,7 +32,7 @@ impl Proxy {
             let waiting = proxy.table.lock().outstanding_such(&kernel.id, ReturnAddress::is_from_before);
             let text = "[jupyter-fleet: the fleet was restarted, and this still runs; if it waits for input, interrupt it]";
             for (client, address) in waiting {
-                proxy.send_to_client(&client, [proxy.voice.notice(text, &address.header)]);
+                proxy.send_to_client(&client, [proxy.builder.notice(text, &address.header)]);
             }
         });
     }

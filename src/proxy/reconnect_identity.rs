@@ -22,7 +22,7 @@ use dashmap::DashMap;
 use super::{Proxy, connection::Connection};
 use crate::{
     channel::Channel,
-    id::{Origin, ProfileId},
+    id::{EndpointId, Origin},
     net::end_silent,
 };
 
@@ -51,14 +51,14 @@ impl RoutingIds {
 
 impl Connection {
     /// Whether it gets what waits for this routing id, which something was asked with from there.
-    pub(super) fn takes_over(&self, profile: ProfileId, origin: &Origin, identity: &Bytes) -> bool {
-        self.may_be(profile, origin, identity)
+    pub(super) fn takes_over(&self, endpoint: EndpointId, origin: &Origin, identity: &Bytes) -> bool {
+        self.may_be(endpoint, origin, identity)
             && (self.origin == *origin || self.holds_key.load(Ordering::Relaxed))
     }
 
     /// Whether it claims this routing id, and belongs to the same user or remote address.
-    fn may_be(&self, profile: ProfileId, origin: &Origin, identity: &Bytes) -> bool {
-        self.profile.id == profile
+    fn may_be(&self, endpoint: EndpointId, origin: &Origin, identity: &Bytes) -> bool {
+        self.endpoint.id == endpoint
             && !identity.is_empty()
             && self.identity == *identity
             && self.origin.same_owner(origin)
@@ -70,11 +70,11 @@ impl Proxy {
     /// does not answer, it has ended.
     pub(super) async fn end_silent_predecessors(&self, connection: &Connection) {
         let is_predecessor = |earlier: &Arc<Connection>| {
-            let Connection { channel, profile, origin, identity, id, .. } = &**earlier;
+            let Connection { channel, endpoint, origin, identity, id, .. } = &**earlier;
             *channel == connection.channel
                 && *id < connection.id
                 && matches!(origin, Origin::Address(_))
-                && connection.takes_over(profile.id, origin, identity)
+                && connection.takes_over(endpoint.id, origin, identity)
         };
         let bearers = self.routing_ids.bearers(&connection.identity).into_iter();
         let predecessors: Vec<_> =
@@ -84,20 +84,20 @@ impl Proxy {
 
     /// The connection that has replaced an ended one: the client came back.
     pub(super) fn replacement_of(&self, ended: &Connection) -> Option<Arc<Connection>> {
-        let Connection { profile, origin, identity, .. } = ended;
+        let Connection { endpoint, origin, identity, .. } = ended;
         self.best(ended, |one| {
-            one.channel == ended.channel && one.id > ended.id && one.takes_over(profile.id, origin, identity)
+            one.channel == ended.channel && one.id > ended.id && one.takes_over(endpoint.id, origin, identity)
         })
     }
 
     /// The stdin connection of the client that a shell connection is of.
     pub(super) fn stdin_of(&self, shell: &Connection) -> Option<Arc<Connection>> {
-        let Connection { profile, origin, identity, .. } = shell;
+        let Connection { endpoint, origin, identity, .. } = shell;
         let is_stdin = |one: &Connection| one.channel == Channel::Stdin;
-        let own = self.best(shell, |one| is_stdin(one) && one.takes_over(profile.id, origin, identity));
+        let own = self.best(shell, |one| is_stdin(one) && one.takes_over(endpoint.id, origin, identity));
         own.or_else(|| {
             let tunnelled = self.stands_alone(shell);
-            self.best(shell, |one| tunnelled && is_stdin(one) && one.may_be(profile.id, origin, identity))
+            self.best(shell, |one| tunnelled && is_stdin(one) && one.may_be(endpoint.id, origin, identity))
         })
     }
 
@@ -120,10 +120,10 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         jupyter::{
-            connection_file::{Address, ConnectionFile, Ports},
+            connection_file::{ConnectionFile, Location, Ports},
             scheme::SecretKey,
         },
-        proxy::{profile::Profile, reconnecting::connection_before},
+        proxy::{endpoint::Endpoint, reconnecting::connection_before},
         route::Requirements,
     };
 
@@ -131,22 +131,22 @@ pub(super) mod tests {
 
     /// A connection to shell that came by this connection file, with this routing id.
     pub(in crate::proxy) fn connection(
-        profile: ProfileId,
+        endpoint: EndpointId,
         origin: Origin,
         identity: &'static str,
     ) -> Arc<Connection> {
         let port = std::num::NonZeroU16::MIN;
         let ports = Ports { shell: port, iopub: port, stdin: port, control: port, heartbeat: port };
-        let address = Address::Tcp([127, 0, 0, 1].into());
+        let address = Location::Tcp([127, 0, 0, 1].into());
         let file = ConnectionFile::new(address, ports, SecretKey::new("key")).unwrap();
-        let profile = Profile::new(profile, file, Requirements::default());
-        connection_before(Channel::Shell, Arc::new(profile), origin, Bytes::from_static(identity.as_bytes()))
+        let endpoint = Endpoint::new(endpoint, file, Requirements::default());
+        connection_before(Channel::Shell, Arc::new(endpoint), origin, Bytes::from_static(identity.as_bytes()))
     }
 
     fn takes_over(origin: Origin, identity: &'static str, holds_key: bool) -> bool {
-        let connection = connection(ProfileId::DEFAULT, origin, identity);
+        let connection = connection(EndpointId::DEFAULT, origin, identity);
         assert!(!holds_key || connection.shows_key());
-        connection.takes_over(ProfileId::DEFAULT, &ASKER, &Bytes::from_static(b"me"))
+        connection.takes_over(EndpointId::DEFAULT, &ASKER, &Bytes::from_static(b"me"))
     }
 
     #[test]
@@ -171,15 +171,15 @@ pub(super) mod tests {
 
     #[test]
     fn without_a_routing_id_or_by_another_file_nothing_is_taken_over() {
-        let anonymous = connection(ProfileId::DEFAULT, ASKER, "");
-        assert!(!anonymous.takes_over(ProfileId::DEFAULT, &ASKER, &Bytes::new()));
-        let by_a_door = connection(ProfileId(7), ASKER, "me");
-        assert!(!by_a_door.takes_over(ProfileId::DEFAULT, &ASKER, &Bytes::from_static(b"me")));
+        let anonymous = connection(EndpointId::DEFAULT, ASKER, "");
+        assert!(!anonymous.takes_over(EndpointId::DEFAULT, &ASKER, &Bytes::new()));
+        let by_a_door = connection(EndpointId(7), ASKER, "me");
+        assert!(!by_a_door.takes_over(EndpointId::DEFAULT, &ASKER, &Bytes::from_static(b"me")));
     }
 
     #[test]
     fn the_key_is_shown_once() {
-        let connection = connection(ProfileId::DEFAULT, ASKER, "me");
+        let connection = connection(EndpointId::DEFAULT, ASKER, "me");
         assert!(connection.shows_key());
         assert!(!connection.shows_key());
     }

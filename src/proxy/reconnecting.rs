@@ -19,10 +19,10 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Proxy,
-    connection::{Connection, Heritage, ReturnAddress},
+    connection::{Connection, InheritedClients, ReturnAddress},
+    endpoint::Endpoint,
     gate::Gate,
-    profile::Profile,
-    speakers::Speakers,
+    sessions::Sessions,
     undelivered::{Item, Undelivered, UndeliveredItems},
 };
 use crate::{
@@ -135,7 +135,7 @@ impl Waiting {
             let session = &expected.client.session;
             let is_its = connection.client.as_ref().is_none_or(|client| client == session);
             (is_its || connection.holds_key.load(Ordering::Relaxed))
-                && connection.takes_over(expected.client.profile, &expected.origin, &connection.identity)
+                && connection.takes_over(expected.client.endpoint, &expected.origin, &connection.identity)
         };
         let mut clients: Vec<ClientId> = Vec::new();
         for client in expected.iter().filter(is_here).map(|expected| &expected.client) {
@@ -177,7 +177,7 @@ impl Proxy {
     }
 
     /// A client's connection has broken. It may come back with the same routing id, and is then sent what was not delivered.
-    pub(super) fn expect_back(self: &Arc<Self>, connection: &Arc<Connection>, known: &Speakers) {
+    pub(super) fn expect_back(self: &Arc<Self>, connection: &Arc<Connection>, known: &Sessions) {
         let undelivered = connection.outbox.take_undelivered();
         let until = Instant::now() + self.reconnecting.patience;
         for (client, _) in known {
@@ -196,7 +196,7 @@ impl Proxy {
     /// The client of a stdin connection that has never answered anything: it has the routing id of its shell.
     fn client_behind(&self, connection: &Connection) -> Option<ClientId> {
         let is_its = |client: &ClientId, gate: &Gate| {
-            client.profile == connection.profile.id && *gate.identity() == connection.identity
+            client.endpoint == connection.endpoint.id && *gate.identity() == connection.identity
         };
         let here = self.gates.iter().find(|gate| is_its(gate.key(), gate.value()));
         let here = here.map(|gate| gate.key().clone());
@@ -205,7 +205,7 @@ impl Proxy {
 
     /// Recognises clients that have come back on this connection, and delivers what waits for them. Called when the
     /// connection comes, and again when it has shown the key.
-    pub(super) fn welcome_back(self: &Arc<Self>, connection: &Arc<Connection>, known: &mut Speakers) {
+    pub(super) fn welcome_back(self: &Arc<Self>, connection: &Arc<Connection>, known: &mut Sessions) {
         let back = self.reconnecting.lock().recognise(connection);
         for client in back {
             self.recognise(connection, known, client.session.as_str());
@@ -223,33 +223,33 @@ pub(super) fn has_broken(ended: &Result<(), PeerError>) -> bool {
 /// is found by it.
 pub(super) fn connection_before(
     channel: Channel,
-    profile: Arc<Profile>,
+    endpoint: Arc<Endpoint>,
     origin: Origin,
     identity: Bytes,
 ) -> Arc<Connection> {
     let outbox = crate::net::SignedOutbox::closed();
-    let client = profile.host.as_ref().map(|host| host.client.clone());
+    let client = endpoint.host.as_ref().map(|host| host.client.clone());
     let id = ConnectionId::BEFORE;
-    let (holds_key, heir_of) = (AtomicBool::new(false), Heritage::default());
-    Arc::new(Connection { id, channel, origin, identity, profile, client, holds_key, heir_of, outbox })
+    let (holds_key, heir_of) = (AtomicBool::new(false), InheritedClients::default());
+    Arc::new(Connection { id, channel, origin, identity, endpoint, client, holds_key, heir_of, outbox })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        id::{ProfileId, SessionId},
+        id::{EndpointId, SessionId},
         proxy::reconnect_identity::tests::connection,
     };
 
     #[test]
     fn who_has_not_shown_the_key_cannot_say_for_whom_it_comes_back() {
         let origin = Origin::Address([10, 0, 0, 1].into());
-        let client = ClientId { profile: ProfileId::DEFAULT, session: SessionId::from("mine") };
+        let client = ClientId { endpoint: EndpointId::DEFAULT, session: SessionId::from("mine") };
         let reconnecting = Reconnecting::new(Instant::now(), &Limits::default());
         reconnecting.expect(Bytes::from_static(b"me"), client.clone(), origin);
         let says = |session: Option<&str>| {
-            let plain = connection(ProfileId::DEFAULT, origin, "me");
+            let plain = connection(EndpointId::DEFAULT, origin, "me");
             let plain = Arc::into_inner(plain).unwrap();
             Connection { client: session.map(SessionId::from), ..plain }
         };

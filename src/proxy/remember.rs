@@ -16,7 +16,7 @@ use crate::{
     jupyter::connection_file::ConnectionFile,
     route::{RememberedClient, RememberedKernel},
     runtimes::write_connection_file,
-    state::{BindingRecord, HostRecord, KernelRecord, LaunchedForRecord, Registry, door_file},
+    state::{BindingRecord, HostRecord, KernelRecord, LaunchedForRecord, Registry, endpoint_file},
 };
 
 /// How long after a failure the registry is written again.
@@ -43,8 +43,8 @@ impl Proxy {
     /// `false`: it could not be, which is logged.
     pub fn write_registry(&self, path: &Path) -> bool {
         // Whoever writes last has looked last.
-        let mut doors = self.registry_turn.lock();
-        self.write_doors(path, &mut doors);
+        let mut on_disk = self.registry_turn.lock();
+        self.write_kernel_endpoints(path, &mut on_disk);
         let saved = self.registry().save(path).inspect_err(|error| {
             error!(%error, "what the fleet knows is not on disk: a serve after this one will not find its kernels");
         });
@@ -52,16 +52,16 @@ impl Proxy {
     }
 
     /// Doors have keys, which have no place in a file that is there to be shown.
-    fn write_doors(&self, registry: &Path, on_disk: &mut BTreeSet<KernelId>) {
-        let open: BTreeMap<KernelId, ConnectionFile> = self.doors().into_iter().collect();
+    fn write_kernel_endpoints(&self, registry: &Path, on_disk: &mut BTreeSet<KernelId>) {
+        let open: BTreeMap<KernelId, ConnectionFile> = self.kernel_endpoints().into_iter().collect();
         for (kernel, file) in open.iter().filter(|(kernel, _)| !on_disk.contains(*kernel)) {
-            if let Err(error) = write_connection_file(&door_file(registry, kernel), file) {
-                error!(%error, "the clients of a kernel's door will have to connect anew after a restart");
+            if let Err(error) = write_connection_file(&endpoint_file(registry, kernel), file) {
+                error!(%error, "the clients of a kernel's own connection file will have to connect anew after a restart");
             }
         }
         for closed in on_disk.iter().filter(|kernel| !open.contains_key(*kernel)) {
             // It may never have been written.
-            let _ = std::fs::remove_file(door_file(registry, closed));
+            let _ = std::fs::remove_file(endpoint_file(registry, closed));
         }
         *on_disk = open.into_keys().collect();
     }
@@ -88,9 +88,9 @@ impl Proxy {
 
     fn hosts(&self) -> Vec<HostRecord> {
         let hosts = self.endpoints.iter().filter_map(|open| {
-            let host = open.profile.host.as_ref()?;
+            let host = open.endpoint.host.as_ref()?;
             Some(HostRecord {
-                endpoint: open.profile.id,
+                endpoint: open.endpoint.id,
                 client: host.client.clone(),
                 connection_file: host.connection_file.clone(),
                 stub: host.stub,

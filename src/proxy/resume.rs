@@ -26,8 +26,8 @@ const EARLIER: usize = 3;
 pub struct Past {
     /// Its kernels and clients.
     pub registry: Registry,
-    /// Its kernels' doors.
-    pub doors: Vec<(KernelId, ConnectionFile)>,
+    /// Its kernels' own connection files.
+    pub endpoints: Vec<(KernelId, ConnectionFile)>,
     /// Requests that it has not answered.
     pub owed: Vec<(Entry, Asked)>,
 }
@@ -35,7 +35,7 @@ pub struct Past {
 impl Proxy {
     /// Takes up what an earlier `serve` left. Before the first connection is accepted.
     pub async fn resume(self: &Arc<Self>, past: Past) {
-        let Past { registry, doors, owed } = past;
+        let Past { registry, endpoints, owed } = past;
         let bound: HashSet<_> = registry.bindings.iter().map(|binding| &binding.remembered.client).collect();
         let visited = owed.iter().filter_map(|(_, asked)| asked.kernel.as_ref());
         let owing: HashSet<&KernelId> = registry
@@ -71,11 +71,11 @@ impl Proxy {
             let identity = hex::decode(&asked.identity).unwrap_or_default();
             self.reconnecting.expect(identity.into(), asked.client.clone(), asked.origin);
         }
-        // Whoever comes by a door from here on is known.
-        for (kernel, file) in doors {
+        // Whoever comes by one of them from here on is known.
+        for (kernel, file) in endpoints {
             self.registry_turn.lock().insert(kernel.clone());
-            if let Err(error) = self.reopen_door(&kernel, file).await {
-                warn!(%kernel, %error, "a kernel's door cannot be opened again: its clients have to connect anew");
+            if let Err(error) = self.reopen_kernel_endpoint(&kernel, file).await {
+                warn!(%kernel, %error, "a kernel's own connection file cannot be opened again: its clients have to connect anew");
             }
         }
         for (entry, asked) in owed {
@@ -153,13 +153,13 @@ impl Proxy {
         if identity.is_empty() {
             warn!(session = %client.session, "a client without a routing id cannot be told what became of its request");
         }
-        let Some(profile) = self.profile(client.profile) else { return self.journal.answered(entry) };
+        let Some(endpoint) = self.endpoint(client.endpoint) else { return self.journal.answered(entry) };
         let session = Header::of_bytes(header.as_bytes()).map(|header| SessionId::from(&*header.session));
         let session = session.unwrap_or_else(|_| client.session.clone());
-        self.speaks_as(client.profile, &client.session, session.as_str());
+        self.speaks_as(client.endpoint, &client.session, session.as_str());
         let frames = envelope.iter().filter_map(|frame| hex::decode(frame).ok()).map(Bytes::from);
         let address = ReturnAddress {
-            connection: connection_before(channel, profile, origin, identity),
+            connection: connection_before(channel, endpoint, origin, identity),
             envelope: Envelope::new(frames),
             header: header.into(),
             entry,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{broadcast::Broadcast, profile::Profile, subscriber::Subscriber};
+use super::{broadcast::Broadcast, endpoint::Endpoint, subscriber::Subscriber};
 use crate::{jupyter::message::Envelope, net::Run, route::Hearing};
 
 /// The fewest that gain by sharing.
@@ -28,7 +28,7 @@ enum Sharers {
     Unknown,
     Nobody,
     /// Those whom this connection file has brought.
-    Of(Arc<Profile>),
+    Of(Arc<Endpoint>),
 }
 
 impl Shared {
@@ -42,8 +42,8 @@ impl Shared {
         if matches!(self.sharers, Sharers::Unknown) {
             self.sharers = choose(subscribers);
         }
-        let Sharers::Of(profile) = &self.sharers else { return false };
-        let Some(signed) = message.signed_for(profile).filter(|signed| Run::suits(signed)) else {
+        let Sharers::Of(endpoint) = &self.sharers else { return false };
+        let Some(signed) = message.signed_for(endpoint).filter(|signed| Run::suits(signed)) else {
             return false;
         };
         if self.run.is_empty() {
@@ -73,13 +73,13 @@ fn choose(subscribers: &mut [Subscriber]) -> Sharers {
         subscriber.hearing == Hearing::Everything && subscriber.lost == 0 && subscriber.topics.want_all()
     };
     let first = subscribers.iter().find(|subscriber| may_share(subscriber));
-    let Some(profile) = first.map(|subscriber| subscriber.connection.profile.clone()) else {
+    let Some(endpoint) = first.map(|subscriber| subscriber.connection.endpoint.clone()) else {
         return Sharers::Nobody;
     };
     let mut sharing = 0;
     for subscriber in subscribers {
-        subscriber.shares_run = may_share(subscriber) && subscriber.connection.profile.id == profile.id;
+        subscriber.shares_run = may_share(subscriber) && subscriber.connection.endpoint.id == endpoint.id;
         sharing += usize::from(subscriber.shares_run);
     }
-    if sharing < FEWEST { Sharers::Nobody } else { Sharers::Of(profile) }
+    if sharing < FEWEST { Sharers::Nobody } else { Sharers::Of(endpoint) }
 }

@@ -40,7 +40,7 @@ impl Proxy {
                 "{} asks for input, but this client has no stdin channel: interrupt it",
                 kernel.name()
             );
-            self.send_to_client(&client, [self.voice.notice(&text, &address.header)]);
+            self.send_to_client(&client, [self.builder.notice(&text, &address.header)]);
         }
     }
 
@@ -68,7 +68,7 @@ impl Proxy {
         address: &ReturnAddress,
         question: Body,
     ) -> bool {
-        let signed = address.connection.profile.signer.sign(question);
+        let signed = address.connection.endpoint.signer.sign(question);
         let waiting = self.reconnecting.lock();
         let stdin = self.stdin_of(&address.connection);
         match stdin.as_ref().map(|stdin| (stdin, stdin.send(&Envelope::default(), &signed))) {

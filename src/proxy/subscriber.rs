@@ -8,7 +8,7 @@ use super::{connection::Connection, fanout::Answers, topics::Topics};
 use crate::{
     jupyter::{
         message::{Envelope, Signed},
-        reply::Voice,
+        reply::MessageBuilder,
     },
     net::{PushError, WrittenRun},
     route::Hearing,
@@ -52,13 +52,13 @@ impl Subscriber {
     }
 
     /// Tells the subscriber what it missed, if anything; `false` if it cannot even take that now.
-    pub(super) fn give_notice(&mut self, topic: &Envelope, voice: &Voice) -> bool {
+    pub(super) fn give_notice(&mut self, topic: &Envelope, builder: &MessageBuilder) -> bool {
         if self.lost > 0 {
             let text = format!(
                 "[jupyter-fleet: {} messages were lost here: this client reads too slowly]",
                 self.lost
             );
-            let notice = self.connection.profile.signer.sign(voice.notice(&text, &self.lost_parent));
+            let notice = self.connection.endpoint.signer.sign(builder.notice(&text, &self.lost_parent));
             if self.connection.outbox.push_urgent(topic, &notice) == Err(PushError::Full) {
                 return false;
             }
@@ -93,9 +93,9 @@ impl Subscriber {
         topic: &Envelope,
         envelope: &Envelope,
         status: &Signed,
-        voice: &Voice,
+        builder: &MessageBuilder,
     ) {
-        let told = self.give_notice(topic, voice);
+        let told = self.give_notice(topic, builder);
         if !told || self.connection.outbox.push_urgent(envelope, status) == Err(PushError::Full) {
             self.lost += 1;
             self.last_status = Some((envelope.clone(), status.clone()));

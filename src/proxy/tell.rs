@@ -31,11 +31,14 @@ impl Proxy {
             let listeners: Listeners =
                 table.listeners(&client).into_iter().filter_map(|id| self.subscriber(id)).collect();
             told.extend(listeners.iter().map(|(connection, _)| connection.id));
-            self.send_to_listeners(&listeners, parents.iter().map(|parent| self.voice.notice(text, parent)));
+            self.send_to_listeners(
+                &listeners,
+                parents.iter().map(|parent| self.builder.notice(text, parent)),
+            );
         }
         let mut fanout = kernel.fanout();
         let envelope = fanout.topic();
-        let mut notice = Broadcast::new(self.voice.notice(text, &Bytes::new()));
+        let mut notice = Broadcast::new(self.builder.notice(text, &Bytes::new()));
         fanout.publish_where(&envelope, &mut notice, |subscriber| !told.contains(&subscriber));
         self.metrics.lost.add(fanout.flush());
     }

@@ -154,7 +154,7 @@ impl Proxy {
         failure: &Failure,
     ) {
         self.turns.begin_failure(client);
-        let reply = self.voice.error_reply("execute_request", failure, &address.header);
+        let reply = self.builder.error_reply("execute_request", failure, &address.header);
         let (proxy, client, address) = (self.clone(), client.clone(), address.clone());
         tokio::spawn(async move {
             sleep(ON_ITS_WAY).await;
@@ -170,11 +170,11 @@ impl Proxy {
     /// Tells a cell that it is not run.
     fn abort(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress) {
         let parent = &address.header;
-        self.send_to_client(client, [self.voice.status(ExecutionState::Busy, parent)]);
+        self.send_to_client(client, [self.builder.status(ExecutionState::Busy, parent)]);
         self.reply(
             client,
             address,
-            self.voice.say_raw("execute_reply", json!({ "status": "aborted" }), parent),
+            self.builder.say_raw("execute_reply", json!({ "status": "aborted" }), parent),
         );
         self.send_idle(client, parent);
     }

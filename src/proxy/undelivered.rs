@@ -101,26 +101,26 @@ mod tests {
 
     use super::*;
     use crate::{
-        id::{Origin, ProfileId, SessionId},
-        jupyter::{message::Envelope, reply::Voice},
+        id::{EndpointId, Origin, SessionId},
+        jupyter::{message::Envelope, reply::MessageBuilder},
         proxy::reconnect_identity::tests::connection,
     };
 
     fn client(session: &str) -> ClientId {
-        ClientId { profile: ProfileId::DEFAULT, session: SessionId::from(session) }
+        ClientId { endpoint: EndpointId::DEFAULT, session: SessionId::from(session) }
     }
 
     /// A reply of at least so many bytes.
     fn undelivered(session: &str, size: usize, until: Instant) -> Undelivered {
         let content = serde_json::json!({ "long": "x".repeat(size) });
         let address = ReturnAddress {
-            connection: connection(ProfileId::DEFAULT, Origin::Unknown, "me"),
+            connection: connection(EndpointId::DEFAULT, Origin::Unknown, "me"),
             envelope: Envelope::default(),
             header: Bytes::new(),
             entry: Entry::NONE,
             stops_on_error: false,
         };
-        let item = Item::Reply(Voice::new("test").say_raw("execute_reply", content, &Bytes::new()));
+        let item = Item::Reply(MessageBuilder::new("test").say_raw("execute_reply", content, &Bytes::new()));
         Undelivered { client: client(session), address, item, until }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A SUB socket cannot be told by identity and never authenticates itself, so it is matched by where it comes from:
 //! it hears the kernels of the authenticated clients of its process (or remote address). Where no client of its
-//! process shows up, as behind a tunnel, it hears those of its user, and never more. All that within one profile: by
+//! process shows up, as behind a tunnel, it hears those of its user, and never more. All that within one endpoint: by
 //! another connection file come other clients, and other keys.
 
 use std::{
@@ -15,7 +15,7 @@ use super::{
     lost_subscribers::Inherited,
     presence::{Place, Presence, remove_at},
 };
-use crate::id::{ClientId, ConnectionId, KernelId, Origin, ProfileId};
+use crate::id::{ClientId, ConnectionId, EndpointId, KernelId, Origin};
 
 /// How much of a kernel's iopub a subscriber hears.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,8 +61,8 @@ pub(super) struct Audience {
     pub(super) clients: Presence,
     pub(super) subscribers: BTreeMap<ConnectionId, Subscriber>,
     subscribers_at: HashMap<Place, BTreeSet<ConnectionId>>,
-    /// Subscribers that are matched by user, under their profile and user.
-    wide: BTreeSet<((ProfileId, u32), ConnectionId)>,
+    /// Subscribers that are matched by user, under their endpoint and user.
+    wide: BTreeSet<((EndpointId, u32), ConnectionId)>,
     /// Subscribers whose connections are lost, and since when.
     pub(super) lost: BTreeMap<ConnectionId, Instant>,
     pub(super) changes: Vec<Change>,
@@ -87,7 +87,7 @@ impl Audience {
     pub(super) fn client_connected(&mut self, client: &ClientId, origin: Origin) {
         let mut near = self.around(client);
         if self.clients.connect(client, origin) {
-            self.narrow(Place { profile: client.profile, origin });
+            self.narrow(Place { endpoint: client.endpoint, origin });
             near.extend(self.around(client));
             self.refresh(&near);
         }
@@ -287,7 +287,7 @@ impl Audience {
     }
 
     /// The subscribers that are matched by this user.
-    fn wide_of(&self, user: (ProfileId, u32)) -> impl Iterator<Item = ConnectionId> {
+    fn wide_of(&self, user: (EndpointId, u32)) -> impl Iterator<Item = ConnectionId> {
         let every = (user, ConnectionId(u64::MIN))..=(user, ConnectionId(u64::MAX));
         self.wide.range(every).map(|(_, subscriber)| *subscriber)
     }

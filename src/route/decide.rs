@@ -18,7 +18,7 @@ pub struct Request<'a> {
     /// What holds where the client asks for nothing else.
     pub defaults: &'a Requirements,
     /// The one kernel that the client's connection file leads to.
-    pub door: Option<&'a KernelId>,
+    pub leads_to: Option<&'a KernelId>,
     /// Whether a kernel in reserve will do: not where kernels have to begin elsewhere than those do.
     pub reserve: bool,
     /// The session of its header, if it came on shell: it is answered after the earlier requests of this session there.

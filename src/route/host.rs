@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     channel::Channel,
-    id::{ClientId, ProfileId, SessionId},
+    id::{ClientId, EndpointId, SessionId},
     jupyter::connection_file::ConnectionFile,
 };
 
@@ -27,14 +27,14 @@ pub fn host_client(path: &Path, file: &ConnectionFile) -> ClientId {
     }
     let digest = hash.finalize();
     let name = hex::encode(digest.get(..BYTES).unwrap_or_default());
-    ClientId { profile: ProfileId::of_host(&name), session: SessionId::from(name.as_str()) }
+    ClientId { endpoint: EndpointId::of_host(&name), session: SessionId::from(name.as_str()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::jupyter::{
-        connection_file::{Address, Ports},
+        connection_file::{Location, Ports},
         scheme::SecretKey,
     };
 
@@ -47,7 +47,7 @@ mod tests {
             control: port(4),
             heartbeat: port(5),
         };
-        ConnectionFile::new(Address::Tcp([127, 0, 0, 1].into()), ports, SecretKey::new(key)).unwrap()
+        ConnectionFile::new(Location::Tcp([127, 0, 0, 1].into()), ports, SecretKey::new(key)).unwrap()
     }
 
     #[test]
@@ -62,7 +62,7 @@ mod tests {
         let clients =
             [file("k", 1), file("l", 1), file("k", 9)].map(|file| host_client(Path::new("a"), &file));
         assert!(clients[0] != clients[1] && clients[0] != clients[2]);
-        assert_ne!(clients[0].profile, clients[1].profile);
+        assert_ne!(clients[0].endpoint, clients[1].endpoint);
     }
 
     #[test]

@@ -5,12 +5,12 @@ use std::{
     time::Instant,
 };
 
-use crate::id::{ClientId, KernelId, Origin, ProfileId};
+use crate::id::{ClientId, EndpointId, KernelId, Origin};
 
 /// Where a connection comes from, and by which connection file: clients and listeners are matched by both.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Place {
-    pub(super) profile: ProfileId,
+    pub(super) endpoint: EndpointId,
     pub(super) origin: Origin,
 }
 
@@ -134,7 +134,7 @@ impl Presence {
     pub(super) fn is_here(&self, client: &ClientId, place: &Place) -> bool {
         let exact = matches!(place.origin, Origin::Process { .. } | Origin::Address(_));
         let here = |presence: &ClientPresence| !presence.gone && presence.origins.contains(&place.origin);
-        exact && client.profile == place.profile && self.clients.get(client).is_some_and(here)
+        exact && client.endpoint == place.endpoint && self.clients.get(client).is_some_and(here)
     }
 
     /// The clients that have been at this place and nowhere else since.
@@ -150,17 +150,17 @@ impl Presence {
 
 impl Place {
     fn of(client: &ClientId, origin: Origin) -> Self {
-        Self { profile: client.profile, origin }
+        Self { endpoint: client.endpoint, origin }
     }
 
     /// Whether both belong to one user of this machine, or to one remote address, and to one connection file.
     pub(super) fn same_owner(&self, other: &Self) -> bool {
-        self.profile == other.profile && self.origin.same_owner(&other.origin)
+        self.endpoint == other.endpoint && self.origin.same_owner(&other.origin)
     }
 
     /// Whose listeners may be matched by user here; `None` if nobody's.
-    pub(super) fn user(&self) -> Option<(ProfileId, u32)> {
-        self.origin.uid().map(|uid| (self.profile, uid))
+    pub(super) fn user(&self) -> Option<(EndpointId, u32)> {
+        self.origin.uid().map(|uid| (self.endpoint, uid))
     }
 }
 

@@ -42,8 +42,8 @@ impl Refusal {
     }
 
     /// Another kernel was asked for than the one that the client's connection file leads to.
-    pub(super) fn leads_elsewhere(asked: &Requirements, door: &KernelId, runtimes: &[Offer]) -> Self {
-        let missing = vec![format!("this connection file leads to kernel {door} and to no other")];
+    pub(super) fn leads_elsewhere(asked: &Requirements, only: &KernelId, runtimes: &[Offer]) -> Self {
+        let missing = vec![format!("this connection file leads to kernel {only} and to no other")];
         Self::NoMatch(NoMatch { asked: asked.to_string(), missing, advice: None, runtimes: names(runtimes) })
     }
 }

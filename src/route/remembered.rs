@@ -133,7 +133,7 @@ impl<A> Table<A> {
     pub fn take_outstanding(&mut self, id: &KernelId, such: impl Fn(&A) -> bool) -> Vec<Outstanding<A>> {
         let Some(kernel) = self.kernels.get_mut(id) else { return Vec::new() };
         let taken = kernel.in_flight.take_such(|request| such(&request.address));
-        self.settle(&taken);
+        self.forget_requests(&taken);
         taken
     }
 }

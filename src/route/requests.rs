@@ -26,7 +26,7 @@ impl<A> Table<A> {
         let kernel = self.kernels.get_mut(id)?;
         kernel.idle.interrupt();
         let request = kernel.in_flight.take(msg_id, session)?;
-        self.settle(std::slice::from_ref(&request));
+        self.forget_requests(std::slice::from_ref(&request));
         Some(request)
     }
 
@@ -34,7 +34,7 @@ impl<A> Table<A> {
     pub fn withdraw(&mut self, id: &KernelId, msg_id: &str, client: &ClientId) {
         let kernel = self.kernels.get_mut(id);
         if let Some(request) = kernel.and_then(|kernel| kernel.in_flight.withdraw(msg_id, client)) {
-            self.settle(std::slice::from_ref(&request));
+            self.forget_requests(std::slice::from_ref(&request));
         }
     }
 
@@ -68,7 +68,7 @@ impl<A> Table<A> {
         } else {
             let done = (!request.is_done).then(|| request.account());
             kernel.in_flight.set_done(msg_id, session);
-            done.into_iter().for_each(|account| self.settle_account(account));
+            done.into_iter().for_each(|account| self.forget_request_of(account));
         }
     }
 
@@ -77,13 +77,13 @@ impl<A> Table<A> {
         self.kernels.get(id).map_or(0, |kernel| kernel.in_flight.len())
     }
 
-    pub(super) fn settle(&mut self, requests: &[Outstanding<A>]) {
+    pub(super) fn forget_requests(&mut self, requests: &[Outstanding<A>]) {
         for request in requests.iter().filter(|request| !request.is_done) {
-            self.settle_account(request.account());
+            self.forget_request_of(request.account());
         }
     }
 
-    fn settle_account(&mut self, account: (ClientId, bool)) {
+    fn forget_request_of(&mut self, account: (ClientId, bool)) {
         match self.outstanding.get_mut(&account) {
             Some(outstanding) if *outstanding > 1 => *outstanding -= 1,
             _ => {

@@ -9,7 +9,7 @@ use super::{
     Candidate, Change, Offer, Outstanding, Requirements, Settings, audience::Audience, cull::Idle,
     in_flight::InFlight, presence::Place, report::Choice,
 };
-use crate::id::{ClientId, ConnectionId, KernelId, Origin, ProfileId};
+use crate::id::{ClientId, ConnectionId, EndpointId, KernelId, Origin};
 
 /// Where a kernel is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -164,7 +164,7 @@ impl<A> Table<A> {
         }
         kernel.has_past = false;
         let lost = kernel.in_flight.drain();
-        self.settle(&lost);
+        self.forget_requests(&lost);
         lost
     }
 
@@ -194,8 +194,8 @@ impl<A> Table<A> {
     }
 
     /// The youngest of the kernels that connections of this origin belong to, by this connection file.
-    pub fn kernel_at(&self, profile: ProfileId, origin: Origin) -> Option<KernelId> {
-        let kernels = self.audience.kernels_at(&Place { profile, origin }).into_iter();
+    pub fn kernel_at(&self, endpoint: EndpointId, origin: Origin) -> Option<KernelId> {
+        let kernels = self.audience.kernels_at(&Place { endpoint, origin }).into_iter();
         kernels.max_by_key(|id| self.kernels.get(id).map(|kernel| kernel.born))
     }
 
@@ -223,8 +223,8 @@ impl<A> Table<A> {
     // Subscribers.
 
     /// An iopub connection has been accepted.
-    pub fn subscriber_arrived(&mut self, subscriber: ConnectionId, profile: ProfileId, origin: Origin) {
-        self.audience.subscriber_arrived(subscriber, Place { profile, origin });
+    pub fn subscriber_arrived(&mut self, subscriber: ConnectionId, endpoint: EndpointId, origin: Origin) {
+        self.audience.subscriber_arrived(subscriber, Place { endpoint, origin });
     }
 
     /// How many subscriptions it has now.
@@ -258,8 +258,8 @@ impl<A> Table<A> {
     }
 
     /// The iopub connections from the same place by the same connection file.
-    pub fn neighbours(&self, profile: ProfileId, origin: Origin) -> Vec<ConnectionId> {
-        self.audience.at(&Place { profile, origin }).collect()
+    pub fn neighbours(&self, endpoint: EndpointId, origin: Origin) -> Vec<ConnectionId> {
+        self.audience.at(&Place { endpoint, origin }).collect()
     }
 
     /// Whether the client's own iopub connection must be there, so that its first request can go out.

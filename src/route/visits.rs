@@ -214,8 +214,8 @@ impl<A> Table<A> {
         wishes: &Requirements,
         fresh: impl FnOnce() -> KernelId,
     ) -> Result<(KernelId, Option<Launch>, Reason), Refusal> {
-        if let Some(door) = request.door {
-            return Err(Refusal::leads_elsewhere(wishes, door, &self.settings.runtimes));
+        if let Some(only) = request.leads_to {
+            return Err(Refusal::leads_elsewhere(wishes, only, &self.settings.runtimes));
         }
         let kernels = self.kernels.len();
         let (runtime, memory_limit) = launchable(wishes, &[], &self.settings)?;

@@ -139,10 +139,15 @@ impl Requirements {
 impl<A> Table<A> {
     /// Where a client with these wishes goes now, and why.
     ///
-    /// Whoever comes by a kernel's own `door` gets that kernel or none, even if it was one client's alone: whoever
-    /// opened the door meant this very kernel, and gave its key to nobody else.
-    pub fn explain(&self, requirements: &Requirements, door: Option<&KernelId>, now: Instant) -> Explanation {
-        self.explain_among(self.candidates(now), requirements, door)
+    /// Whoever comes by a connection file that `leads_to` one kernel gets that kernel or none, even if it was one client's alone: whoever
+    /// opened it meant this very kernel, and gave its key to nobody else.
+    pub fn explain(
+        &self,
+        requirements: &Requirements,
+        leads_to: Option<&KernelId>,
+        now: Instant,
+    ) -> Explanation {
+        self.explain_among(self.candidates(now), requirements, leads_to)
     }
 
     /// The same for a client that sends this request.
@@ -154,23 +159,23 @@ impl<A> Table<A> {
     ) -> Explanation {
         let mut candidates = self.candidates(now);
         candidates.retain(|candidate| request.reserve || !candidate.pristine);
-        self.explain_among(candidates, requirements, request.door)
+        self.explain_among(candidates, requirements, request.leads_to)
     }
 
     fn explain_among(
         &self,
         mut candidates: Vec<Candidate<'_>>,
         requirements: &Requirements,
-        door: Option<&KernelId>,
+        leads_to: Option<&KernelId>,
     ) -> Explanation {
-        if let Some(door) = door {
-            candidates.retain(|candidate| candidate.kernel == door);
+        if let Some(only) = leads_to {
+            candidates.retain(|candidate| candidate.kernel == only);
             candidates.iter_mut().for_each(|candidate| candidate.exclusive = false);
         }
         let mut explanation = explain(requirements, &candidates, &self.settings);
-        let refusal = match (door, &explanation.placement) {
-            (Some(door), _) if requirements.kernel.as_ref() != Some(door) => {
-                Some(Refusal::leads_elsewhere(requirements, door, &self.settings.runtimes))
+        let refusal = match (leads_to, &explanation.placement) {
+            (Some(only), _) if requirements.kernel.as_ref() != Some(only) => {
+                Some(Refusal::leads_elsewhere(requirements, only, &self.settings.runtimes))
             }
             (_, Placement::Spawn { memory_limit, .. }) => self.room_for(*memory_limit, requirements).err(),
             _ => None,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     byte_size::ByteSize,
-    jupyter::{endpoint::Transport, kernelspec::InterruptMode, placeholder::replace_placeholders},
+    jupyter::{address::Transport, kernelspec::InterruptMode, placeholder::replace_placeholders},
     runtime_name::RuntimeName,
 };
 

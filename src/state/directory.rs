@@ -110,9 +110,9 @@ impl StateDirectory {
         self.path.join(JOURNAL)
     }
 
-    /// The connection file of a kernel's door, if it had one.
-    pub fn door(&self, kernel: &KernelId) -> Option<ConnectionFile> {
-        read_connection_file(&door_file(&self.registry(), kernel)).ok()
+    /// A kernel's own connection file, if it had one.
+    pub fn kernel_endpoint(&self, kernel: &KernelId) -> Option<ConnectionFile> {
+        read_connection_file(&endpoint_file(&self.registry(), kernel)).ok()
     }
 
     /// What was published last: clients know these ports and this key.
@@ -145,9 +145,9 @@ fn fleet_id(file: &Path) -> Result<String, StateError> {
     Ok(id)
 }
 
-/// Where the connection file of a kernel's door is, beside the registry.
-pub fn door_file(registry: &Path, kernel: &KernelId) -> PathBuf {
-    registry.with_file_name(format!("door-{kernel}.json"))
+/// Where a kernel's own connection file is, beside the registry.
+pub fn endpoint_file(registry: &Path, kernel: &KernelId) -> PathBuf {
+    registry.with_file_name(format!("endpoint-{kernel}.json"))
 }
 
 #[cfg(test)]

@@ -301,11 +301,11 @@ pub(in crate::state) mod law;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{ProfileId, SessionId};
+    use crate::id::{EndpointId, SessionId};
 
     fn asked(msg_id: &str) -> Asked {
         Asked {
-            client: ClientId { profile: ProfileId::DEFAULT, session: SessionId::from("s") },
+            client: ClientId { endpoint: EndpointId::DEFAULT, session: SessionId::from("s") },
             channel: Channel::Shell,
             origin: Origin::Process { uid: 1, pid: 2 },
             msg_type: "execute_request".to_owned(),

@@ -8,7 +8,7 @@ mod directory;
 mod journal;
 mod registry;
 
-pub use directory::{JOURNAL, SERVE_LOG, StateDirectory, StateError, door_file};
+pub use directory::{JOURNAL, SERVE_LOG, StateDirectory, StateError, endpoint_file};
 pub use journal::{Asked, Connected, Entry, Journal, Noted};
 pub use registry::{BindingRecord, HostRecord, KernelRecord, LaunchedForRecord, Registry};
 

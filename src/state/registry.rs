@@ -14,13 +14,13 @@ use tracing::{error, warn};
 use super::{Connected, Entry};
 use crate::{
     fleet::{ProcessIdentity, ProcessRecord, seconds_since_epoch},
-    id::{KernelId, ProfileId, SessionId},
+    id::{EndpointId, KernelId, SessionId},
     route::{RememberedClient, RememberedKernel},
     runtimes::{FileError, Runtime, write_private},
 };
 
 /// The form of the file. A `serve` that finds another one sets the file aside.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What is written in `registry.json`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub struct Registry {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct HostRecord {
     /// The file's number among the fleet's endpoints.
-    pub endpoint: ProfileId,
+    pub endpoint: EndpointId,
     /// The client that all who connect by it are.
     pub client: SessionId,
     /// Where it is.
@@ -60,7 +60,7 @@ pub struct HostRecord {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct LaunchedForRecord {
     /// Its connection file's number among the fleet's endpoints.
-    pub endpoint: ProfileId,
+    pub endpoint: EndpointId,
     /// What it added to the kernelspec's arguments.
     pub arguments: Vec<String>,
 }
@@ -254,7 +254,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::id::{ClientId, Origin, ProfileId, SessionId};
+    use crate::id::{ClientId, EndpointId, Origin, SessionId};
 
     fn registry() -> Registry {
         let id = KernelId::from("1a2b3c4d");
@@ -276,7 +276,7 @@ mod tests {
             config: Arc::new(Runtime::builtin_lua()),
             launched_for: None,
         };
-        let client = ClientId { profile: ProfileId::DEFAULT, session: SessionId::from("s") };
+        let client = ClientId { endpoint: EndpointId::DEFAULT, session: SessionId::from("s") };
         let origins = vec![Origin::Process { uid: 1, pid: 2 }];
         let binding = BindingRecord {
             remembered: RememberedClient {

@@ -76,7 +76,7 @@ pub struct Decoder {
     size: usize,
     missing: usize,
     /// How many of the parts no longer keep alive what was read with them.
-    settled: usize,
+    detached: usize,
     /// Whether the peer's version has commands.
     has_commands: bool,
 }
@@ -90,7 +90,7 @@ struct FrameHeader {
 impl Decoder {
     /// A decoder at the start of a message.
     pub fn new(limits: FrameLimits) -> Self {
-        Self { limits, parts: Frames::default(), size: 0, missing: 0, settled: 0, has_commands: true }
+        Self { limits, parts: Frames::default(), size: 0, missing: 0, detached: 0, has_commands: true }
     }
 
     /// The same for a peer of ZMTP 2.0, which has no commands.
@@ -144,11 +144,11 @@ impl Decoder {
             self.size += body.len();
             self.parts.push(body);
             if frame.flags & MORE == 0 {
-                (self.size, self.settled) = (0, 0);
+                (self.size, self.detached) = (0, 0);
                 return Ok(Some(Item::Message(std::mem::take(&mut self.parts))));
             }
         }
-        self.settle();
+        self.detach_small_parts();
         Ok(None)
     }
 
@@ -165,9 +165,9 @@ impl Decoder {
 
     /// Small parts that wait for the rest of their message are copied, once. As they were read, each would keep a whole read
     /// alive, and a peer that sends parts of a byte one by one would get thousands of times as much memory as it sends.
-    fn settle(&mut self) {
-        self.parts.detach(self.settled, SMALL);
-        self.settled = self.parts.len();
+    fn detach_small_parts(&mut self) {
+        self.parts.detach(self.detached, SMALL);
+        self.detached = self.parts.len();
     }
 
     fn read_header(&self, buffer: &BytesMut) -> Result<Option<FrameHeader>, CodecError> {

@@ -6,7 +6,7 @@ use jupyter_fleet::{
     jupyter::{
         connection_file::ConnectionFile,
         message::{Signed, Unverified},
-        reply::Voice,
+        reply::MessageBuilder,
         signature::Signer,
     },
 };
@@ -33,7 +33,7 @@ pub struct Ran {
 }
 
 pub struct Client {
-    pub voice: Voice,
+    pub builder: MessageBuilder,
     pub signer: Signer,
     shell: Socket,
     iopub: Socket,
@@ -55,19 +55,19 @@ impl Client {
     /// A client that waits for nothing, with a key of its own.
     pub fn unwelcome(file: &ConnectionFile, signer: Signer) -> Self {
         let context = Context::new();
-        let voice = Voice::new("test");
+        let builder = MessageBuilder::new("test");
         let open = |channel: Channel, socket: SocketType| {
             let opened = context.socket(socket).unwrap();
             opened.set_rcvtimeo(DEADLINE.as_millis() as i32).unwrap();
             opened.set_rcvhwm(0).unwrap();
             opened.set_linger(0).unwrap();
             if socket == SocketType::DEALER {
-                opened.set_identity(voice.session().as_bytes()).unwrap();
+                opened.set_identity(builder.session().as_bytes()).unwrap();
             }
             if socket == SocketType::SUB {
                 opened.set_subscribe(b"").unwrap();
             }
-            opened.connect(&file.endpoint(channel).to_string()).unwrap();
+            opened.connect(&file.address(channel).to_string()).unwrap();
             opened
         };
         Self {
@@ -77,7 +77,7 @@ impl Client {
             control: open(Channel::Control, SocketType::DEALER),
             heartbeat: open(Channel::Heartbeat, SocketType::REQ),
             welcome: Message { topic: "".into(), msg_type: "".into(), parent: "".into(), content: json!({}) },
-            voice,
+            builder,
             signer,
         }
     }
@@ -102,14 +102,14 @@ impl Client {
 
     /// Sends a message with a parent header.
     pub fn send_answering(&self, channel: Channel, msg_type: &str, content: Value, parent: &Value) {
-        let body = self.voice.say_raw(msg_type, content, &parent.to_string().into());
+        let body = self.builder.say_raw(msg_type, content, &parent.to_string().into());
         let frames = self.signer.sign(body).frames().map(|frame| frame.to_vec()).collect::<Vec<_>>();
         self.socket(channel).send_multipart(frames, 0).unwrap();
     }
 
     /// A signed request and its `msg_id`.
     pub fn message(&self, msg_type: &str, content: Value) -> (String, Signed) {
-        let body = self.voice.say_raw(msg_type, content, &Bytes::new());
+        let body = self.builder.say_raw(msg_type, content, &Bytes::new());
         let header: Value = serde_json::from_slice(body.header()).unwrap();
         (header["msg_id"].as_str().unwrap().to_owned(), self.signer.sign(body))
     }

@@ -4,7 +4,7 @@ use std::{num::NonZeroU16, path::PathBuf, time::Duration};
 use jupyter_fleet::{
     channel::Channel,
     jupyter::{
-        connection_file::{Address, ConnectionFile, Ports},
+        connection_file::{ConnectionFile, Location, Ports},
         scheme::SecretKey,
     },
     lua::{self, ServeError},
@@ -33,7 +33,7 @@ pub fn connection_file(directory: &TempDir, key: &str) -> ConnectionFile {
     let ports =
         Ports { shell: port(1), iopub: port(2), stdin: port(3), control: port(4), heartbeat: port(5) };
     let prefix = directory.path().join("kernel").display().to_string();
-    ConnectionFile::new(Address::Ipc(prefix), ports, SecretKey::new(key)).unwrap()
+    ConnectionFile::new(Location::Ipc(prefix), ports, SecretKey::new(key)).unwrap()
 }
 
 impl Kernel {
@@ -47,7 +47,7 @@ impl Kernel {
         let serving = runtime.spawn(lua::serve(file.clone()));
         runtime.block_on(async {
             // The heartbeat is bound last.
-            let last = file.endpoint(Channel::Heartbeat).to_string();
+            let last = file.address(Channel::Heartbeat).to_string();
             let bound = async {
                 while UnixStream::connect(last.trim_start_matches("ipc://")).await.is_err() {
                     tokio::time::sleep(Duration::from_millis(1)).await;

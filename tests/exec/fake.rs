@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jupyter_fleet::{
     channel::Channel,
     frames::Frames,
-    jupyter::{message::Unverified, reply::Voice, signature::Signer},
+    jupyter::{message::Unverified, reply::MessageBuilder, signature::Signer},
     runtimes::write_connection_file,
 };
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ impl Fake {
         let context = Context::new();
         let bind = |channel: Channel, socket: SocketType| {
             let bound = context.socket(socket).unwrap();
-            bound.bind(&file.endpoint(channel).to_string()).unwrap();
+            bound.bind(&file.address(channel).to_string()).unwrap();
             bound
         };
         let (shell, iopub) =
@@ -91,7 +91,7 @@ impl Fake {
 fn say(signer: &Signer, [shell, iopub]: [&Socket; 2], identity: &[u8], header: &Bytes, line: Line) {
     let foreign = Bytes::from_static(b"{\"msg_id\":\"foreign\",\"session\":\"foreign\"}");
     let parent = if line.foreign { &foreign } else { header };
-    let body = Voice::new("fake").say_raw(line.msg_type, line.content, parent);
+    let body = MessageBuilder::new("fake").say_raw(line.msg_type, line.content, parent);
     let (socket, first) = match line.channel {
         Channel::IoPub => (iopub, &b"topic"[..]),
         _ => (shell, identity),

@@ -93,9 +93,9 @@ fn run_together(kernel: &Kernel, cells: &[Value]) -> Vec<String> {
         cells.iter().map(|content| client.message("execute_request", content.clone())).collect::<Vec<_>>();
     kernel.runtime.block_on(async {
         let local = Local::new(SocketType::Dealer, "together".into(), 512);
-        let endpoint = kernel.file.endpoint(Channel::Shell);
+        let address = kernel.file.address(Channel::Shell);
         let settings = PeerSettings::new(&Limits::default());
-        let mut peer = dial(&endpoint, &local, &settings, Instant::now() + DEADLINE).await.unwrap();
+        let mut peer = dial(&address, &local, &settings, Instant::now() + DEADLINE).await.unwrap();
         let outbox = peer.signed_outbox();
         // What comes right behind the handshake may be torn in two by it.
         let (_, first) = client.message("comm_info_request", json!({}));

@@ -29,9 +29,9 @@ fn a_subscriber_is_welcomed_and_topics_name_the_kernel() {
 
 async fn subscriber(kernel: &Kernel, topic: &[u8]) -> Peer {
     let local = Local::new(SocketType::Sub, Bytes::new(), 512);
-    let endpoint = kernel.file.endpoint(Channel::IoPub);
+    let address = kernel.file.address(Channel::IoPub);
     let settings = PeerSettings::new(&Limits::default());
-    let peer = dial(&endpoint, &local, &settings, Instant::now() + DEADLINE).await.unwrap();
+    let peer = dial(&address, &local, &settings, Instant::now() + DEADLINE).await.unwrap();
     peer.subscribe(topic);
     peer
 }

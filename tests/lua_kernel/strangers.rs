@@ -36,8 +36,8 @@ fn another_key_gets_no_answer_and_the_third_try_ends_the_connection() {
         kernel.runtime.block_on(async {
             let local = Local::new(SocketType::Dealer, Bytes::new(), 512);
             let settings = PeerSettings::new(&Limits::default());
-            let endpoint = kernel.file.endpoint(channel);
-            let mut peer = dial(&endpoint, &local, &settings, Instant::now() + DEADLINE).await.unwrap();
+            let address = kernel.file.address(channel);
+            let mut peer = dial(&address, &local, &settings, Instant::now() + DEADLINE).await.unwrap();
             for _ in 0..Limits::default().bad_messages {
                 let (_, message) = stranger.message("kernel_info_request", json!({}));
                 peer.signed_outbox().send(&Envelope::default(), &message).unwrap();

@@ -15,10 +15,10 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dealer_and_our_router() {
     for (library, place) in LIBRARIES.into_iter().flat_map(|library| places().map(|place| (library, place))) {
-        let listener = Listener::bind(&place.endpoint).await.unwrap();
-        let endpoint = listener.endpoint().to_string();
+        let listener = Listener::bind(&place.address).await.unwrap();
+        let address = listener.address().to_string();
         let mut dealer = Theirs::new(library, Kind::Dealer);
-        let (mut router, ()) = tokio::join!(accept(&listener, SocketType::Router), dealer.connect(&endpoint));
+        let (mut router, ()) = tokio::join!(accept(&listener, SocketType::Router), dealer.connect(&address));
         assert_eq!(router.remote().identity, "theirs", "{library:?}");
         let version = if library == Library::Libzmq { Version::V3_1 } else { Version::V3_0 };
         assert_eq!(router.remote().version, version);
@@ -37,10 +37,10 @@ async fn a_dealer_and_our_router() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sub_and_our_xpub() {
     for (library, place) in LIBRARIES.into_iter().flat_map(|library| places().map(|place| (library, place))) {
-        let listener = Listener::bind(&place.endpoint).await.unwrap();
-        let endpoint = listener.endpoint().to_string();
+        let listener = Listener::bind(&place.address).await.unwrap();
+        let address = listener.address().to_string();
         let mut sub = Theirs::new(library, Kind::Sub);
-        let (mut publisher, ()) = tokio::join!(accept(&listener, SocketType::XPub), sub.connect(&endpoint));
+        let (mut publisher, ()) = tokio::join!(accept(&listener, SocketType::XPub), sub.connect(&address));
         sub.subscribe("kernel.").await;
         assert_eq!(
             next(&mut publisher).await,
@@ -58,10 +58,10 @@ async fn a_sub_and_our_xpub() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_req_and_our_rep() {
     for (library, place) in LIBRARIES.into_iter().flat_map(|library| places().map(|place| (library, place))) {
-        let listener = Listener::bind(&place.endpoint).await.unwrap();
-        let endpoint = listener.endpoint().to_string();
+        let listener = Listener::bind(&place.address).await.unwrap();
+        let address = listener.address().to_string();
         let mut req = Theirs::new(library, Kind::Req);
-        let (mut rep, ()) = tokio::join!(accept(&listener, SocketType::Rep), req.connect(&endpoint));
+        let (mut rep, ()) = tokio::join!(accept(&listener, SocketType::Rep), req.connect(&address));
         for ping in [&b"ping"[..], b"", b"again"] {
             req.send(vec![ping.to_vec()]).await;
             let echo = message(&mut rep).await;

@@ -13,11 +13,11 @@ fn everywhere() -> Vec<(Library, String, tempfile::TempDir)> {
     let both = |library| {
         ["tcp", "ipc"].map(|transport| {
             let directory = tempfile::tempdir().unwrap();
-            let endpoint = match transport {
+            let address = match transport {
                 "tcp" => "tcp://127.0.0.1:0".to_owned(),
                 _ => format!("ipc://{}", directory.path().join("socket").display()),
             };
-            (library, endpoint, directory)
+            (library, address, directory)
         })
     };
     LIBRARIES.into_iter().flat_map(both).collect()
@@ -25,10 +25,10 @@ fn everywhere() -> Vec<(Library, String, tempfile::TempDir)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_dealer_and_a_router() {
-    for (library, endpoint, _directory) in everywhere() {
+    for (library, address, _directory) in everywhere() {
         let mut router = Theirs::new(library, Kind::Router);
-        let endpoint = router.bind(&endpoint).await;
-        let mut dealer = connect(&endpoint, SocketType::Dealer).await;
+        let address = router.bind(&address).await;
+        let mut dealer = connect(&address, SocketType::Dealer).await;
         let sent = sample();
         dealer.signed_outbox().send(&Envelope::default(), &sent).unwrap();
         let came = while_serving(&mut dealer, router.receive()).await;
@@ -41,10 +41,10 @@ async fn our_dealer_and_a_router() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_sub_and_a_pub() {
-    for (library, endpoint, _directory) in everywhere() {
+    for (library, address, _directory) in everywhere() {
         let mut publisher = Theirs::new(library, Kind::Pub);
-        let endpoint = publisher.bind(&endpoint).await;
-        let mut sub = connect(&endpoint, SocketType::Sub).await;
+        let address = publisher.bind(&address).await;
+        let mut sub = connect(&address, SocketType::Sub).await;
         sub.subscribe(b"kernel.");
         let sent = sample();
         let wanted = frames(&Envelope::topic("kernel.1".into()), &sent);
@@ -72,10 +72,10 @@ async fn our_sub_and_a_pub() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_req_and_a_rep() {
-    for (library, endpoint, _directory) in everywhere() {
+    for (library, address, _directory) in everywhere() {
         let mut rep = Theirs::new(library, Kind::Rep);
-        let endpoint = rep.bind(&endpoint).await;
-        let mut req = connect(&endpoint, SocketType::Req).await;
+        let address = rep.bind(&address).await;
+        let mut req = connect(&address, SocketType::Req).await;
         let ping: Frames = [Bytes::new(), Bytes::from_static(b"ping")].into_iter().collect();
         req.echo_outbox().send(&ping).unwrap();
         let came = rep.receive().await;

@@ -6,14 +6,14 @@ use bytes::Bytes;
 use jupyter_fleet::{
     frames::Frames,
     jupyter::{
-        endpoint::Endpoint,
+        address::Address,
         message::{Envelope, Signed, Unverified},
-        reply::Voice,
+        reply::MessageBuilder,
         scheme::{SecretKey, SignatureScheme},
         signature::Signer,
     },
     limits::Limits,
-    net::{Event, Gatehouse, Listener, Peer, PeerSettings, dial},
+    net::{Acceptor, Event, Listener, Peer, PeerSettings, dial},
     zmtp::{Local, SocketType},
 };
 use tokio::time::{Instant, timeout};
@@ -21,19 +21,19 @@ use tokio::time::{Instant, timeout};
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where both ends meet: any free port, or a path in a directory that lives as long as this.
-pub struct Place {
-    pub endpoint: Endpoint,
+pub struct Destination {
+    pub address: Address,
     _directory: tempfile::TempDir,
 }
 
-pub fn places() -> [Place; 2] {
-    let place = |endpoint: fn(&tempfile::TempDir) -> Endpoint| {
+pub fn places() -> [Destination; 2] {
+    let place = |address: fn(&tempfile::TempDir) -> Address| {
         let directory = tempfile::tempdir().unwrap();
-        Place { endpoint: endpoint(&directory), _directory: directory }
+        Destination { address: address(&directory), _directory: directory }
     };
     [
-        place(|_| Endpoint::Tcp("127.0.0.1:0".parse().unwrap())),
-        place(|directory| Endpoint::Ipc(directory.path().join("socket"))),
+        place(|_| Address::Tcp("127.0.0.1:0".parse().unwrap())),
+        place(|directory| Address::Ipc(directory.path().join("socket"))),
     ]
 }
 
@@ -43,20 +43,20 @@ pub fn local(socket: SocketType) -> Local {
 
 /// Accepts one connection as `socket`.
 pub async fn accept(listener: &Listener, socket: SocketType) -> Peer {
-    let gatehouse = Gatehouse::new(&Limits::default());
+    let acceptor = Acceptor::new(&Limits::default());
     let stream = timeout(PATIENCE, listener.accept()).await.expect("nobody connects");
-    let mut peer = gatehouse.admit(stream, local(socket)).await.expect("hands are shaken").0;
+    let mut peer = acceptor.admit(stream, local(socket)).await.expect("hands are shaken").0;
     peer.trust();
     peer
 }
 
-pub async fn connect(endpoint: &str, socket: SocketType) -> Peer {
-    let endpoint = match endpoint.strip_prefix("tcp://") {
-        Some(address) => Endpoint::Tcp(address.parse().unwrap()),
-        None => Endpoint::Ipc(endpoint.strip_prefix("ipc://").unwrap().into()),
+pub async fn connect(address: &str, socket: SocketType) -> Peer {
+    let address = match address.strip_prefix("tcp://") {
+        Some(address) => Address::Tcp(address.parse().unwrap()),
+        None => Address::Ipc(address.strip_prefix("ipc://").unwrap().into()),
     };
     let settings = PeerSettings::new(&Limits::default());
-    dial(&endpoint, &local(socket), &settings, Instant::now() + PATIENCE).await.expect("connects")
+    dial(&address, &local(socket), &settings, Instant::now() + PATIENCE).await.expect("connects")
 }
 
 /// The next event, with a deadline.
@@ -81,7 +81,7 @@ pub fn signer() -> Signer {
 /// A message with an empty, a short, a long and a very long buffer.
 pub fn sample() -> Signed {
     let buffers = [0, 1, 255, 256, 70_000, 3 << 20].map(|length| Bytes::from(vec![7_u8; length]));
-    let body = Voice::new("us").say_with(
+    let body = MessageBuilder::new("us").say_with(
         jupyter_protocol::Status::idle(),
         &Bytes::new(),
         serde_json::json!({}),

@@ -49,26 +49,26 @@ impl Theirs {
         }
     }
 
-    pub async fn connect(&mut self, endpoint: &str) {
+    pub async fn connect(&mut self, address: &str) {
         match self {
-            Self::Libzmq(socket) => socket.connect(endpoint).unwrap(),
-            Self::Dealer(socket) => socket.connect(endpoint).await.unwrap(),
-            Self::Sub(socket) => socket.connect(endpoint).await.unwrap(),
-            Self::Req(socket) => socket.connect(endpoint).await.unwrap(),
+            Self::Libzmq(socket) => socket.connect(address).unwrap(),
+            Self::Dealer(socket) => socket.connect(address).await.unwrap(),
+            Self::Sub(socket) => socket.connect(address).await.unwrap(),
+            Self::Req(socket) => socket.connect(address).await.unwrap(),
             Self::Router(_) | Self::Pub(_) | Self::Rep(_) => panic!("binds"),
         }
     }
 
-    /// Binds and returns the endpoint.
-    pub async fn bind(&mut self, endpoint: &str) -> String {
+    /// Binds and returns the address.
+    pub async fn bind(&mut self, address: &str) -> String {
         match self {
             Self::Libzmq(socket) => {
-                socket.bind(endpoint).unwrap();
+                socket.bind(address).unwrap();
                 socket.get_last_endpoint().unwrap().unwrap()
             }
-            Self::Router(socket) => socket.bind(endpoint).await.unwrap().to_string(),
-            Self::Pub(socket) => socket.bind(endpoint).await.unwrap().to_string(),
-            Self::Rep(socket) => socket.bind(endpoint).await.unwrap().to_string(),
+            Self::Router(socket) => socket.bind(address).await.unwrap().to_string(),
+            Self::Pub(socket) => socket.bind(address).await.unwrap().to_string(),
+            Self::Rep(socket) => socket.bind(address).await.unwrap().to_string(),
             Self::Dealer(_) | Self::Sub(_) | Self::Req(_) => panic!("connects"),
         }
     }

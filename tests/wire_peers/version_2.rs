@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jupyter_fleet::{
     frames::Frames,
-    jupyter::{endpoint::Endpoint, message::Envelope},
+    jupyter::{address::Address, message::Envelope},
     limits::Limits,
     net::{Event, Listener, Peer, PeerSettings, dial},
     zmtp::{SocketType, Version},
@@ -54,8 +54,8 @@ impl Old {
         old
     }
 
-    async fn connect(endpoint: &str, socket: u8, ours: u8) -> Self {
-        let address = endpoint.strip_prefix("tcp://").unwrap();
+    async fn connect(address: &str, socket: u8, ours: u8) -> Self {
+        let address = address.strip_prefix("tcp://").unwrap();
         Self::greet(TcpStream::connect(address).await.unwrap(), socket, ours).await
     }
 
@@ -93,21 +93,21 @@ fn encoded(frames: &[Vec<u8>]) -> Vec<u8> {
 }
 
 async fn anywhere() -> Listener {
-    Listener::bind(&Endpoint::Tcp("127.0.0.1:0".parse().unwrap())).await.unwrap()
+    Listener::bind(&Address::Tcp("127.0.0.1:0".parse().unwrap())).await.unwrap()
 }
 
 async fn dialled(listener: &TcpListener, socket: SocketType, ping_after: Duration) -> Peer {
-    let endpoint = Endpoint::Tcp(listener.local_addr().unwrap());
+    let address = Address::Tcp(listener.local_addr().unwrap());
     let settings = PeerSettings { ping_after, ..PeerSettings::new(&Limits::default()) };
-    dial(&endpoint, &local(socket), &settings, Instant::now() + PATIENCE).await.expect("connects")
+    dial(&address, &local(socket), &settings, Instant::now() + PATIENCE).await.expect("connects")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_dealer_and_our_router() {
     let listener = anywhere().await;
-    let endpoint = listener.endpoint().to_string();
+    let address = listener.address().to_string();
     let (mut router, mut dealer) =
-        tokio::join!(accept(&listener, SocketType::Router), Old::connect(&endpoint, DEALER, ROUTER));
+        tokio::join!(accept(&listener, SocketType::Router), Old::connect(&address, DEALER, ROUTER));
     assert_eq!((router.remote().version, &router.remote().identity[..]), (Version::V2_0, &b"theirs"[..]));
 
     let (sent, bare) = (sample(), Envelope::default());
@@ -123,9 +123,9 @@ async fn an_old_dealer_and_our_router() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_sub_and_our_xpub() {
     let listener = anywhere().await;
-    let endpoint = listener.endpoint().to_string();
+    let address = listener.address().to_string();
     let (mut publisher, mut sub) =
-        tokio::join!(accept(&listener, SocketType::XPub), Old::connect(&endpoint, SUB, PUB));
+        tokio::join!(accept(&listener, SocketType::XPub), Old::connect(&address, SUB, PUB));
     for (first, event) in [(1, Event::Subscribe as fn(Bytes) -> Event), (0, Event::Cancel)] {
         sub.say(&[0, 8, first]).await;
         sub.say(b"kernel.").await;
@@ -139,9 +139,9 @@ async fn an_old_sub_and_our_xpub() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_req_and_our_rep() {
     let listener = anywhere().await;
-    let endpoint = listener.endpoint().to_string();
+    let address = listener.address().to_string();
     let (mut rep, mut req) =
-        tokio::join!(accept(&listener, SocketType::Rep), Old::connect(&endpoint, REQ, REP));
+        tokio::join!(accept(&listener, SocketType::Rep), Old::connect(&address, REQ, REP));
     req.say(b"\x01\0\0\x04ping").await;
     let echo = message(&mut rep).await;
     rep.echo_outbox().send(&echo).unwrap();
@@ -230,9 +230,9 @@ async fn our_req_and_an_old_rep() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_after_the_handshake_ends_the_connection() {
     let listener = anywhere().await;
-    let endpoint = listener.endpoint().to_string();
+    let address = listener.address().to_string();
     let (mut router, mut dealer) =
-        tokio::join!(accept(&listener, SocketType::Router), Old::connect(&endpoint, DEALER, ROUTER));
+        tokio::join!(accept(&listener, SocketType::Router), Old::connect(&address, DEALER, ROUTER));
     dealer.say(b"\x04\x07\x04PING\0\0").await;
     let refused = timeout(PATIENCE, router.next(&mut Vec::new())).await.expect("in time").unwrap_err();
     assert!(refused.to_string().contains("flags 0x04"), "{refused}");
@@ -241,7 +241,7 @@ async fn a_command_after_the_handshake_ends_the_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kernel_of_zmtp_1_is_refused_by_name() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = Endpoint::Tcp(listener.local_addr().unwrap());
+    let address = Address::Tcp(listener.local_addr().unwrap());
     let ancient = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(b"\x01\0").await.unwrap();
@@ -249,8 +249,7 @@ async fn a_kernel_of_zmtp_1_is_refused_by_name() {
     };
     let settings = PeerSettings::new(&Limits::default());
     let ours = local(SocketType::Dealer);
-    let (refused, _kept) =
-        tokio::join!(dial(&endpoint, &ours, &settings, Instant::now() + PATIENCE), ancient);
+    let (refused, _kept) = tokio::join!(dial(&address, &ours, &settings, Instant::now() + PATIENCE), ancient);
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("the peer speaks ZMTP 1"), "{refused}");
 }

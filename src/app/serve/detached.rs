@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use rustix::{io::Errno, process::setsid};
 use tokio::time::{Instant, sleep};
 
-use crate::{channel::Channel, jupyter::endpoint::Endpoint, runtimes::read_connection_file};
+use crate::{channel::Channel, jupyter::address::Address, runtimes::read_connection_file};
 
 /// How long another `serve`, which may only be starting, is waited for: less than who has started this one waits.
 const OTHER: Duration = Duration::from_secs(15);
@@ -47,7 +47,7 @@ pub(super) fn join(pid: &str, file: &Path, connect: &str, out: &mut dyn Write) -
 async fn accepts(file: &Path) -> bool {
     let deadline = Instant::now() + OTHER;
     while Instant::now() < deadline {
-        if read_connection_file(file).is_ok_and(|found| connect(&found.endpoint(Channel::Shell)).is_ok()) {
+        if read_connection_file(file).is_ok_and(|found| connect(&found.address(Channel::Shell)).is_ok()) {
             return true;
         }
         sleep(LOOK).await;
@@ -55,10 +55,10 @@ async fn accepts(file: &Path) -> bool {
     false
 }
 
-fn connect(endpoint: &Endpoint) -> io::Result<()> {
-    match endpoint {
-        Endpoint::Tcp(address) => TcpStream::connect_timeout(address, Duration::from_secs(1)).map(drop),
-        Endpoint::Ipc(path) => UnixStream::connect(path).map(drop),
+fn connect(address: &Address) -> io::Result<()> {
+    match address {
+        Address::Tcp(address) => TcpStream::connect_timeout(address, Duration::from_secs(1)).map(drop),
+        Address::Ipc(path) => UnixStream::connect(path).map(drop),
     }
 }
 

@@ -44,8 +44,8 @@ pub(super) fn find(state: &StateDirectory, runtimes: &Runtimes) -> anyhow::Resul
     let owed = noted.owed.into_iter().collect();
     let retired = retired(&registry, runtimes);
     let ids = registry.kernels.iter().map(|kernel| kernel.remembered.id.clone());
-    let doors = ids.filter_map(|id| Some((id.clone(), state.door(&id)?))).collect();
-    Ok(Found { past: Past { registry, doors, owed }, retired, journal })
+    let endpoints = ids.filter_map(|id| Some((id.clone(), state.kernel_endpoint(&id)?))).collect();
+    Ok(Found { past: Past { registry, endpoints, owed }, retired, journal })
 }
 
 fn rebuild(state: &StateDirectory, runtimes: &Runtimes, living: &[Belonging]) -> Registry {

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use crate::{
     cli::serve::{Listen, ServeSettings},
     jupyter::{
-        connection_file::{Address, ConnectionFile, Ports},
+        connection_file::{ConnectionFile, Location, Ports},
         scheme::SecretKey,
     },
     net::{BindError, Server},
@@ -31,17 +31,17 @@ pub(super) async fn bind(
         (None, None) => SecretKey::random()?,
     };
     let address = match settings.listen {
-        Listen::Tcp(ip) => Address::Tcp(ip),
-        Listen::Ipc => Address::Ipc(state.path().join("published").to_string_lossy().into_owned()),
+        Listen::Tcp(ip) => Location::Tcp(ip),
+        Listen::Ipc => Location::Ipc(state.path().join("published").to_string_lossy().into_owned()),
     };
-    let last = last.filter(|last| *last.address() == address);
+    let last = last.filter(|last| *last.location() == address);
     let server = bind_as_before(&address, last.map(|last| last.ports())).await?;
     let mut published = ConnectionFile::new(address, server.ports(), Some(key))?;
     published.kernel_name = Some(PUBLISHED_NAME.to_owned());
     Ok((server, published))
 }
 
-async fn bind_as_before(address: &Address, last: Option<Ports>) -> Result<Server, BindError> {
+async fn bind_as_before(address: &Location, last: Option<Ports>) -> Result<Server, BindError> {
     let Some(last) = last else { return Server::bind(address, None).await };
     match Server::bind_again(address, last).await {
         Ok(server) => {

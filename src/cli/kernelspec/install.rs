@@ -7,7 +7,7 @@ use clap::Args;
 use crate::{
     cli::{ConfigArguments, exit_code, progress::say, runtimes::find_runtimes},
     config::Config,
-    kernelspecs::{FleetKernelspec, KernelspecName, Place, install, install_unless_another},
+    kernelspecs::{Destination, FleetKernelspec, KernelspecName, install, install_unless_another},
     runtime_name::RuntimeName,
     runtimes::{Environment, PythonEnvironment, Runtime, Runtimes, search_path},
 };
@@ -53,7 +53,7 @@ impl InstallArguments {
         let runtimes = find_runtimes(&config, environment, None)?;
         let directory = match self.place.directory(environment)? {
             Some(directory) => directory,
-            None => Place::User.directory(environment)?,
+            None => Destination::User.directory(environment)?,
         };
         let program = env::current_exe().context("cannot find this program's own file")?;
         for runtime in self.chosen(&runtimes)? {

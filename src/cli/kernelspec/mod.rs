@@ -8,7 +8,7 @@ use std::{io::Write, path::PathBuf};
 use clap::{Args, Subcommand};
 
 use crate::{
-    kernelspecs::{NoPython, Place},
+    kernelspecs::{Destination, NoPython},
     runtimes::Environment,
 };
 
@@ -58,9 +58,9 @@ impl PlaceArguments {
     /// The directory that was chosen; `None` if none was.
     fn directory(&self, environment: &Environment) -> Result<Option<PathBuf>, NoPython> {
         let place = match (&self.prefix, self.sys_prefix, self.user) {
-            (Some(prefix), ..) => Place::Prefix(prefix.clone()),
-            (None, true, _) => Place::SysPrefix,
-            (None, false, true) => Place::User,
+            (Some(prefix), ..) => Destination::Prefix(prefix.clone()),
+            (None, true, _) => Destination::SysPrefix,
+            (None, false, true) => Destination::User,
             (None, false, false) => return Ok(None),
         };
         place.directory(environment).map(Some)

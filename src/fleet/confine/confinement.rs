@@ -11,7 +11,7 @@ use super::{
     group::Group,
     legacy,
     limits::KernelLimits,
-    place::Place,
+    own_cgroups::OwnCgroups,
     rights::Rights,
     siblings,
 };
@@ -186,7 +186,7 @@ impl fmt::Display for Confinement {
 }
 
 fn kernels(name: &str) -> Kernels {
-    let place = match Place::own() {
+    let place = match OwnCgroups::own() {
         Ok(place) => place,
         Err(error) => return Kernels::Nowhere(error.to_string()),
     };

@@ -1,13 +1,13 @@
 //! cgroup v1: a hierarchy per controller, in which whoever may write to a group makes others below it.
 use std::{io, path::PathBuf};
 
-use super::{enforcement::Mechanism, group::Group, limits::KernelLimits, place::Place};
+use super::{enforcement::Mechanism, group::Group, limits::KernelLimits, own_cgroups::OwnCgroups};
 
 /// The group above those of the kernels, below this process's own, with the controllers that can be used.
 ///
 /// # Errors
 /// Neither memory nor processes can be limited; the reasons.
-pub(super) fn group_for_kernels(place: &Place, name: &str) -> Result<Group, String> {
+pub(super) fn group_for_kernels(place: &OwnCgroups, name: &str) -> Result<Group, String> {
     let below = |own: &Option<PathBuf>| own.as_ref().map(|own| own.join(name));
     let one = |memory, pids, cpu| Group { mechanism: Mechanism::CgroupV1, memory, pids, cpu };
     let mut refusals = Vec::new();
@@ -55,12 +55,12 @@ mod tests {
         let system = TempDir::new().unwrap();
         let path = |name: &str| Some(system.path().join(name));
         std::fs::write(system.path().join("pids"), "a file, in which there are no directories").unwrap();
-        let place = Place { memory: path("memory"), pids: path("pids"), cpu: None, unified: None };
+        let place = OwnCgroups { memory: path("memory"), pids: path("pids"), cpu: None, unified: None };
         let group = group_for_kernels(&place, "fleet").unwrap();
         assert_eq!((&group.memory, &group.pids, &group.cpu), (&path("memory/fleet"), &None, &None));
 
-        let only_pids = Place { pids: path("pids"), ..Place::default() };
+        let only_pids = OwnCgroups { pids: path("pids"), ..OwnCgroups::default() };
         assert!(group_for_kernels(&only_pids, "fleet").unwrap_err().contains("pids"));
-        assert_eq!(group_for_kernels(&Place::default(), "fleet").unwrap_err(), "not mounted");
+        assert_eq!(group_for_kernels(&OwnCgroups::default(), "fleet").unwrap_err(), "not mounted");
     }
 }

@@ -9,7 +9,7 @@ mod enforcement;
 mod group;
 mod legacy;
 mod limits;
-mod place;
+mod own_cgroups;
 mod rights;
 mod scope;
 mod siblings;

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::place::Place;
+use super::own_cgroups::OwnCgroups;
 
 /// systemd has booted this machine if this exists: sd_booted(3).
 const BOOTED: &str = "/run/systemd/system";
@@ -24,7 +24,7 @@ const SCOPE_DEADLINE: Duration = Duration::from_secs(5);
 /// Becomes the same command, with the same process id, in a scope that is delegated to this user. Returns only if that
 /// cannot be: why not.
 pub fn enter_scope() -> String {
-    let own = Place::own().ok().and_then(|place| place.unified);
+    let own = OwnCgroups::own().ok().and_then(|place| place.unified);
     let Some(own) = own.filter(|_| Path::new(BOOTED).exists()) else {
         return "there is no systemd".to_owned();
     };

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::{
     jupyter::{message::Body, scheme::SecretKey},
-    net::{Gatehouse, Incoming, Server},
+    net::{Acceptor, Incoming, Server},
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// A kernel to whose first question it had said all on iopub before anyone listened.
 struct Kernel {
     signer: Signer,
-    voice: Voice,
+    builder: MessageBuilder,
 }
 
 impl Kernel {
@@ -26,7 +26,7 @@ impl Kernel {
     async fn answer(&self, mut shell: Peer, mut iopub: Peer) -> usize {
         assert!(iopub.next(&mut Vec::new()).await.unwrap(), "it is subscribed to");
         let said = |body| self.say(&iopub, &Envelope::default(), body);
-        said(self.voice.status(ExecutionState::Starting, &Bytes::new()));
+        said(self.builder.status(ExecutionState::Starting, &Bytes::new()));
         let (mut asked, mut batch) = (0, Vec::new());
         while let Ok(true) = shell.next(&mut batch).await {
             for event in batch.drain(..) {
@@ -35,11 +35,11 @@ impl Kernel {
                 let parent = request.body().header();
                 asked += 1;
                 let reply =
-                    self.voice.say_raw("kernel_info_reply", serde_json::json!({ "asked": asked }), parent);
+                    self.builder.say_raw("kernel_info_reply", serde_json::json!({ "asked": asked }), parent);
                 self.say(&shell, request.envelope(), reply);
                 if asked > 1 {
-                    said(self.voice.status(ExecutionState::Busy, parent));
-                    said(self.voice.status(ExecutionState::Idle, parent));
+                    said(self.builder.status(ExecutionState::Busy, parent));
+                    said(self.builder.status(ExecutionState::Idle, parent));
                 }
             }
         }
@@ -49,12 +49,12 @@ impl Kernel {
 
 #[tokio::test]
 async fn a_kernel_that_had_spoken_before_anyone_listened_is_asked_once_more() {
-    let address = Address::Tcp(Ipv4Addr::LOCALHOST.into());
-    let server = Server::bind(&address, None).await.unwrap();
-    let file = ConnectionFile::new(address, server.ports(), SecretKey::new("a key")).unwrap();
+    let location = Location::Tcp(Ipv4Addr::LOCALHOST.into());
+    let server = Server::bind(&location, None).await.unwrap();
+    let file = ConnectionFile::new(location, server.ports(), SecretKey::new("a key")).unwrap();
     let kernel = Kernel {
         signer: Signer::new(file.signature_scheme, file.signing_key().unwrap()),
-        voice: Voice::new("kernel"),
+        builder: MessageBuilder::new("kernel"),
     };
     let (admit, mut admitted) = mpsc::unbounded_channel();
     let accepting = tokio::spawn(async move {
@@ -65,7 +65,7 @@ async fn a_kernel_that_had_spoken_before_anyone_listened_is_asked_once_more() {
                 admit.send((channel, incoming.admit().await.unwrap().0)).unwrap();
             }
         };
-        server.serve(&Gatehouse::new(&Limits::default()), handler).await;
+        server.serve(&Acceptor::new(&Limits::default()), handler).await;
     });
     let asked = tokio::spawn(async move {
         let mut peers = Vec::new();
@@ -78,7 +78,7 @@ async fn a_kernel_that_had_spoken_before_anyone_listened_is_asked_once_more() {
         };
         kernel.answer(take(Channel::Shell), take(Channel::IoPub)).await
     });
-    let (id, connection) = (KernelId::random(), Connection::Given(Box::new(file)));
+    let (id, connection) = (KernelId::random(), ConnectionInfo::Given(Box::new(file)));
     let channels =
         connect(&id, &connection, None, &Limits::default(), Instant::now() + DEADLINE).await.unwrap();
     let info: serde_json::Value = serde_json::from_slice(channels.info.as_ref().unwrap()).unwrap();

@@ -1,6 +1,6 @@
 //! What can be wrong with a connection file.
 use crate::jupyter::{
-    endpoint::{NotAnIp, UnknownTransport},
+    address::{NotAnIp, UnknownTransport},
     scheme::UnknownScheme,
 };
 

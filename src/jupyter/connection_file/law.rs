@@ -29,9 +29,9 @@ fn is_read_again(file: &ConnectionFile) {
     assert_eq!((&again, again.to_json()), (file, text));
     assert_eq!(file.signing_key().is_err(), file.key.is_none() && file.transport() == Transport::Tcp);
     for channel in Channel::ALL {
-        match file.endpoint(channel) {
-            Endpoint::Tcp(address) => assert_eq!(address.port(), file.ports.of(channel).get()),
-            Endpoint::Ipc(path) => assert!(path.as_os_str().len() <= LONGEST_IPC_PATH),
+        match file.address(channel) {
+            Address::Tcp(address) => assert_eq!(address.port(), file.ports.of(channel).get()),
+            Address::Ipc(path) => assert!(path.as_os_str().len() <= LONGEST_IPC_PATH),
         }
     }
 }
@@ -50,9 +50,9 @@ fn key_stays_secret(mut file: Value) {
 
 fn take(input: &mut Input<'_>) -> Option<ConnectionFile> {
     let address = match input.byte() % 3 {
-        0 => Address::Tcp(IpAddr::from([input.byte(), input.byte(), input.byte(), input.byte()])),
-        1 => Address::Tcp(IpAddr::from([(); 8].map(|()| input.up_to(0xffff) as u16))),
-        _ => Address::Ipc(input.text()),
+        0 => Location::Tcp(IpAddr::from([input.byte(), input.byte(), input.byte(), input.byte()])),
+        1 => Location::Tcp(IpAddr::from([(); 8].map(|()| input.up_to(0xffff) as u16))),
+        _ => Location::Ipc(input.text()),
     };
     let [shell, iopub, stdin, control, heartbeat] =
         [(); 5].map(|()| NonZeroU16::MIN.saturating_add(input.up_to(0xffff) as u16));

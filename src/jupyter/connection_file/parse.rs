@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 use crate::{
     channel::Channel,
     jupyter::{
-        endpoint::{Transport, parse_ip},
+        address::{Transport, parse_ip},
         scheme::{SecretKey, SignatureScheme},
     },
 };
 
-use super::{Address, ConnectionFile, ConnectionFileError, Ports, port_field};
+use super::{ConnectionFile, ConnectionFileError, Location, Ports, port_field};
 
 impl ConnectionFile {
     /// Reads a connection file's bytes. `transport`, `ip` (for TCP) and `signature_scheme` may be absent and are then
@@ -48,15 +48,15 @@ fn refuse_curve(fields: &Map<String, Value>) -> Result<(), ConnectionFileError> 
     curve.map_or(Ok(()), |(field, _)| Err(ConnectionFileError::Curve { field: field.clone() }))
 }
 
-fn take_address(fields: &mut Map<String, Value>) -> Result<Address, ConnectionFileError> {
+fn take_address(fields: &mut Map<String, Value>) -> Result<Location, ConnectionFileError> {
     let transport = take_text(fields, "transport")?
         .map_or(Ok(Transport::Tcp), |name| name.parse().map_err(ConnectionFileError::Transport))?;
     let ip = take_text(fields, "ip")?;
     match (transport, ip) {
-        (Transport::Tcp, None) => Ok(Address::Tcp(IpAddr::V4(Ipv4Addr::LOCALHOST))),
-        (Transport::Tcp, Some(ip)) => Ok(Address::Tcp(parse_ip(&ip).map_err(ConnectionFileError::Ip)?)),
+        (Transport::Tcp, None) => Ok(Location::Tcp(IpAddr::V4(Ipv4Addr::LOCALHOST))),
+        (Transport::Tcp, Some(ip)) => Ok(Location::Tcp(parse_ip(&ip).map_err(ConnectionFileError::Ip)?)),
         (Transport::Ipc, None) => Err(ConnectionFileError::MissingField { field: "ip" }),
-        (Transport::Ipc, Some(prefix)) => Ok(Address::Ipc(prefix)),
+        (Transport::Ipc, Some(prefix)) => Ok(Location::Ipc(prefix)),
     }
 }
 

@@ -27,8 +27,8 @@ fn message(value: &Value) -> String {
 #[test]
 fn reads_a_tcp_file() {
     let file = parse(&sample()).unwrap();
-    assert_eq!(file.endpoint(Channel::Shell).to_string(), "tcp://127.0.0.1:50001");
-    assert_eq!(file.endpoint(Channel::Heartbeat).to_string(), "tcp://127.0.0.1:50005");
+    assert_eq!(file.address(Channel::Shell).to_string(), "tcp://127.0.0.1:50001");
+    assert_eq!(file.address(Channel::Heartbeat).to_string(), "tcp://127.0.0.1:50005");
     assert_eq!(file.key.as_ref().unwrap().as_bytes(), b"a1b2");
     assert_eq!(file.kernel_name.as_deref(), Some("fleet"));
     assert_eq!(file.extra["jupyter_session"], "note.ipynb");
@@ -40,7 +40,7 @@ fn reads_an_ipc_file() {
     value["ip"] = json!("/run/fleet/kernel-1-ipc");
     value["iopub_port"] = json!(2);
     let file = parse(&value).unwrap();
-    assert_eq!(file.endpoint(Channel::IoPub).to_string(), "ipc:///run/fleet/kernel-1-ipc-2");
+    assert_eq!(file.address(Channel::IoPub).to_string(), "ipc:///run/fleet/kernel-1-ipc-2");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn transport_ip_scheme_and_name_have_defaults() {
         value.as_object_mut().unwrap().remove(field);
     }
     let file = parse(&value).unwrap();
-    assert_eq!(file.address(), &Address::Tcp("127.0.0.1".parse().unwrap()));
+    assert_eq!(file.location(), &Location::Tcp("127.0.0.1".parse().unwrap()));
     assert_eq!((file.signature_scheme, file.kernel_name), (SignatureScheme::HmacSha256, None));
 }
 

@@ -10,7 +10,7 @@ pub(super) struct Ledger {
     strangers: usize,
     bytes: usize,
     owners: HashMap<Owner, Share>,
-    origins: HashMap<Origin, Company>,
+    origins: HashMap<Origin, Connections>,
     limits: Limits,
 }
 
@@ -31,7 +31,7 @@ struct Share {
 
 /// The connections of one process or address.
 #[derive(Clone, Copy, Default, Debug)]
-struct Company {
+struct Connections {
     /// Those that have not authenticated themselves.
     silent: usize,
     authenticated: usize,
@@ -59,34 +59,34 @@ impl Ledger {
     }
 
     /// One that has arrived is of this origin. Where it is refused, it still counts as arrived.
-    pub(super) fn settle(&mut self, origin: &Origin) -> Result<(), Refused> {
+    pub(super) fn admit(&mut self, origin: &Origin) -> Result<(), Refused> {
         let most = self.limits.unauthenticated_connections_per_origin;
         let strangers = self.owners.get(&Owner::of(origin)).map_or(0, |share| share.strangers);
-        let company = self.origins.get(origin).copied().unwrap_or_default();
-        if strangers >= most && company.silent >= self.vouched(origin, company) {
+        let connections = self.origins.get(origin).copied().unwrap_or_default();
+        if strangers >= most && connections.silent >= self.vouched(origin, connections) {
             return Err(Refused::TooManyOfOrigin(most));
         }
         self.strangers -= 1;
-        self.change(origin, |company| company.silent += 1);
+        self.change(origin, |connections| connections.silent += 1);
         Ok(())
     }
 
     /// A connection that has not authenticated itself has ended, or counts as authenticated now.
     pub(super) fn leave(&mut self, origin: Option<&Origin>) {
         match origin {
-            Some(origin) => self.change(origin, |company| company.silent -= 1),
+            Some(origin) => self.change(origin, |connections| connections.silent -= 1),
             None => self.strangers -= 1,
         }
     }
 
     /// A connection of this origin has authenticated itself.
-    pub(super) fn vouch(&mut self, origin: &Origin) {
-        self.change(origin, |company| company.authenticated += 1);
+    pub(super) fn authenticate(&mut self, origin: &Origin) {
+        self.change(origin, |connections| connections.authenticated += 1);
     }
 
     /// That one has ended. What it vouched for stays, and is in the way of others.
     pub(super) fn withdraw(&mut self, origin: &Origin) {
-        self.change(origin, |company| company.authenticated -= 1);
+        self.change(origin, |connections| connections.authenticated -= 1);
     }
 
     /// A silent connection holds other bytes than before. Vouched for or not, it counts.
@@ -112,15 +112,15 @@ impl Ledger {
         Ok(())
     }
 
-    fn change(&mut self, origin: &Origin, change: impl FnOnce(&mut Company)) {
-        let mut company = self.origins.get(origin).copied().unwrap_or_default();
-        let before = self.strangers_among(origin, company);
-        change(&mut company);
-        let after = self.strangers_among(origin, company);
-        if company.silent + company.authenticated == 0 {
+    fn change(&mut self, origin: &Origin, change: impl FnOnce(&mut Connections)) {
+        let mut connections = self.origins.get(origin).copied().unwrap_or_default();
+        let before = self.strangers_among(origin, connections);
+        change(&mut connections);
+        let after = self.strangers_among(origin, connections);
+        if connections.silent + connections.authenticated == 0 {
             self.origins.remove(origin);
         } else {
-            self.origins.insert(*origin, company);
+            self.origins.insert(*origin, connections);
         }
         self.strangers = self.strangers + after - before;
         let owner = Owner::of(origin);
@@ -131,15 +131,15 @@ impl Ledger {
         }
     }
 
-    fn strangers_among(&self, origin: &Origin, company: Company) -> usize {
-        company.silent.saturating_sub(self.vouched(origin, company))
+    fn strangers_among(&self, origin: &Origin, connections: Connections) -> usize {
+        connections.silent.saturating_sub(self.vouched(origin, connections))
     }
 
     /// How many silent connections are no strangers. All of whom nothing is known have nothing in common.
-    fn vouched(&self, origin: &Origin, company: Company) -> usize {
+    fn vouched(&self, origin: &Origin, connections: Connections) -> usize {
         match origin {
             Origin::Unknown => 0,
-            _ => company.authenticated.saturating_mul(self.limits.vouched_connections),
+            _ => connections.authenticated.saturating_mul(self.limits.vouched_connections),
         }
     }
 }

@@ -68,7 +68,7 @@ impl Admission {
 impl Ticket {
     /// Counts the connection to its origin, once that is known.
     pub(super) fn belongs_to(&mut self, origin: &Origin) -> Result<(), Refused> {
-        self.ledger.lock().settle(origin)?;
+        self.ledger.lock().admit(origin)?;
         self.origin = Some(*origin);
         Ok(())
     }
@@ -84,7 +84,7 @@ impl Ticket {
         let origin = self.origin?;
         let ledger = self.ledger.clone();
         // In this order nothing that it is about to vouch for is counted among strangers in between.
-        ledger.lock().vouch(&origin);
+        ledger.lock().authenticate(&origin);
         drop(self);
         Some(Voucher { ledger, origin })
     }

@@ -85,7 +85,8 @@ async fn who_still_holds_the_lost_outbox_writes_to_the_next_behind_what_was_reta
     push(&outbox, 2, 10);
     push(&newer, 3, 10);
     let mut run = crate::net::Run::default();
-    let body = crate::jupyter::reply::Voice::new("test").say_raw("x", serde_json::json!({}), &Bytes::new());
+    let body =
+        crate::jupyter::reply::MessageBuilder::new("test").say_raw("x", serde_json::json!({}), &Bytes::new());
     let signer = crate::jupyter::signature::Signer::new(Default::default(), None);
     run.add(&Envelope::topic(Bytes::new()), &signer.sign(body));
     SignedOutbox(outbox.clone()).push_run(&run.take().unwrap()).unwrap();

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::super::{admit::Gatehouse, peer::Peer, peer_error::PeerError, stream::Stream};
+use super::super::{admit::Acceptor, peer::Peer, peer_error::PeerError, stream::Stream};
 use crate::{
     channel::Channel,
     id::Origin,
@@ -14,12 +14,12 @@ use crate::{
 pub struct Incoming {
     channel: Channel,
     stream: Stream,
-    gatehouse: Gatehouse,
+    acceptor: Acceptor,
 }
 
 impl Incoming {
-    pub(super) fn new(channel: Channel, stream: Stream, gatehouse: Gatehouse) -> Self {
-        Self { channel, stream, gatehouse }
+    pub(super) fn new(channel: Channel, stream: Stream, acceptor: Acceptor) -> Self {
+        Self { channel, stream, acceptor }
     }
 
     /// The channel that it came in on.
@@ -40,9 +40,9 @@ impl Incoming {
     /// # Errors
     /// There is no room for it, or its handshake failed.
     pub async fn admit_telling(self, tell: impl FnOnce(Origin)) -> Result<(Peer, Origin), PeerError> {
-        let Self { channel, stream, gatehouse } = self;
-        let local = Local::new(socket_type(channel), Bytes::new(), gatehouse.handshake_bytes());
-        gatehouse.admit_telling(stream, local, tell).await
+        let Self { channel, stream, acceptor } = self;
+        let local = Local::new(socket_type(channel), Bytes::new(), acceptor.handshake_bytes());
+        acceptor.admit_telling(stream, local, tell).await
     }
 }
 

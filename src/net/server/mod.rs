@@ -13,14 +13,14 @@ use tokio::{
 };
 
 use super::{
-    admit::Gatehouse,
+    admit::Acceptor,
     listener::{BindError, Listener},
 };
 use crate::{
     channel::Channel,
     jupyter::{
-        connection_file::{Address, ConnectionFile, Ports},
-        endpoint::Endpoint,
+        address::Address,
+        connection_file::{ConnectionFile, Location, Ports},
     },
 };
 
@@ -47,17 +47,17 @@ impl Server {
     ///
     /// # Errors
     /// An address cannot be bound.
-    pub async fn bind(address: &Address, ports: Option<Ports>) -> Result<Self, BindError> {
+    pub async fn bind(address: &Location, ports: Option<Ports>) -> Result<Self, BindError> {
         let bind = async |channel, number: u16| {
             let port = ports.map(|ports| ports.of(channel).get());
-            let endpoint = match address {
-                Address::Tcp(ip) => Endpoint::Tcp(SocketAddr::new(*ip, port.unwrap_or(0))),
-                Address::Ipc(prefix) => Endpoint::Ipc(format!("{prefix}-{}", port.unwrap_or(number)).into()),
+            let address = match address {
+                Location::Tcp(ip) => Address::Tcp(SocketAddr::new(*ip, port.unwrap_or(0))),
+                Location::Ipc(prefix) => Address::Ipc(format!("{prefix}-{}", port.unwrap_or(number)).into()),
             };
-            let listener = Listener::bind(&endpoint).await?;
-            let bound = match listener.endpoint() {
-                Endpoint::Tcp(address) => address.port(),
-                Endpoint::Ipc(_) => port.unwrap_or(number),
+            let listener = Listener::bind(&address).await?;
+            let bound = match listener.address() {
+                Address::Tcp(address) => address.port(),
+                Address::Ipc(_) => port.unwrap_or(number),
             };
             Ok::<_, BindError>((listener, NonZeroU16::new(bound).unwrap_or(NonZeroU16::MIN)))
         };
@@ -82,7 +82,7 @@ impl Server {
     ///
     /// # Errors
     /// An address cannot be bound.
-    pub async fn bind_again(address: &Address, ports: Ports) -> Result<Self, BindError> {
+    pub async fn bind_again(address: &Location, ports: Ports) -> Result<Self, BindError> {
         let deadline = Instant::now() + SAME_PORTS;
         loop {
             match Self::bind(address, Some(ports)).await {
@@ -99,7 +99,7 @@ impl Server {
     pub fn from_sockets(file: &ConnectionFile, sockets: [OwnedFd; 5]) -> Result<Self, BindError> {
         let [one, two, three, four, five] = sockets;
         let [shell, iopub, stdin, control, heartbeat] = Channel::ALL;
-        let take = |channel, socket| Listener::from_socket(file.endpoint(channel), socket);
+        let take = |channel, socket| Listener::from_socket(file.address(channel), socket);
         let listeners = [
             take(shell, one)?,
             take(iopub, two)?,
@@ -126,7 +126,7 @@ impl Server {
 
     /// Accepts connections, each served by a task that `handler` begins. Never returns; dropping this ends the
     /// connections, and the sockets go on listening.
-    pub async fn serve<Handler, Handled>(&self, gatehouse: &Gatehouse, handler: Handler)
+    pub async fn serve<Handler, Handled>(&self, acceptor: &Acceptor, handler: Handler)
     where
         Handler: Fn(Incoming) -> Handled,
         Handled: Future<Output = ()> + Send + 'static,
@@ -136,7 +136,7 @@ impl Server {
             loop {
                 let stream = listener.accept().await;
                 while connections.try_join_next().is_some() {}
-                connections.spawn(handler(Incoming::new(channel, stream, gatehouse.clone())));
+                connections.spawn(handler(Incoming::new(channel, stream, acceptor.clone())));
             }
         };
         let [shell, iopub, stdin, control, heartbeat] = &self.listeners;

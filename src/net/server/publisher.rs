@@ -17,7 +17,7 @@ use super::{
 use crate::{
     jupyter::{
         message::{Body, Envelope, Signed},
-        reply::Voice,
+        reply::MessageBuilder,
         signature::Signer,
     },
     limits::Limits,
@@ -26,7 +26,7 @@ use crate::{
 /// Writes to all subscribers. A subscriber that does not keep up loses messages, is told how many, and slows nobody.
 #[derive(Debug)]
 pub struct Publisher {
-    voice: Voice,
+    builder: MessageBuilder,
     signer: Signer,
     /// Under which topic subscribers are told what they lost.
     notices: Bytes,
@@ -45,9 +45,9 @@ struct Subscriber {
 
 impl Publisher {
     /// A publisher without subscribers. Notices of lost messages go out under the topic `notices`.
-    pub fn new(voice: Voice, signer: Signer, notices: Bytes, limits: &Limits) -> Self {
+    pub fn new(builder: MessageBuilder, signer: Signer, notices: Bytes, limits: &Limits) -> Self {
         Self {
-            voice,
+            builder,
             signer,
             notices,
             most_topics: limits.subscriptions,
@@ -127,7 +127,7 @@ impl Publisher {
         let messages = lost.messages;
         let text =
             format!("{messages} messages of this kernel were dropped: this client reads them too slowly");
-        (Envelope::topic(self.notices.clone()), self.signer.sign(self.voice.notice(&text, &lost.parent)))
+        (Envelope::topic(self.notices.clone()), self.signer.sign(self.builder.notice(&text, &lost.parent)))
     }
 
     /// Notes a subscription and says welcome (JEP 65). `false` if it is one too many, or too long.
@@ -141,7 +141,7 @@ impl Publisher {
         let topic = Bytes::copy_from_slice(topic);
         subscriber.topics.push(topic.clone());
         self.changed.notify_waiters();
-        let welcome = self.signer.sign(self.voice.welcome(&topic));
+        let welcome = self.signer.sign(self.builder.welcome(&topic));
         outbox.send(&Envelope::topic(topic), &welcome).is_ok()
     }
 

@@ -7,23 +7,23 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::{
     id::Origin,
-    jupyter::{connection_file::ConnectionFile, reply::Voice, scheme::SecretKey, signature::Signer},
+    jupyter::{connection_file::ConnectionFile, reply::MessageBuilder, scheme::SecretKey, signature::Signer},
     limits::Limits,
     net::{Event, Peer, PeerSettings, dial},
     zmtp::{Local, SocketType},
 };
 
-const LOOPBACK: Address = Address::Tcp(IpAddr::V4(Ipv4Addr::LOCALHOST));
+const LOOPBACK: Location = Location::Tcp(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 async fn dialled(file: &ConnectionFile, channel: Channel, socket: SocketType) -> Peer {
     let limits = Limits::default();
     let local = Local::new(socket, Bytes::new(), limits.handshake_bytes);
     let deadline = Instant::now() + Duration::from_secs(10);
     let settings = PeerSettings::dialling(&limits, socket);
-    dial(&file.endpoint(channel), &local, &settings, deadline).await.unwrap()
+    dial(&file.address(channel), &local, &settings, deadline).await.unwrap()
 }
 
-fn file(address: &Address, server: &Server) -> ConnectionFile {
+fn file(address: &Location, server: &Server) -> ConnectionFile {
     ConnectionFile::new(address.clone(), server.ports(), Some(SecretKey::random().unwrap())).unwrap()
 }
 
@@ -38,10 +38,10 @@ async fn first_admitted(server: &Server, connects: impl Future<Output = Peer>) -
             told.send((channel, origin)).unwrap();
         }
     };
-    let gatehouse = Gatehouse::new(&Limits::default());
+    let acceptor = Acceptor::new(&Limits::default());
     let first = async { tokio::join!(connects, admitted.recv()).1.unwrap() };
     tokio::select! {
-        () = server.serve(&gatehouse, handler) => unreachable!(),
+        () = server.serve(&acceptor, handler) => unreachable!(),
         first = first => first,
     }
 }
@@ -60,7 +60,7 @@ async fn a_connection_is_handed_over_with_its_channel_and_origin() {
 #[tokio::test]
 async fn sockets_go_on_listening_while_nobody_accepts() {
     let directory = TempDir::new().unwrap();
-    let ipc = Address::Ipc(directory.path().join("k").to_string_lossy().into_owned());
+    let ipc = Location::Ipc(directory.path().join("k").to_string_lossy().into_owned());
     for address in [LOOPBACK, ipc] {
         let first = Server::bind(&address, None).await.unwrap();
         let file = file(&address, &first);
@@ -76,7 +76,7 @@ async fn sockets_go_on_listening_while_nobody_accepts() {
 #[tokio::test]
 async fn a_dropped_server_leaves_no_ipc_paths() {
     let directory = TempDir::new().unwrap();
-    let ipc = Address::Ipc(directory.path().join("k").to_string_lossy().into_owned());
+    let ipc = Location::Ipc(directory.path().join("k").to_string_lossy().into_owned());
     let server = Server::bind(&ipc, None).await.unwrap();
     assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 5);
     assert_eq!(server.ports().heartbeat, NonZeroU16::new(5).unwrap());
@@ -89,9 +89,9 @@ async fn a_subscriber_is_welcomed_and_gets_what_it_wants() {
     let server = Server::bind(&LOOPBACK, None).await.unwrap();
     let file = file(&LOOPBACK, &server);
     let signer = Signer::new(file.signature_scheme, file.signing_key().unwrap());
-    let voice = Voice::new("kernel");
+    let builder = MessageBuilder::new("kernel");
     let limits = Limits::default();
-    let publisher = Publisher::new(voice.clone(), signer, Bytes::from_static(b"notices"), &limits);
+    let publisher = Publisher::new(builder.clone(), signer, Bytes::from_static(b"notices"), &limits);
     let publisher = std::sync::Arc::new(publisher);
     let handler = |incoming: Incoming| {
         let publisher = publisher.clone();
@@ -106,18 +106,18 @@ async fn a_subscriber_is_welcomed_and_gets_what_it_wants() {
         let topics = next_topics(&mut peer).await;
         assert_eq!(topics, ["a"]);
         for topic in ["b", "a.1"] {
-            publisher.publish(topic.into(), voice.notice(topic, &Bytes::new()));
+            publisher.publish(topic.into(), builder.notice(topic, &Bytes::new()));
         }
-        publisher.publish_status("a.2".into(), voice.notice("", &Bytes::new()));
+        publisher.publish_status("a.2".into(), builder.notice("", &Bytes::new()));
         let mut topics = Vec::new();
         while topics.len() < 2 {
             topics.extend(next_topics(&mut peer).await);
         }
         assert_eq!(topics, ["a.1", "a.2"]);
     };
-    let gatehouse = Gatehouse::new(&limits);
+    let acceptor = Acceptor::new(&limits);
     tokio::select! {
-        () = server.serve(&gatehouse, handler) => unreachable!(),
+        () = server.serve(&acceptor, handler) => unreachable!(),
         () = hears => {}
     }
 }

@@ -25,12 +25,12 @@ impl Proxy {
             ));
         };
         let page = Page::new().table(["YOUR KERNEL", report.occupancy.kernel.as_str()], facts(&report));
-        let page = self.company(page, client);
+        let page = self.sharing(page, client);
         let page = self.sharers(page, client, &report.occupancy.kernel);
         let names = visited.iter().map(|id| self.name_of(id)).collect::<Vec<_>>().join(", ");
         let page =
             if visited.is_empty() { page } else { page.line(format!("You also run cells on: {names}.")) };
-        if held.connection.profile.defaults.kernel.is_some() {
+        if held.connection.endpoint.defaults.kernel.is_some() {
             return page.line("Your connection file leads to this kernel and to no other.");
         }
         match self.kernels.len().saturating_sub(1) {
@@ -57,9 +57,9 @@ impl Proxy {
     /// All kernels, or the one that the client's connection file leads to.
     pub(super) fn list_page(&self, client: &ClientId, held: &Held) -> Page {
         let own = self.table.lock().kernel_of(client).cloned();
-        let door = held.connection.profile.defaults.kernel.as_ref();
+        let leads_to = held.connection.endpoint.defaults.kernel.as_ref();
         let kernels = self.kernels().into_iter();
-        let kernels = kernels.filter(|report| door.is_none_or(|door| report.occupancy.kernel == *door));
+        let kernels = kernels.filter(|report| leads_to.is_none_or(|only| report.occupancy.kernel == *only));
         let rows = kernels
             .map(|report| {
                 let occupancy = &report.occupancy;

@@ -30,7 +30,7 @@ impl Proxy {
         };
         if let Some((msg_type, content)) = self.own_answer(&held, &magic) {
             let address = held.address();
-            let reply = self.voice.say_raw(&reply_type(&msg_type), content, &address.header);
+            let reply = self.builder.say_raw(&reply_type(&msg_type), content, &address.header);
             return self.tell_own(client, &address, reply);
         }
         match magic {
@@ -100,16 +100,16 @@ impl Proxy {
             "inspect_request" => json!({ "status": "ok", "found": false, "data": {}, "metadata": {} }),
             _ => json!({ "status": "unknown" }),
         };
-        let reply = self.voice.say_raw(&reply_type(&header.msg_type), content, &address.header);
+        let reply = self.builder.say_raw(&reply_type(&header.msg_type), content, &address.header);
         self.tell_own(client, &address, reply);
     }
 
     /// The names that the fleet knows now; those of one kernel where the client's connection file leads nowhere else.
     fn vocabulary(&self, held: &Held) -> Vocabulary {
-        let door = held.connection.profile.defaults.kernel.as_ref();
+        let leads_to = held.connection.endpoint.defaults.kernel.as_ref();
         let kernels = self.occupancy().into_iter();
         let kernels: Vec<_> =
-            kernels.filter(|kernel| door.is_none_or(|door| kernel.kernel == *door)).collect();
+            kernels.filter(|kernel| leads_to.is_none_or(|only| kernel.kernel == *only)).collect();
         let sorted = |names: &mut dyn Iterator<Item = String>| {
             names.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
         };

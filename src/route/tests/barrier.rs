@@ -13,7 +13,7 @@ fn a_client_waits_for_its_listener_and_for_its_subscription() {
     assert!(!all_listen(&fleet, "a"));
     fleet.subscribe(1, process(2));
     assert!(!all_listen(&fleet, "a"), "another process's listener");
-    fleet.table.subscriber_arrived(ConnectionId(2), ProfileId::DEFAULT, process(1));
+    fleet.table.subscriber_arrived(ConnectionId(2), EndpointId::DEFAULT, process(1));
     assert!(!all_listen(&fleet, "a"), "it has not subscribed yet");
     fleet.table.topics_changed(ConnectionId(2), 1);
     assert!(all_listen(&fleet, "a"));

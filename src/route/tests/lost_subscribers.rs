@@ -86,7 +86,7 @@ fn a_subscriber_that_broke_alone_is_replaced_by_the_next_of_its_place() {
         assert_eq!(taken_over(&mut fleet), [], "{origin:?} is another place");
         fleet.disconnect("sharer");
     }
-    fleet.subscribe_by(DOOR, 8, process(1));
+    fleet.subscribe_by(KERNELS_OWN, 8, process(1));
     assert_eq!(taken_over(&mut fleet), [], "by another connection file");
     fleet.subscribe(9, process(1));
     assert_eq!(taken_over(&mut fleet), [(1, 9)]);
@@ -162,7 +162,7 @@ fn one_that_subscribes_late_takes_over_then() {
     let mut fleet = Fleet::new(settings());
     join(&mut fleet, "a", 1, process(1), "");
     assert!(fleet.lose(1));
-    fleet.table.subscriber_arrived(ConnectionId(2), ProfileId::DEFAULT, process(1));
+    fleet.table.subscriber_arrived(ConnectionId(2), EndpointId::DEFAULT, process(1));
     assert_eq!(taken_over(&mut fleet), []);
     fleet.table.topics_changed(ConnectionId(2), 1);
     assert_eq!(taken_over(&mut fleet), [(1, 2)]);

@@ -5,8 +5,8 @@ mod audience;
 mod barrier;
 mod culling;
 mod deciding;
-mod doors;
 mod histories;
+mod kernel_endpoints;
 mod life_and_death;
 mod lost_subscribers;
 mod matching;
@@ -26,7 +26,7 @@ use std::{
 use super::*;
 use crate::{
     channel::Channel,
-    id::{ClientId, ConnectionId, KernelId, Origin, ProfileId, SessionId},
+    id::{ClientId, ConnectionId, EndpointId, KernelId, Origin, SessionId},
 };
 
 const PYTHON: usize = 0;
@@ -80,13 +80,13 @@ fn launch(runtime: usize) -> Launch {
     Launch { runtime, memory_limit: settings().runtimes[runtime].memory_limit, displaced: Vec::new() }
 }
 
-/// The profile of a kernel's own connection file.
-const DOOR: ProfileId = ProfileId(7);
+/// The endpoint of a kernel's own connection file.
+const KERNELS_OWN: EndpointId = EndpointId(7);
 
-/// A session whose name begins with `door` has come by a kernel's own connection file.
+/// A session whose name begins with `own` has come by a kernel's own connection file.
 fn client(session: &str) -> ClientId {
-    let profile = if session.starts_with("door") { DOOR } else { ProfileId::DEFAULT };
-    ClientId { profile, session: SessionId::from(session) }
+    let endpoint = if session.starts_with("own") { KERNELS_OWN } else { EndpointId::DEFAULT };
+    ClientId { endpoint, session: SessionId::from(session) }
 }
 
 fn process(pid: i32) -> Origin {
@@ -118,11 +118,11 @@ impl Fleet {
     }
 
     fn subscribe(&mut self, subscriber: u64, origin: Origin) {
-        self.subscribe_by(ProfileId::DEFAULT, subscriber, origin);
+        self.subscribe_by(EndpointId::DEFAULT, subscriber, origin);
     }
 
-    fn subscribe_by(&mut self, profile: ProfileId, subscriber: u64, origin: Origin) {
-        self.table.subscriber_arrived(ConnectionId(subscriber), profile, origin);
+    fn subscribe_by(&mut self, endpoint: EndpointId, subscriber: u64, origin: Origin) {
+        self.table.subscriber_arrived(ConnectionId(subscriber), endpoint, origin);
         self.table.topics_changed(ConnectionId(subscriber), 1);
     }
 
@@ -164,7 +164,7 @@ impl Fleet {
             client: &client,
             kind,
             defaults,
-            door: defaults.kernel.as_ref(),
+            leads_to: defaults.kernel.as_ref(),
             reserve: true,
             shell_session: Some(session),
             answers: "",
@@ -183,7 +183,7 @@ impl Fleet {
             client: &client,
             kind: RequestKind::InputReply,
             defaults: &defaults,
-            door: None,
+            leads_to: None,
             reserve: true,
             shell_session: None,
             answers: question,
@@ -204,7 +204,7 @@ impl Fleet {
             client: &client,
             kind: RequestKind::Other,
             defaults: &defaults,
-            door: None,
+            leads_to: None,
             reserve: true,
             shell_session: None,
             answers: "",
@@ -227,7 +227,7 @@ impl Fleet {
             client: &client,
             kind: RequestKind::Other,
             defaults: &defaults,
-            door: None,
+            leads_to: None,
             reserve: true,
             shell_session: None,
             answers: "",

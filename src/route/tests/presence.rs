@@ -66,13 +66,17 @@ fn a_heartbeat_belongs_to_the_kernel_of_its_process_else_of_its_user() {
     let mut fleet = Fleet::new(settings());
     let python = fleet.join("a", 1, "");
     let lua = fleet.join("b", 2, LUA_WISH);
-    let kernel_at = |fleet: &Fleet, origin| fleet.table.kernel_at(ProfileId::DEFAULT, origin);
+    let kernel_at = |fleet: &Fleet, origin| fleet.table.kernel_at(EndpointId::DEFAULT, origin);
     assert_eq!(kernel_at(&fleet, process(1)), Some(python));
     assert_eq!(kernel_at(&fleet, process(2)), Some(lua.clone()));
     assert_eq!(kernel_at(&fleet, process(70)), Some(lua), "the youngest of the user's");
     assert_eq!(kernel_at(&fleet, Origin::Process { uid: 2000, pid: 5 }), None);
     assert_eq!(kernel_at(&fleet, Origin::Unknown), None);
-    assert_eq!(fleet.table.kernel_at(DOOR, process(1)), None, "it has come by another connection file");
+    assert_eq!(
+        fleet.table.kernel_at(KERNELS_OWN, process(1)),
+        None,
+        "it has come by another connection file"
+    );
 }
 
 #[test]

@@ -159,17 +159,17 @@ fn who_has_moved_gets_the_same_kind_again_when_its_kernel_is_gone() {
 }
 
 #[test]
-fn a_door_leads_nowhere_else_not_even_for_one_cell() {
+fn an_own_file_leads_nowhere_else_not_even_for_one_cell() {
     let mut fleet = Fleet::new(settings());
     let own = fleet.join("a", 1, "");
-    let guest = client("door a");
+    let guest = client("own a");
     fleet.table.client_connected(&guest, process(1));
     let defaults = Requirements { kernel: Some(own.clone()), ..Requirements::default() };
     let request = Request {
         client: &guest,
         kind: RequestKind::Other,
         defaults: &defaults,
-        door: Some(&own),
+        leads_to: Some(&own),
         reserve: true,
         shell_session: None,
         answers: "",

@@ -166,10 +166,10 @@ fn no_runtime_fits_who_asks_for_a_kernel() {
 fn who_comes_by_a_door_gets_that_kernel_or_none() {
     let mut fleet = Fleet::new(settings());
     let alone = fleet.join("a", 1, r#"{"isolated": true}"#);
-    let by_door = |wish: &str| {
+    let by_own_file = |wish: &str| {
         let requirements = Requirements::parse(wish).unwrap();
         fleet.table.explain(&requirements, Some(&alone), fleet.now).placement
     };
-    assert_eq!(by_door(r#"{"kernel": "k0"}"#), Placement::Existing(alone.clone()));
-    assert!(matches!(by_door(r#"{"kernel": "k1"}"#), Placement::Refused(_)));
+    assert_eq!(by_own_file(r#"{"kernel": "k0"}"#), Placement::Existing(alone.clone()));
+    assert!(matches!(by_own_file(r#"{"kernel": "k1"}"#), Placement::Refused(_)));
 }

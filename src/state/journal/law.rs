@@ -8,7 +8,7 @@
 
 use super::*;
 use crate::{
-    id::{ProfileId, SessionId},
+    id::{EndpointId, SessionId},
     input::Input,
 };
 
@@ -78,7 +78,10 @@ fn history(mut input: Input<'_>) {
 }
 
 fn take_client(input: &mut Input<'_>) -> ClientId {
-    ClientId { profile: ProfileId(u64::from(input.byte())), session: SessionId::from(input.text().as_str()) }
+    ClientId {
+        endpoint: EndpointId(u64::from(input.byte())),
+        session: SessionId::from(input.text().as_str()),
+    }
 }
 
 fn take_origin(input: &mut Input<'_>) -> Origin {

@@ -7,7 +7,7 @@ use super::super::*;
 
 pub(super) const CLIENTS: usize = 6;
 /// From this on, clients come by a kernel's own connection file.
-const BY_DOOR: usize = 4;
+const BY_OWN_FILE: usize = 4;
 const MSG_IDS: usize = 3;
 
 /// One step of a history.
@@ -22,7 +22,7 @@ pub(super) enum Operation {
     },
     Subscribe {
         origin: usize,
-        by_door: bool,
+        by_own_file: bool,
     },
     Topics {
         subscriber: usize,
@@ -130,7 +130,7 @@ pub(super) fn session(number: usize) -> String {
     match number {
         CLIENTS => "stranger".to_owned(),
         number if number > CLIENTS => String::new(),
-        number if number >= BY_DOOR => format!("door s{number}"),
+        number if number >= BY_OWN_FILE => format!("own s{number}"),
         number => format!("s{number}"),
     }
 }
@@ -169,7 +169,7 @@ fn of_clients() -> impl Strategy<Value = Operation> {
 fn of_subscribers() -> impl Strategy<Value = Operation> {
     prop_oneof![
         3 => (0..8_usize, prop::bool::weighted(0.3))
-            .prop_map(|(origin, by_door)| Operation::Subscribe { origin, by_door }),
+            .prop_map(|(origin, by_own_file)| Operation::Subscribe { origin, by_own_file }),
         1 => (0..6_usize, 0..2_usize)
             .prop_map(|(subscriber, topics)| Operation::Topics { subscriber, topics }),
         2 => (0..6_usize).prop_map(|subscriber| Operation::Widen { subscriber }),

@@ -37,7 +37,7 @@ impl Whereabouts {
 
 /// An iopub connection.
 pub(super) struct Listener {
-    profile: ProfileId,
+    endpoint: EndpointId,
     origin: Origin,
     /// It has been asked to be matched by user.
     wide: bool,
@@ -51,13 +51,13 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn at(profile: ProfileId, origin: Origin, clients: &BTreeMap<usize, Whereabouts>) -> Self {
-        let of_profile = || clients.iter().filter(|(number, _)| profile_of(**number) == profile);
+    pub(super) fn at(endpoint: EndpointId, origin: Origin, clients: &BTreeMap<usize, Whereabouts>) -> Self {
+        let of_profile = || clients.iter().filter(|(number, _)| profile_of(**number) == endpoint);
         let met = of_profile().any(|(_, client)| client.connections.contains(&origin));
         let may_have_met = of_profile().any(|(_, client)| client.seen_at.contains(&origin));
         let hidden = matches!(origin, Origin::User { .. });
         let (met, may_have_met) = (met && !hidden, may_have_met && !hidden);
-        Self { profile, origin, wide: hidden, met, may_have_met, subscribes: true, inherited: None }
+        Self { endpoint, origin, wide: hidden, met, may_have_met, subscribes: true, inherited: None }
     }
 
     pub(super) fn subscribe(&mut self, topics: usize) {
@@ -93,23 +93,23 @@ impl Listener {
 }
 
 /// By which connection file a client comes.
-pub(super) fn profile_of(number: usize) -> ProfileId {
-    client(&session(number)).profile
+pub(super) fn profile_of(number: usize) -> EndpointId {
+    client(&session(number)).endpoint
 }
 
 impl World {
     /// A client has shown up at an origin.
-    pub(super) fn meet(&mut self, profile: ProfileId, at: Origin) {
+    pub(super) fn meet(&mut self, endpoint: EndpointId, at: Origin) {
         let hidden = matches!(at, Origin::User { .. });
-        let there = |listener: &&mut Listener| (listener.profile, listener.origin) == (profile, at);
+        let there = |listener: &&mut Listener| (listener.endpoint, listener.origin) == (endpoint, at);
         for listener in self.listeners.values_mut().filter(there).filter(|_| !hidden) {
             (listener.met, listener.may_have_met) = (true, true);
         }
     }
 
     pub(super) fn check_hearing(&self) {
-        let kernels_of = |profile, wanted: &dyn Fn(&Whereabouts) -> bool| -> BTreeSet<KernelId> {
-            let clients = self.clients.iter().filter(|(number, _)| profile_of(**number) == profile);
+        let kernels_of = |endpoint, wanted: &dyn Fn(&Whereabouts) -> bool| -> BTreeSet<KernelId> {
+            let clients = self.clients.iter().filter(|(number, _)| profile_of(**number) == endpoint);
             let clients = clients.filter(|(_, client)| wanted(client));
             clients.filter_map(|(number, _)| self.binding(*number)).collect()
         };
@@ -129,9 +129,9 @@ impl World {
             );
             let heard = heard.filter(|(_, hearing)| **hearing == Hearing::Everything);
             let heard: BTreeSet<KernelId> = heard.map(|((_, kernel), _)| kernel.clone()).collect();
-            let must = kernels_of(listener.profile, &|client| listener.must_hear(client));
+            let must = kernels_of(listener.endpoint, &|client| listener.must_hear(client));
             let must: BTreeSet<KernelId> = must.difference(&inherited).cloned().collect();
-            let may = kernels_of(listener.profile, &|client| listener.may_hear(client));
+            let may = kernels_of(listener.endpoint, &|client| listener.may_hear(client));
             assert!(must.is_subset(&heard), "{subscriber} must hear {must:?} but hears {heard:?}");
             assert!(heard.is_subset(&may), "{subscriber} may hear {may:?} but hears {heard:?}");
         }
@@ -147,7 +147,7 @@ impl World {
         heard: impl Iterator<Item = (&'a KernelId, &'a Hearing)>,
     ) {
         let of_profile =
-            || self.clients.iter().filter(|(number, _)| profile_of(**number) == listener.profile);
+            || self.clients.iter().filter(|(number, _)| profile_of(**number) == listener.endpoint);
         let visits =
             |number: &usize, kernel| self.fleet.table.visited_by(&client(&session(*number))).contains(kernel);
         for (kernel, hearing) in heard {
@@ -161,7 +161,7 @@ impl World {
     /// What answers a client on the kernels that it visits, its listener hears, be it because another did in whose place it came.
     fn check_that_visits_are_heard(&self, listener: &Listener, heard: BTreeMap<&KernelId, &Hearing>) {
         let of_profile =
-            || self.clients.iter().filter(|(number, _)| profile_of(**number) == listener.profile);
+            || self.clients.iter().filter(|(number, _)| profile_of(**number) == listener.endpoint);
         for (number, _) in of_profile().filter(|(_, who)| listener.must_hear(who)) {
             for kernel in self.fleet.table.visited_by(&client(&session(*number))) {
                 let hears = match heard.get(&kernel) {

@@ -70,8 +70,8 @@ impl World {
         match *operation {
             Operation::Connect { client, origin: at } => self.connect(client, origin(at)),
             Operation::Disconnect { client } => self.disconnect(client),
-            Operation::Subscribe { origin: at, by_door } => {
-                self.subscribe(if by_door { DOOR } else { ProfileId::DEFAULT }, origin(at));
+            Operation::Subscribe { origin: at, by_own_file } => {
+                self.subscribe(if by_own_file { KERNELS_OWN } else { EndpointId::DEFAULT }, origin(at));
             }
             Operation::Unsubscribe { subscriber } => self.unsubscribe(subscriber as u64),
             Operation::Break { subscriber } => self.break_off(subscriber as u64),
@@ -225,9 +225,9 @@ impl World {
         }
     }
 
-    fn subscribe(&mut self, profile: ProfileId, at: Origin) {
-        self.listeners.insert(self.subscribers, Listener::at(profile, at, &self.clients));
-        self.fleet.subscribe_by(profile, self.subscribers, at);
+    fn subscribe(&mut self, endpoint: EndpointId, at: Origin) {
+        self.listeners.insert(self.subscribers, Listener::at(endpoint, at, &self.clients));
+        self.fleet.subscribe_by(endpoint, self.subscribers, at);
         self.subscribers += 1;
     }
 

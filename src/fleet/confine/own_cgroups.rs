@@ -8,7 +8,7 @@ use procfs::{
 
 /// The directories of the cgroups that a process is in, where their hierarchies are mounted.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Place {
+pub(super) struct OwnCgroups {
     /// In the unified hierarchy.
     pub(super) unified: Option<PathBuf>,
     /// In the older hierarchy of the memory controller.
@@ -19,7 +19,7 @@ pub(super) struct Place {
     pub(super) cpu: Option<PathBuf>,
 }
 
-impl Place {
+impl OwnCgroups {
     /// Where this process is: `/proc/self/cgroup` and `/proc/self/mountinfo`, proc_pid_cgroup(5).
     pub(super) fn own() -> ProcResult<Self> {
         let process = Process::myself()?;
@@ -57,9 +57,9 @@ mod tests {
 
     use super::*;
 
-    fn place(cgroups: &str, mounts: &str) -> Place {
+    fn place(cgroups: &str, mounts: &str) -> OwnCgroups {
         let cgroups = ProcessCGroups::from_read(cgroups.as_bytes()).unwrap();
-        Place::of(&cgroups, &MountInfos::from_read(mounts.as_bytes()).unwrap())
+        OwnCgroups::of(&cgroups, &MountInfos::from_read(mounts.as_bytes()).unwrap())
     }
 
     #[test]
@@ -84,7 +84,7 @@ mod tests {
             "30 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n",
         );
         let expected = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice/x.scope";
-        assert_eq!(place, Place { unified: Some(expected.into()), ..Place::default() });
+        assert_eq!(place, OwnCgroups { unified: Some(expected.into()), ..OwnCgroups::default() });
     }
 
     #[test]
@@ -95,6 +95,6 @@ mod tests {
              39 31 0:36 /docker/abc /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n",
         );
         let memory = Some("/sys/fs/cgroup/memory/jobs".into());
-        assert_eq!(place, Place { memory, ..Place::default() });
+        assert_eq!(place, OwnCgroups { memory, ..OwnCgroups::default() });
     }
 }

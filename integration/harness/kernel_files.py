@@ -11,8 +11,8 @@ def kernels(fleet):
     return {file.stem.removeprefix("kernel-") for file in fleet.home.runtime_dir.glob(".fleet/kernel-*.json")}
 
 
-def open_door(fleet, kernel):
-    """Opens the kernel's door and returns its connection file."""
+def own_file(fleet, kernel):
+    """Opens the kernel's own connection file and returns its path."""
     opened = subprocess.run(
         [fleet.binary, "connect", kernel],
         env=fleet.environment,

@@ -1,4 +1,4 @@
-//! Doors of kernels: on the transport of the published file, the same after a restart, closed with their kernel.
+//! Connection files of kernels: on the transport of the published file, the same after a restart, closed with their kernel.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may fail loudly")]
 
 use std::{
@@ -17,13 +17,13 @@ use jupyter_fleet::{
     },
     id::KernelId,
     jupyter::{
-        connection_file::{Address, ConnectionFile},
-        endpoint::Endpoint,
+        address::Address,
+        connection_file::{ConnectionFile, Location},
         scheme::SecretKey,
     },
     limits::Limits,
     net::Server,
-    proxy::{DoorError, Parts, Proxy},
+    proxy::{EndpointError, Parts, Proxy},
     route::{Bounds, RestartRight},
     runtimes::{Launch, Runtime, write_connection_file},
     state::{Entry, Journal},
@@ -33,14 +33,14 @@ use tempfile::TempDir;
 const BINARY: &str = env!("CARGO_BIN_EXE_jupyter-fleet");
 const DEADLINE: Duration = Duration::from_secs(30);
 
-type AddressOf = fn(&Path) -> Address;
+type AddressOf = fn(&Path) -> Location;
 
-fn tcp(_: &Path) -> Address {
-    Address::Tcp([127, 0, 0, 1].into())
+fn tcp(_: &Path) -> Location {
+    Location::Tcp([127, 0, 0, 1].into())
 }
 
-fn ipc(state: &Path) -> Address {
-    Address::Ipc(state.join("published").to_string_lossy().into_owned())
+fn ipc(state: &Path) -> Location {
+    Location::Ipc(state.join("published").to_string_lossy().into_owned())
 }
 
 /// A fleet with one Lua kernel, in reserve. Nobody listens at its published file.
@@ -85,7 +85,7 @@ impl<'a> Fleet<'a> {
 
     /// What a cell prints that a client runs by this connection file.
     async fn run(&self, file: &ConnectionFile, code: &str) -> String {
-        let path = self.state.join("door.json");
+        let path = self.state.join("endpoint.json");
         write_connection_file(&path, file).unwrap();
         let mut exec = Command::new(BINARY);
         exec.arg("exec").arg("--existing").arg(path).args(["--timeout", "20", "-c", code]);
@@ -114,9 +114,9 @@ async fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 
 /// Whether nobody listens at any of the file's addresses.
 fn is_closed(file: &ConnectionFile) -> bool {
-    Channel::ALL.into_iter().all(|channel| match file.endpoint(channel) {
-        Endpoint::Tcp(address) => std::net::TcpStream::connect(address).is_err(),
-        Endpoint::Ipc(path) => std::os::unix::net::UnixStream::connect(path).is_err(),
+    Channel::ALL.into_iter().all(|channel| match file.address(channel) {
+        Address::Tcp(address) => std::net::TcpStream::connect(address).is_err(),
+        Address::Ipc(path) => std::os::unix::net::UnixStream::connect(path).is_err(),
     })
 }
 
@@ -125,16 +125,16 @@ async fn a_door_is_on_the_transport_of_the_published_file_and_leads_to_its_kerne
     for address in [tcp, ipc] {
         let state = TempDir::new().unwrap();
         let fleet = Fleet::start(address, state.path()).await;
-        let door = fleet.proxy.open_door(&fleet.kernel).await.unwrap();
+        let endpoint = fleet.proxy.open_kernel_endpoint(&fleet.kernel).await.unwrap();
         let same_kind = matches!(
-            (door.address(), address(state.path())),
-            (Address::Tcp(_), Address::Tcp(_)) | (Address::Ipc(_), Address::Ipc(_))
+            (endpoint.location(), address(state.path())),
+            (Location::Tcp(_), Location::Tcp(_)) | (Location::Ipc(_), Location::Ipc(_))
         );
-        assert!(same_kind, "{:?}", door.address());
-        assert_eq!(door.kernel_name.as_deref(), Some("lua"));
-        assert_eq!(fleet.run(&door, "print('inside')").await, "inside\n");
-        assert_eq!(fleet.proxy.open_door(&fleet.kernel).await.unwrap(), door);
-        assert_eq!(fleet.proxy.doors(), [(fleet.kernel.clone(), door)]);
+        assert!(same_kind, "{:?}", endpoint.location());
+        assert_eq!(endpoint.kernel_name.as_deref(), Some("lua"));
+        assert_eq!(fleet.run(&endpoint, "print('inside')").await, "inside\n");
+        assert_eq!(fleet.proxy.open_kernel_endpoint(&fleet.kernel).await.unwrap(), endpoint);
+        assert_eq!(fleet.proxy.kernel_endpoints(), [(fleet.kernel.clone(), endpoint)]);
         fleet.stop().await;
     }
 }
@@ -143,11 +143,11 @@ async fn a_door_is_on_the_transport_of_the_published_file_and_leads_to_its_kerne
 async fn those_who_open_a_door_at_the_same_time_get_the_same() {
     let state = TempDir::new().unwrap();
     let fleet = Fleet::start(ipc, state.path()).await;
-    let open = || fleet.proxy.open_door(&fleet.kernel);
+    let open = || fleet.proxy.open_kernel_endpoint(&fleet.kernel);
     let (one, two) = tokio::join!(open(), open());
-    let door = one.unwrap();
-    assert_eq!(two.unwrap(), door);
-    assert_eq!(fleet.run(&door, "print(1)").await, "1\n");
+    let endpoint = one.unwrap();
+    assert_eq!(two.unwrap(), endpoint);
+    assert_eq!(fleet.run(&endpoint, "print(1)").await, "1\n");
     fleet.stop().await;
 }
 
@@ -156,31 +156,31 @@ async fn a_door_is_closed_with_its_kernel_and_can_be_opened_again_as_it_was() {
     for address in [tcp, ipc] {
         let state = TempDir::new().unwrap();
         let fleet = Fleet::start(address, state.path()).await;
-        let door = fleet.proxy.open_door(&fleet.kernel).await.unwrap();
-        assert!(!is_closed(&door));
+        let endpoint = fleet.proxy.open_kernel_endpoint(&fleet.kernel).await.unwrap();
+        assert!(!is_closed(&endpoint));
         let proxy = fleet.proxy.clone();
         fleet.stop().await;
-        assert_eq!(proxy.doors(), []);
-        until("the door to be closed", || is_closed(&door).then_some(())).await;
+        assert_eq!(proxy.kernel_endpoints(), []);
+        until("the endpoint to be closed", || is_closed(&endpoint).then_some(())).await;
 
         let fleet = Fleet::start(address, state.path()).await;
-        fleet.proxy.reopen_door(&fleet.kernel, door.clone()).await.unwrap();
-        assert_eq!(fleet.proxy.doors(), [(fleet.kernel.clone(), door.clone())]);
-        assert_eq!(fleet.run(&door, "print('again')").await, "again\n");
+        fleet.proxy.reopen_kernel_endpoint(&fleet.kernel, endpoint.clone()).await.unwrap();
+        assert_eq!(fleet.proxy.kernel_endpoints(), [(fleet.kernel.clone(), endpoint.clone())]);
+        assert_eq!(fleet.run(&endpoint, "print('again')").await, "again\n");
         fleet.stop().await;
     }
 }
 
 #[tokio::test]
-async fn what_is_no_kernel_has_no_door() {
+async fn what_is_no_kernel_has_no_file() {
     let state = TempDir::new().unwrap();
     let fleet = Fleet::start(tcp, state.path()).await;
     for unknown in ["00000000", "kernel"] {
-        let error = fleet.proxy.open_door(&KernelId::from(unknown)).await.unwrap_err();
-        assert!(matches!(&error, DoorError::NoSuchKernel(id) if id.as_str() == unknown), "{error}");
+        let error = fleet.proxy.open_kernel_endpoint(&KernelId::from(unknown)).await.unwrap_err();
+        assert!(matches!(&error, EndpointError::NoSuchKernel(id) if id.as_str() == unknown), "{error}");
     }
-    let door = fleet.proxy.open_door(&fleet.kernel).await.unwrap();
-    let taken = fleet.proxy.reopen_door(&KernelId::from("00000000"), door).await.unwrap_err();
-    assert!(matches!(&taken, DoorError::Bind(_)), "{taken}");
+    let endpoint = fleet.proxy.open_kernel_endpoint(&fleet.kernel).await.unwrap();
+    let taken = fleet.proxy.reopen_kernel_endpoint(&KernelId::from("00000000"), endpoint).await.unwrap_err();
+    assert!(matches!(&taken, EndpointError::Bind(_)), "{taken}");
     fleet.stop().await;
 }

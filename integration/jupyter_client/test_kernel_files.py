@@ -21,7 +21,7 @@ from harness.clients import (
     request,
 )
 from harness.deadline import Deadline, wait_until
-from harness.doors import kernels, open_door
+from harness.kernel_files import kernels, own_file
 
 CONFIG = 'default_runtime = "lua"\n\n[runtimes.lua]\npool = 0\n'
 PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
@@ -45,11 +45,11 @@ def kernel_of(own_fleet, connect_own):
 
 @pytest.fixture
 def enter(own_fleet):
-    """Opens clients by a kernel's door."""
+    """Opens clients by a kernel's own file."""
     clients = []
 
-    def open_client(door, ready=True, session=None, **needs):
-        client = new_client(open_door(own_fleet, door), needs or None, session)
+    def open_client(kernel, ready=True, session=None, **needs):
+        client = new_client(own_file(own_fleet, kernel), needs or None, session)
         clients.append(client)
         client.start_channels()
         if ready:
@@ -75,7 +75,7 @@ def test_a_door_leads_to_its_kernel_and_is_the_same_whoever_asks(own_fleet, kern
     two, second = kernel_of(group="two")
     execute(first, "x = 'one'")
     execute(second, "x = 'two'")
-    files = [json.loads(open_door(own_fleet, kernel).read_text()) for kernel in (one, two, one)]
+    files = [json.loads(own_file(own_fleet, kernel).read_text()) for kernel in (one, two, one)]
     assert files[0] == files[2]
     assert len({file["key"] for file in files} | {own_fleet.info["key"]}) == 3
     assert len({file[port] for file in (*files[:2], own_fleet.info) for port in PORTS}) == 15
@@ -105,7 +105,7 @@ def test_two_doors_and_the_published_file_in_one_process_hear_only_their_own(ker
         assert [other for other in clients if other != name and words[other] in heard] == []
 
 
-def test_who_came_by_the_door_and_who_by_the_published_file_share_the_kernel(kernel_of, enter):
+def test_who_came_by_the_file_and_who_by_the_published_file_share_the_kernel(kernel_of, enter):
     """One message, signed with either key."""
     kernel, published = kernel_of()
     visitor = enter(kernel)
@@ -134,15 +134,15 @@ def test_one_session_id_by_two_files_is_two_clients(kernel_of, enter, own_fleet)
     assert "own" in execute(visitor, "return x").result
 
 
-def test_connect_request_tells_the_ports_of_the_door(own_fleet, kernel_of, enter):
+def test_connect_request_tells_the_ports_of_the_file(own_fleet, kernel_of, enter):
     kernel, published = kernel_of()
-    door = json.loads(open_door(own_fleet, kernel).read_text())
-    for client, file in ((enter(kernel), door), (published, own_fleet.info)):
+    file = json.loads(own_file(own_fleet, kernel).read_text())
+    for client, file in ((enter(kernel), file), (published, own_fleet.info)):
         reply = request(client, "connect_request")["content"]
         assert {port: reply[port] for port in PORTS} == {port: file[port] for port in PORTS}
 
 
-def test_interrupt_through_a_door(kernel_of, enter):
+def test_interrupt_through_its_own_file(kernel_of, enter):
     kernel, _ = kernel_of()
     visitor = enter(kernel)
     running = visitor.execute("while true do end")
@@ -153,17 +153,17 @@ def test_interrupt_through_a_door(kernel_of, enter):
     assert reply_to(visitor, running)["content"]["status"] == "error"
 
 
-def test_input_is_asked_of_whoever_came_by_the_door(kernel_of, enter):
+def test_input_is_asked_of_whoever_came_by_the_file(kernel_of, enter):
     kernel, published = kernel_of()
     visitor = enter(kernel)
     asked = visitor.execute("return io.read()", allow_stdin=True)
     assert visitor.get_stdin_msg(timeout=READY_SECONDS)["parent_header"]["msg_id"] == asked
     assert not published.stdin_channel.socket.poll(0)
-    visitor.input("from the door")
-    assert "from the door" in finish(visitor, asked).result
+    visitor.input("from the file")
+    assert "from the file" in finish(visitor, asked).result
 
 
-def test_restart_through_a_door_keeps_the_door(own_fleet, kernel_of, enter):
+def test_restart_through_its_own_file_keeps_the_file(own_fleet, kernel_of, enter):
     kernel, published = kernel_of()
     execute(published, "x = 1")
     visitor = enter(kernel)
@@ -175,13 +175,13 @@ def test_restart_through_a_door_keeps_the_door(own_fleet, kernel_of, enter):
     assert kernels(own_fleet) == {kernel}
 
 
-def test_the_door_of_an_isolated_kernel_lets_in(kernel_of, enter):
+def test_the_own_file_of_an_isolated_kernel_lets_in(kernel_of, enter):
     kernel, owner = kernel_of(isolated=True)
     execute(owner, "x = 5")
     assert execute(enter(kernel), "return x").result == "5"
 
 
-def test_at_a_door_whatever_contradicts_is_refused(kernel_of, enter):
+def test_at_a_kernels_file_whatever_contradicts_is_refused(kernel_of, enter):
     kernel, _ = kernel_of(group="one")
     other, _ = kernel_of(group="two")
     error = execute(enter(kernel, kernel=other), "return 1").error
@@ -190,10 +190,10 @@ def test_at_a_door_whatever_contradicts_is_refused(kernel_of, enter):
     assert f"kernel {kernel} speaks lua" in error["evalue"]
 
 
-def test_heartbeats_are_echoed_at_a_door(own_fleet, kernel_of, enter):
+def test_heartbeats_are_echoed_at_a_kernels_file(own_fleet, kernel_of, enter):
     kernel, _ = kernel_of()
     enter(kernel)
-    info = json.loads(open_door(own_fleet, kernel).read_text())
+    info = json.loads(own_file(own_fleet, kernel).read_text())
     with zmq.Context() as context, context.socket(zmq.REQ) as heart:
         heart.linger = 0
         heart.connect(f"tcp://{info['ip']}:{info['hb_port']}")
@@ -201,9 +201,9 @@ def test_heartbeats_are_echoed_at_a_door(own_fleet, kernel_of, enter):
         assert heart.poll(EXECUTE_SECONDS * 1000) and heart.recv() == b"ping"
 
 
-def test_the_published_key_opens_no_door(own_fleet, kernel_of):
+def test_the_published_key_opens_no_kernels_file(own_fleet, kernel_of):
     kernel, _ = kernel_of()
-    file = open_door(own_fleet, kernel)
+    file = own_file(own_fleet, kernel)
     forged = file.with_name("forged.json")
     forged.write_text(json.dumps(json.loads(file.read_text()) | {"key": own_fleet.info["key"]}))
     client = new_client(forged)
@@ -216,7 +216,7 @@ def test_the_published_key_opens_no_door(own_fleet, kernel_of):
 def test_the_door_of_a_kernel_that_is_gone_takes_nobody(own_fleet, kernel_of, enter):
     kernel, published = kernel_of()
     visitor = enter(kernel)
-    info = json.loads(open_door(own_fleet, kernel).read_text())
+    info = json.loads(own_file(own_fleet, kernel).read_text())
     own_fleet.release([published])
     detach(visitor)
 
@@ -227,7 +227,7 @@ def test_the_door_of_a_kernel_that_is_gone_takes_nobody(own_fleet, kernel_of, en
             return True
         return False
 
-    wait_until(lambda: all(refuses(port) for port in PORTS), 20, "the door to be closed")
+    wait_until(lambda: all(refuses(port) for port in PORTS), 20, "the file's ports to be closed")
 
 
 def test_whoever_is_inside_when_the_kernel_ends_is_told(own_fleet, kernel_of, enter):

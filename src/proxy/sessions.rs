@@ -10,25 +10,25 @@ use super::{
     gate::Gate,
 };
 use crate::{
-    id::{ClientId, ProfileId, SessionId},
+    id::{ClientId, EndpointId, SessionId},
     jupyter::{header::Header, message::Verified},
     route::Table,
     state::{Asked, Entry},
 };
 
 /// The clients that have spoken on one connection: one, as a rule.
-pub(super) type Speakers = Vec<(ClientId, Arc<Gate>)>;
+pub(super) type Sessions = Vec<(ClientId, Arc<Gate>)>;
 
 impl Proxy {
     /// Finds the client that a session is, and brings it to the table the first time.
     pub(super) fn recognise<'a>(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
-        known: &'a mut Speakers,
+        known: &'a mut Sessions,
         session: &str,
     ) -> &'a (ClientId, Arc<Gate>) {
         if let Some(client) = &connection.client {
-            self.speaks_as(connection.profile.id, client, session);
+            self.speaks_as(connection.endpoint.id, client, session);
         }
         let unnamed =
             (connection.client.is_none() && session.is_empty()).then(|| connection.unnamed_session());
@@ -36,7 +36,7 @@ impl Proxy {
         let session = unnamed.as_deref().unwrap_or(session);
         let found = known.iter().position(|(client, _)| client.session.as_str() == session);
         let index = found.unwrap_or_else(|| {
-            let client = ClientId { profile: connection.profile.id, session: SessionId::from(session) };
+            let client = ClientId { endpoint: connection.endpoint.id, session: SessionId::from(session) };
             Span::current().record("session", session);
             let gate = self.client_arrived(connection, &client);
             known.push((client, gate));
@@ -47,11 +47,11 @@ impl Proxy {
     }
 
     /// Remembers a session that speaks for a client of another name.
-    pub(super) fn speaks_as(&self, profile: ProfileId, client: &SessionId, session: &str) {
+    pub(super) fn speaks_as(&self, endpoint: EndpointId, client: &SessionId, session: &str) {
         if session.is_empty() || client.as_str() == session {
             return;
         }
-        let client_of = |session| ClientId { profile, session };
+        let client_of = |session| ClientId { endpoint, session };
         let spoken = client_of(SessionId::from(session));
         if !self.spoken_for.contains_key(&spoken) && self.spoken_for.len() < self.limits.remembered_clients {
             self.spoken_for.insert(spoken, client_of(client.clone()));
@@ -60,7 +60,7 @@ impl Proxy {
 
     /// Whether requests with this session are the client's.
     pub(super) fn speaks_for(&self, client: &ClientId, session: &str) -> bool {
-        let spoken = || ClientId { profile: client.profile, session: SessionId::from(session) };
+        let spoken = || ClientId { endpoint: client.endpoint, session: SessionId::from(session) };
         client.session.as_str() == session
             || (!self.spoken_for.is_empty()
                 && self.spoken_for.get(&spoken()).is_some_and(|known| *known == *client))

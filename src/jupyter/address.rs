@@ -57,14 +57,14 @@ pub struct UnknownTransport {
 
 /// The place of one channel, to bind or to dial. Displays as ZeroMQ writes it: `tcp://…` or `ipc://…`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Endpoint {
+pub enum Address {
     /// An IP address and port.
     Tcp(SocketAddr),
     /// The path of a Unix socket.
     Ipc(PathBuf),
 }
 
-impl fmt::Display for Endpoint {
+impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(formatter, "tcp://{address}"),
@@ -127,8 +127,8 @@ mod tests {
 
     #[test]
     fn displays_as_zeromq_writes_it() {
-        let tcp = Endpoint::Tcp("[::1]:80".parse().unwrap());
+        let tcp = Address::Tcp("[::1]:80".parse().unwrap());
         assert_eq!(tcp.to_string(), "tcp://[::1]:80");
-        assert_eq!(Endpoint::Ipc("/run/k-1".into()).to_string(), "ipc:///run/k-1");
+        assert_eq!(Address::Ipc("/run/k-1".into()).to_string(), "ipc:///run/k-1");
     }
 }

@@ -2,15 +2,15 @@
 
 use super::host::Host;
 use crate::{
-    id::{Origin, ProfileId},
+    id::{EndpointId, Origin},
     jupyter::{connection_file::ConnectionFile, signature::Signer},
     route::Requirements,
 };
 
 /// The published connection file, a kernel's own, or one that a host wrote for the kernel that it starts.
 #[derive(Debug)]
-pub(super) struct Profile {
-    pub(super) id: ProfileId,
+pub(super) struct Endpoint {
+    pub(super) id: EndpointId,
     pub(super) signer: Signer,
     pub(super) file: ConnectionFile,
     /// What its clients get where they ask for nothing else.
@@ -19,9 +19,9 @@ pub(super) struct Profile {
     pub(super) host: Option<Host>,
 }
 
-impl Profile {
+impl Endpoint {
     /// One that no host wrote.
-    pub(super) fn new(id: ProfileId, file: ConnectionFile, defaults: Requirements) -> Self {
+    pub(super) fn new(id: EndpointId, file: ConnectionFile, defaults: Requirements) -> Self {
         let signer = Signer::new(file.signature_scheme, file.key.as_ref());
         Self { id, signer, file, defaults, host: None }
     }

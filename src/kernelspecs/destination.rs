@@ -5,7 +5,7 @@ use crate::runtimes::{Directories, Environment, PythonEnvironment};
 
 /// A place for kernelspecs, as `jupyter kernelspec install` knows them (`jupyter_client.kernelspecapp`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Place {
+pub enum Destination {
     /// This user's own: `kernels` in Jupyter's data directory.
     #[default]
     User,
@@ -22,7 +22,7 @@ pub enum Place {
 )]
 pub struct NoPython;
 
-impl Place {
+impl Destination {
     /// The directory that holds the kernelspecs' directories.
     ///
     /// # Errors
@@ -54,10 +54,13 @@ mod tests {
     #[test]
     fn each_place_is_jupyters_own() {
         let environment = Environment::new([("JUPYTER_DATA_DIR", "/d"), ("PATH", "")], "/home/ada");
-        let directory = |place: Place| place.directory(&environment);
-        assert_eq!(directory(Place::User).unwrap(), Path::new("/d/kernels"));
-        assert_eq!(directory(Place::Prefix("/p".into())).unwrap(), Path::new("/p/share/jupyter/kernels"));
-        assert_eq!(directory(Place::SysPrefix), Err(NoPython));
+        let directory = |place: Destination| place.directory(&environment);
+        assert_eq!(directory(Destination::User).unwrap(), Path::new("/d/kernels"));
+        assert_eq!(
+            directory(Destination::Prefix("/p".into())).unwrap(),
+            Path::new("/p/share/jupyter/kernels")
+        );
+        assert_eq!(directory(Destination::SysPrefix), Err(NoPython));
     }
 
     #[test]
@@ -69,6 +72,9 @@ mod tests {
         fs::write(bin.join("python3"), "\x7fELF").unwrap();
         fs::set_permissions(bin.join("python3"), fs::Permissions::from_mode(0o755)).unwrap();
         let environment = Environment::new([("PATH", bin.as_os_str())], "/home/ada");
-        assert_eq!(Place::SysPrefix.directory(&environment).unwrap(), prefix.join("share/jupyter/kernels"));
+        assert_eq!(
+            Destination::SysPrefix.directory(&environment).unwrap(),
+            prefix.join("share/jupyter/kernels")
+        );
     }
 }

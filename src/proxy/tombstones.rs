@@ -1,0 +1,48 @@
+//! Kernels that are gone, and why: whoever waits for one, or asks for it a moment too late, is told.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+
+use super::{explain::explain, kernel::Kernel, operate::OperateError};
+use crate::{fleet::ExitReason, id::KernelId};
+
+/// Kernels that are remembered.
+const REMEMBERED: usize = 64;
+
+/// The kernels that went last.
+#[derive(Debug, Default)]
+pub(super) struct Tombstones(Mutex<VecDeque<(KernelId, Tombstone)>>);
+
+#[derive(Clone, Debug)]
+enum Tombstone {
+    NeverUp(String),
+    Ended(String),
+}
+
+impl Tombstones {
+    pub(super) fn note(&self, kernel: &Kernel, exit_reason: &ExitReason) {
+        let departure = match exit_reason {
+            ExitReason::NeverUp(error) => {
+                Tombstone::NeverUp(format!("{} did not come up: {error}", kernel.name()))
+            }
+            ExitReason::Stopped => Tombstone::Ended(format!("{} was stopped", kernel.name())),
+            other => Tombstone::Ended(explain(kernel, other, false).evalue),
+        };
+        let mut tombstones = self.0.lock();
+        tombstones.push_back((kernel.id.clone(), departure));
+        if tombstones.len() > REMEMBERED {
+            tombstones.pop_front();
+        }
+    }
+
+    /// What became of a kernel; `None` if nobody knows.
+    pub(super) fn fate(&self, asked: &str) -> Option<OperateError> {
+        let tombstones = self.0.lock();
+        let (_, departure) = tombstones.iter().rev().find(|(id, _)| id.as_str().starts_with(asked))?;
+        Some(match departure.clone() {
+            Tombstone::NeverUp(text) => OperateError::NeverUp(text),
+            Tombstone::Ended(text) => OperateError::Gone(text),
+        })
+    }
+}
