@@ -30,9 +30,9 @@ class RemotePeer:
         self._do("subscribe")
 
     def shows_key(self, channel):
-        """Shows that it holds the key, as a client of its own."""
-        self.say(channel, "kernel_info_request")
-        assert self.hears(channel)[0] == "kernel_info_reply"
+        """Shows that it holds the key; the answer waits for no cell."""
+        self.say(channel, "connect_request")
+        assert self.hears(channel)[0] == "connect_reply"
 
     def hears(self, channel, seconds=ANSWER_SECONDS):
         """The type and content of the next message."""

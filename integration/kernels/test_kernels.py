@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.clients import execute, execute_for_stdout, finish, next_message, plain, reply_to, request
-from harness.deadline import Deadline
+from harness.clients import execute, execute_for_stdout, next_message, plain, reply_to, request
+from harness.deadline import Deadline, wait_until
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,13 @@ def says_hello(client, runtime):
     if runtime == "deno":
         assert execute_for_stdout(client, DENO.hello, "hello, world\n").status == "ok"
         return
-    done = execute(client, SPEECH[runtime].hello)
+    # ipykernel aborts what comes in the moments after a cell that failed.
+    done = wait_until(lambda: not_aborted(execute(client, SPEECH[runtime].hello)), 30, "a cell that is not aborted")
     assert (done.status, done.stream().split()) == ("ok", ["hello,", "world"])
+
+
+def not_aborted(done):
+    return None if done.status == "aborted" else done
 
 
 @every_kernel
@@ -86,4 +91,4 @@ def test_an_interrupt_request_ends_an_endless_cell(connect, group, runtime):
             break
     assert request(client, "interrupt_request", channel="control")["content"]["status"] == "ok"
     assert reply_to(client, msg_id)["content"]["status"] == "error"
-    assert finish(client, client.execute(SPEECH[runtime].hello)).stream() == "hello, world\n"
+    says_hello(client, runtime)

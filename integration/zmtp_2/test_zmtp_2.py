@@ -11,6 +11,7 @@ from jupyter_client.connect import write_connection_file
 from old_client import OldClient
 
 from harness.clients import READY_SECONDS, execute, new_client, plain
+from harness.deadline import wait_until
 
 KERNEL = Path(__file__).parent / "old_kernel.py"
 ANSWER_SECONDS = 30
@@ -135,8 +136,8 @@ def test_a_client_of_zmtp_1_is_refused_by_name(own_fleet):
         ancient.sendall(b"\x01\0")
         while ancient.recv(100):
             pass
-    assert "the peer speaks ZMTP 1" in own_fleet.stderr
-    assert bad_handshakes(own_fleet) == before + 1
+    wait_until(lambda: "the peer speaks ZMTP 1" in own_fleet.stderr, ANSWER_SECONDS, "the refusal in the log")
+    wait_until(lambda: bad_handshakes(own_fleet) == before + 1, ANSWER_SECONDS, "the refusal to be counted")
 
 
 def bad_handshakes(fleet):

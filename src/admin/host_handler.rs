@@ -153,7 +153,6 @@ fn connection(
         socket: SocketType::parse(socket_type.as_bytes()).unwrap_or(SocketType::Dealer),
         identity: Bytes::from(hex::decode(identity)?),
         version,
-        properties: Vec::new(),
     };
     Ok((channel, HandedOver { socket, remote, unread: Bytes::from(hex::decode(unread)?) }))
 }

@@ -21,6 +21,8 @@ use crate::{
         reply::MessageBuilder,
         signature::Signer,
     },
+    limits::Limits,
+    net::Dialler,
     runtimes::read_connection_file,
 };
 
@@ -90,7 +92,8 @@ impl Client {
             MessageBuilder::new(&std::env::var("USER").unwrap_or_else(|_| "jupyter-fleet".to_owned()));
         // One identity on all channels: it is how a kernel finds the stdin that belongs to a request on shell.
         let identity = Bytes::copy_from_slice(builder.session().as_bytes());
-        let dial = |channel| Link::dial(channel, file, &signer, &identity, deadline);
+        let dialler = Dialler::new(file, identity, &Limits::default());
+        let dial = |channel| Link::dial(channel, &dialler, &signer, deadline);
         let (iopub, shell, stdin, control) = tokio::try_join!(
             dial(Channel::IoPub),
             dial(Channel::Shell),

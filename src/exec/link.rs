@@ -1,6 +1,5 @@
 //! One channel to the kernel.
 
-use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -8,13 +7,10 @@ use super::error::ExecError;
 use crate::{
     channel::Channel,
     jupyter::{
-        connection_file::ConnectionFile,
         message::{Body, Envelope, Unverified, Verified},
         signature::Signer,
     },
-    limits::Limits,
-    net::{DialError, Event, Peer, PeerSettings, dial},
-    zmtp::{Local, SocketType},
+    net::{DialError, Dialler, Event, Peer},
 };
 
 /// A channel: bodies in, verified messages out.
@@ -26,21 +22,14 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Connects to a channel, and subscribes to everything where it is iopub.
+    /// Connects to a channel.
     pub async fn dial(
         channel: Channel,
-        file: &ConnectionFile,
+        dialler: &Dialler,
         signer: &Signer,
-        identity: &Bytes,
         deadline: Instant,
     ) -> Result<Self, DialError> {
-        let limits = Limits::default();
-        let socket = if channel == Channel::IoPub { SocketType::Sub } else { SocketType::Dealer };
-        let local = Local::new(socket, identity.clone(), limits.handshake_bytes);
-        let peer = dial(&file.address(channel), &local, &PeerSettings::new(&limits), deadline).await?;
-        if channel == Channel::IoPub {
-            peer.subscribe(b"");
-        }
+        let peer = dialler.dial(channel, deadline).await?;
         Ok(Self { channel, peer, signer: signer.clone(), batch: Vec::new() })
     }
 

@@ -16,7 +16,6 @@ use crate::{
     channel::Channel,
     id::KernelId,
     jupyter::{
-        address::Address,
         connection_file::{ConnectionFile, ConnectionFileError, Location, Ports},
         header::{Header, Parent, peek_execution_state},
         message::{Envelope, Unverified, Verified},
@@ -24,9 +23,8 @@ use crate::{
         signature::{BadSignature, Signer},
     },
     limits::Limits,
-    net::{DialError, Event, Peer, PeerError, PeerSettings, dial},
+    net::{DialError, Dialler, Event, Peer, PeerError},
     runtimes::{FileError, read_connection_file},
-    zmtp::{Local, SocketType},
 };
 
 /// How often an announced connection file is looked for.
@@ -148,16 +146,12 @@ async fn connect_once(
     // A routing id of its own for each time: not every kernel lets one come back while it still knows the last.
     let number = uuid::Uuid::new_v4().simple().to_string();
     let identity = Bytes::from(format!("jupyter-fleet-{kernel}-{}", number.get(..8).unwrap_or_default()));
-    let reach = |channel, socket, identity: &Bytes| {
-        let local = Local::new(socket, identity.clone(), limits.handshake_bytes);
-        reach(channel, file.address(channel), local, limits, deadline)
+    let dialler = Dialler::new(file, identity.clone(), limits);
+    let reach = async |channel| {
+        dialler.dial(channel, deadline).await.map_err(|error| ConnectError::Dial(channel, error))
     };
-    let optional = OptionalChannels::dial(file, &identity, limits, deadline);
-    let (shell, iopub) = tokio::try_join!(
-        reach(Channel::Shell, SocketType::Dealer, &identity),
-        reach(Channel::IoPub, SocketType::Sub, &identity),
-    )?;
-    iopub.subscribe(b"");
+    let optional = OptionalChannels::dial(dialler.clone(), deadline);
+    let (shell, iopub) = tokio::try_join!(reach(Channel::Shell), reach(Channel::IoPub))?;
     let signer = Signer::new(file.signature_scheme, file.signing_key()?);
     let ports = matches!(file.location(), Location::Tcp(_)).then(|| file.ports());
     let earlier = known.filter(|known| known.owes).map(|known| known.identities.clone()).unwrap_or_default();
@@ -178,17 +172,6 @@ async fn connect_once(
     }
     channels.optional.wait_for_all().await;
     Ok(channels)
-}
-
-async fn reach(
-    channel: Channel,
-    address: Address,
-    local: Local,
-    limits: &Limits,
-    deadline: Instant,
-) -> Result<Peer, ConnectError> {
-    let peer = dial(&address, &local, &PeerSettings::dialling(limits, local.socket), deadline).await;
-    peer.map_err(|error| ConnectError::Dial(channel, error))
 }
 
 /// Waits for the file that a kernel writes itself. Half a file is waited out: not every kernel renames.

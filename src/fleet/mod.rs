@@ -26,7 +26,7 @@ pub use launcher::{OpenFiles, Start, StartError};
 pub use leftovers::sweep;
 pub use local::{Local, LocalSettings};
 pub use log::rotate;
-pub use optional::{Dialler, OptionalChannels};
+pub use optional::{OptionalChannels, Redialler};
 pub use process_end::ended;
 pub use provision::{Exit, LaunchError, LaunchOrder, Provisioner};
 pub use reconcile::{Belonging, belongings, kill_all};

@@ -5,7 +5,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
@@ -14,10 +13,7 @@ use tracing::debug;
 
 use crate::{
     channel::Channel,
-    jupyter::connection_file::ConnectionFile,
-    limits::Limits,
-    net::{Peer, PeerSettings, dial},
-    zmtp::{Local, SocketType},
+    net::{Dialler, Peer},
 };
 
 /// How long a kernel that answers on shell may take to bind the others before it counts as one that lacks them.
@@ -38,33 +34,25 @@ pub struct OptionalChannels {
     /// Those that have been made, and are not in use yet.
     pub connected: Vec<(Channel, Peer)>,
     found: mpsc::UnboundedReceiver<(Channel, Peer)>,
-    dialler: Dialler,
+    redialler: Redialler,
 }
 
-/// Connects to single sockets of a kernel.
+/// Connects again to single sockets of a kernel.
 #[derive(Clone, Debug)]
-pub struct Dialler {
-    target: Arc<Target>,
+pub struct Redialler {
+    dialler: Arc<Dialler>,
     found: mpsc::UnboundedSender<(Channel, Peer)>,
-}
-
-#[derive(Debug)]
-struct Target {
-    file: ConnectionFile,
-    identity: Bytes,
-    limits: Limits,
 }
 
 impl OptionalChannels {
     /// Begins to connect to all of them, for some time after the kernel has to answer.
-    pub(super) fn dial(file: &ConnectionFile, identity: &Bytes, limits: &Limits, deadline: Instant) -> Self {
+    pub(super) fn dial(dialler: Dialler, deadline: Instant) -> Self {
         let (sender, found) = mpsc::unbounded_channel();
-        let target = Target { file: file.clone(), identity: identity.clone(), limits: limits.clone() };
-        let dialler = Dialler { target: Arc::new(target), found: sender };
+        let redialler = Redialler { dialler: Arc::new(dialler), found: sender };
         for channel in CHANNELS {
-            dialler.dial_until(channel, Duration::ZERO, deadline + TRIES);
+            redialler.dial_until(channel, Duration::ZERO, deadline + TRIES);
         }
-        Self { connected: Vec::new(), found, dialler }
+        Self { connected: Vec::new(), found, redialler }
     }
 
     /// Waits a little for those that are not there yet, of a kernel that is up.
@@ -88,27 +76,23 @@ impl OptionalChannels {
     }
 
     /// Connects again to those whose connections break.
-    pub fn dialler(&self) -> Dialler {
-        self.dialler.clone()
+    pub fn redialler(&self) -> Redialler {
+        self.redialler.clone()
     }
 }
 
-impl Dialler {
+impl Redialler {
     /// Tries to connect to a socket whose connection has ended.
     pub fn dial_again(&self, channel: Channel) {
         self.dial_until(channel, AGAIN_AFTER, Instant::now() + TRIES);
     }
 
     fn dial_until(&self, channel: Channel, pause: Duration, deadline: Instant) {
-        let Self { target, found } = self.clone();
+        let Self { dialler, found } = self.clone();
         tokio::spawn(async move {
-            let Target { file, identity, limits } = &*target;
-            let socket = if channel == Channel::Heartbeat { SocketType::Req } else { SocketType::Dealer };
-            let local = Local::new(socket, identity.clone(), limits.handshake_bytes);
-            let (address, settings) = (file.address(channel), PeerSettings::dialling(limits, socket));
             let dialled = async {
                 sleep(pause).await;
-                dial(&address, &local, &settings, deadline).await
+                dialler.dial(channel, deadline).await
             };
             tokio::select! {
                 peer = dialled => match peer {

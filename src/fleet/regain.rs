@@ -16,8 +16,7 @@ use crate::{
     channel::Channel,
     jupyter::connection_file::ConnectionFile,
     limits::Limits,
-    net::{Peer, PeerSettings, dial},
-    zmtp::{Local, SocketType},
+    net::{Dialler, Peer},
 };
 
 /// Pauses before each further try.
@@ -40,7 +39,8 @@ pub(super) async fn regain(identities: Vec<Bytes>, file: &ConnectionFile, limits
     if identities.is_empty() {
         return regained;
     }
-    let search = Search { identities, file: file.clone(), limits: limits.clone(), found };
+    let diallers = identities.into_iter().map(|identity| Dialler::new(file, identity, limits)).collect();
+    let search = Search { diallers, patience: limits.handshake(), found };
     search.round().await;
     tokio::spawn(async move {
         for pause in AGAIN_AFTER {
@@ -55,20 +55,16 @@ pub(super) async fn regain(identities: Vec<Bytes>, file: &ConnectionFile, limits
 }
 
 struct Search {
-    identities: Vec<Bytes>,
-    file: ConnectionFile,
-    limits: Limits,
+    diallers: Vec<Dialler>,
+    patience: Duration,
     found: mpsc::UnboundedSender<(Channel, Peer)>,
 }
 
 impl Search {
     async fn round(&self) {
-        for identity in &self.identities {
+        for dialler in &self.diallers {
             for channel in [Channel::Shell, Channel::Stdin] {
-                let local = Local::new(SocketType::Dealer, identity.clone(), self.limits.handshake_bytes);
-                let (address, settings) = (self.file.address(channel), PeerSettings::new(&self.limits));
-                let deadline = Instant::now() + self.limits.handshake();
-                if let Ok(peer) = dial(&address, &local, &settings, deadline).await {
+                if let Ok(peer) = dialler.dial(channel, Instant::now() + self.patience).await {
                     let _ = self.found.send((channel, peer));
                 }
             }

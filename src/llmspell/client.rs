@@ -19,8 +19,7 @@ use crate::{
         signature::Signer,
     },
     limits::Limits,
-    net::{DialError, Event, Peer, PeerError, PeerSettings, dial},
-    zmtp::{Local, SocketType},
+    net::{DialError, Dialler, Event, Peer, PeerError},
 };
 
 /// All its replies go to this routing id, whoever asked.
@@ -83,15 +82,9 @@ impl Client {
     }
 
     async fn dial(file: &ConnectionFile, deadline: Instant) -> Result<Self, ClientError> {
-        let limits = Limits::default();
-        let reach = async |channel, socket| {
-            let local = Local::new(socket, ROUTING_ID, limits.handshake_bytes);
-            let settings = PeerSettings::dialling(&limits, socket);
-            dial(&file.address(channel), &local, &settings, deadline).await
-        };
-        let (shell, iopub) =
-            (reach(Channel::Shell, SocketType::Dealer).await?, reach(Channel::IoPub, SocketType::Sub).await?);
-        iopub.subscribe(b"");
+        let dialler = Dialler::new(file, ROUTING_ID, &Limits::default());
+        let shell = dialler.dial(Channel::Shell, deadline).await?;
+        let iopub = dialler.dial(Channel::IoPub, deadline).await?;
         let signer = Signer::new(file.signature_scheme, file.signing_key()?);
         let (news, batch) = (VecDeque::new(), Vec::new());
         Ok(Self {

@@ -1,7 +1,8 @@
-//! Connecting to a socket that may not be bound yet: a kernel that is starting.
+//! Connecting to sockets that may not be bound yet: those of a kernel that is starting.
 
 use std::{io, time::Duration};
 
+use bytes::Bytes;
 use thiserror::Error;
 use tokio::{
     net::{TcpStream, UnixStream},
@@ -9,7 +10,12 @@ use tokio::{
 };
 
 use super::{peer::Peer, peer_error::PeerError, settings::PeerSettings, stream::Stream};
-use crate::{jupyter::address::Address, zmtp::Local};
+use crate::{
+    channel::Channel,
+    jupyter::{address::Address, connection_file::ConnectionFile},
+    limits::Limits,
+    zmtp::{Local, SocketType},
+};
 
 /// First and longest pause between two tries. A kernel binds within tens of milliseconds or within seconds; pauses grow
 /// by a quarter, so that no more than about a quarter of the time that it took is added to it.
@@ -37,23 +43,42 @@ pub enum DialError {
     },
 }
 
-/// Connects, trying again while nobody listens, until the deadline.
+/// Connects to the sockets of a connection file, as Jupyter's clients do.
+#[derive(Clone, Debug)]
+pub struct Dialler {
+    file: ConnectionFile,
+    routing_id: Bytes,
+    limits: Limits,
+}
+
+impl Dialler {
+    /// One that the sockets know by this routing id.
+    pub fn new(file: &ConnectionFile, routing_id: Bytes, limits: &Limits) -> Self {
+        Self { file: file.clone(), routing_id, limits: limits.clone() }
+    }
+
+    /// Connects to a channel, trying again while nobody listens, until the deadline. On iopub, everything is subscribed to.
+    pub async fn dial(&self, channel: Channel, deadline: Instant) -> Result<Peer, DialError> {
+        let socket = match channel {
+            Channel::Shell | Channel::Stdin | Channel::Control => SocketType::Dealer,
+            Channel::IoPub => SocketType::Sub,
+            Channel::Heartbeat => SocketType::Req,
+        };
+        let local = Local::new(socket, self.routing_id.clone(), self.limits.handshake_bytes);
+        let settings = PeerSettings::dialling(&self.limits, socket);
+        let peer = dial(&self.file.address(channel), &local, &settings, deadline).await?;
+        if socket == SocketType::Sub {
+            peer.subscribe(b"");
+        }
+        Ok(peer)
+    }
+}
+
+/// Connects to one socket, trying again while nobody listens, until the deadline.
 pub async fn dial(
     address: &Address,
     local: &Local,
     settings: &PeerSettings,
-    deadline: Instant,
-) -> Result<Peer, DialError> {
-    dial_for(address, local, settings, deadline, deadline).await
-}
-
-/// The same, trying again only until then. On a slow network, a try that has begun by then takes its time, until the
-/// deadline.
-pub async fn dial_for(
-    address: &Address,
-    local: &Local,
-    settings: &PeerSettings,
-    again_until: Instant,
     deadline: Instant,
 ) -> Result<Peer, DialError> {
     let mut pause = PAUSE;
@@ -69,7 +94,7 @@ pub async fn dial_for(
             },
             Err(error) => error,
         };
-        if Instant::now() + pause >= again_until {
+        if Instant::now() + pause >= deadline {
             return Err(DialError::Unreachable { address: address.clone(), error });
         }
         sleep(pause).await;

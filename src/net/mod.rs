@@ -25,7 +25,7 @@ mod unacknowledged;
 
 pub use admission::Refused;
 pub use admit::Acceptor;
-pub use dial::{DialError, dial, dial_for};
+pub use dial::{DialError, Dialler, dial};
 pub use flushes::Flushes;
 pub use handover::HandedOver;
 pub use listener::{BindError, Listener};

@@ -73,7 +73,7 @@ impl Proxy {
             Decision::Restart(id) => {
                 let who = username(&address.header).unwrap_or_else(|| "one of its clients".to_owned());
                 self.abort_waiting(client);
-                self.restart_kernel(&id, &who, RestartAsked::ByRequest(&address.header));
+                self.restart_kernel(&id, &who, RestartAsked::ByRequest(&address));
                 self.tell_shutdown(client, &address, true);
             }
             Decision::RestartRefused(id, others) => {

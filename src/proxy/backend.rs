@@ -13,7 +13,7 @@ use tracing::{Instrument, debug};
 use super::{Proxy, broadcast::Broadcast, endpoint::Endpoint, fanout::Endpoints, kernel::Kernel};
 use crate::{
     channel::Channel,
-    fleet::{Dialler, OptionalChannels, Regained},
+    fleet::{OptionalChannels, Redialler, Regained},
     id::ClientId,
     jupyter::{
         content::has_failed,
@@ -78,14 +78,14 @@ impl Proxy {
     }
 
     /// The same for a channel that a kernel may lack. One that is closed may come back.
-    pub(super) async fn serve_optional(self: Arc<Self>, source: Source, peer: Peer, dialler: Dialler) {
+    pub(super) async fn serve_optional(self: Arc<Self>, source: Source, peer: Peer, redialler: Redialler) {
         let has_left = match source.channel {
             Channel::Heartbeat => self.serve_echoes(source.kernel.clone(), peer).await,
             _ => self.serve_replies(source.clone(), peer).await,
         };
         if has_left && !source.is_stale() {
             source.kernel.link.detach(source.life, source.channel);
-            dialler.dial_again(source.channel);
+            redialler.dial_again(source.channel);
         }
     }
 
@@ -95,7 +95,7 @@ impl Proxy {
         while let Some((channel, peer)) = optional.next().await {
             source.kernel.link.attach(source.life, channel, &peer);
             let source = Source { channel, ..source.clone() };
-            let served = self.clone().serve_optional(source, peer, optional.dialler());
+            let served = self.clone().serve_optional(source, peer, optional.redialler());
             readers.spawn(served.in_current_span());
             while readers.try_join_next().is_some() {}
         }

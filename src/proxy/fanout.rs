@@ -156,10 +156,10 @@ impl Fanout {
         &mut self,
         envelope: &Envelope,
         message: &mut Broadcast,
-        such: impl Fn(ConnectionId) -> bool,
+        such: impl Fn(&Connection) -> bool,
     ) {
         self.write_run();
-        let such = |subscriber: &Subscriber| subscriber.hears(NOBODY_ASKED) && such(subscriber.connection.id);
+        let such = |subscriber: &Subscriber| subscriber.hears(NOBODY_ASKED) && such(&subscriber.connection);
         self.queue(envelope, message, such);
     }
 

@@ -35,12 +35,25 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 /// How a restart was asked for, and so where it is announced.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RestartAsked<'a> {
-    /// By the request with this header.
-    ByRequest(&'a Bytes),
+    /// By this request.
+    ByRequest(&'a ReturnAddress),
     /// In a cell of this client's, which shows it.
     InCell(&'a ClientId),
     /// By those who look after the fleet.
     ByOperator,
+}
+
+impl RestartAsked<'_> {
+    /// The host that asked. It knows of the restart, and JupyterLab takes the status `restarting` for a restart by the server:
+    /// it would connect a second time, in the middle of its own.
+    fn host(&self) -> Option<&Endpoint> {
+        match self {
+            Self::ByRequest(address) => {
+                Some(&*address.connection.endpoint).filter(|endpoint| endpoint.host.is_some())
+            }
+            Self::ByOperator | Self::InCell(_) => None,
+        }
+    }
 }
 
 impl Proxy {
@@ -208,7 +221,7 @@ impl Proxy {
             .in_current_span(),
         );
         for (channel, peer) in std::mem::take(&mut optional.connected) {
-            let served = self.clone().serve_optional(source(channel, false), peer, optional.dialler());
+            let served = self.clone().serve_optional(source(channel, false), peer, optional.redialler());
             at_once.spawn(served.in_current_span());
         }
         at_once.spawn(self.clone().serve_regained(source(Channel::Shell, true), past).in_current_span());
@@ -302,8 +315,17 @@ impl Proxy {
     }
 
     fn set_state(&self, kernel: &Kernel, state: ExecutionState) {
-        kernel.fanout().set_state(state.clone());
-        self.announce(kernel, [self.builder.status(state, &Bytes::new())]);
+        self.set_state_for(kernel, state, |_| true);
+    }
+
+    /// The same, but told only to those who came by such an endpoint.
+    fn set_state_for(&self, kernel: &Kernel, state: ExecutionState, such: impl Fn(&Endpoint) -> bool) {
+        let mut fanout = kernel.fanout();
+        fanout.set_state(state.clone());
+        let (envelope, mut status) =
+            (fanout.topic(), Broadcast::new(self.builder.status(state, &Bytes::new())));
+        fanout.publish_where(&envelope, &mut status, |subscriber| such(&subscriber.endpoint));
+        self.metrics.lost.add(fanout.flush());
     }
 
     /// Stops a kernel for good: it is asked, then made to.
@@ -325,8 +347,8 @@ impl Proxy {
         let Some(kernel) = self.kernel(id).filter(|kernel| kernel.link.is_up()) else { return false };
         info!(kernel = %id, who, "restarting");
         let text = format!("[jupyter-fleet: {} is restarted by {who}]", kernel.name());
-        if let RestartAsked::ByRequest(header) = asked {
-            self.announce(&kernel, [self.builder.notice(&text, header)]);
+        if let RestartAsked::ByRequest(address) = asked {
+            self.announce(&kernel, [self.builder.notice(&text, &address.header)]);
         }
         kernel.link.ask_to_end(self.builder.say(ShutdownRequest { restart: true }, &Bytes::new()));
         let lost = self.lose_process(&kernel);
@@ -346,7 +368,8 @@ impl Proxy {
             }
         }
         self.fail_all(lost, &explain(&kernel, &ExitReason::Restarted, true));
-        self.set_state(&kernel, ExecutionState::Restarting);
+        let asker = asked.host().map(|endpoint| endpoint.id);
+        self.set_state_for(&kernel, ExecutionState::Restarting, |endpoint| Some(endpoint.id) != asker);
         self.tell_of_lost_environment(&kernel);
         self.set_state(&kernel, ExecutionState::Starting);
         true

@@ -39,7 +39,7 @@ impl Proxy {
         let mut fanout = kernel.fanout();
         let envelope = fanout.topic();
         let mut notice = Broadcast::new(self.builder.notice(text, &Bytes::new()));
-        fanout.publish_where(&envelope, &mut notice, |subscriber| !told.contains(&subscriber));
+        fanout.publish_where(&envelope, &mut notice, |subscriber| !told.contains(&subscriber.id));
         self.metrics.lost.add(fanout.flush());
     }
 

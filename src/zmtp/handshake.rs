@@ -21,17 +21,12 @@ pub struct Local {
     pub identity: Bytes,
     /// The longest READY that we read, in bytes.
     pub longest_ready: usize,
-    /// What else we tell of ourselves: application metadata, whose names begin with `X-` (RFC 37, "Connection metadata").
-    pub properties: Vec<Property>,
 }
-
-/// The name and the value of a property of a connection.
-pub type Property = (Bytes, Bytes);
 
 impl Local {
     /// An end that tells nothing more than its type and identity.
     pub fn new(socket: SocketType, identity: Bytes, longest_ready: usize) -> Self {
-        Self { socket, identity, longest_ready, properties: Vec::new() }
+        Self { socket, identity, longest_ready }
     }
 }
 
@@ -44,15 +39,6 @@ pub struct Remote {
     pub identity: Bytes,
     /// The version that both ends speak.
     pub version: Version,
-    /// Its application metadata. Told before it has shown who it is. A peer of ZMTP 2.0 has none.
-    pub properties: Vec<Property>,
-}
-
-impl Remote {
-    /// The application metadata of this name.
-    pub fn property(&self, name: &str) -> Option<&Bytes> {
-        value_of(&self.properties, name)
-    }
 }
 
 /// Why a handshake failed.
@@ -174,7 +160,7 @@ impl Handshake {
                     None => Step::Wait(Self::Identity { socket, decoder }),
                     Some(identity) => {
                         let version = Version::V2_0;
-                        Step::Done(Remote { socket, identity, version, properties: Vec::new() })
+                        Step::Done(Remote { socket, identity, version })
                     }
                 })
             }
@@ -195,12 +181,11 @@ fn our_ready(local: &Local) -> Command {
     if local.socket.has_identity() {
         properties.push((Bytes::from_static(b"Identity"), local.identity.clone()));
     }
-    properties.extend(local.properties.iter().cloned());
     Command::Ready(properties)
 }
 
 fn read_ready(local: &Local, version: Version, command: Command) -> Result<Remote, HandshakeError> {
-    let mut properties = match command {
+    let properties = match command {
         Command::Ready(properties) => properties,
         Command::Error(reason) => {
             return Err(HandshakeError::Refused(String::from_utf8_lossy(&reason).into_owned()));
@@ -216,12 +201,11 @@ fn read_ready(local: &Local, version: Version, command: Command) -> Result<Remot
     if identity.len() > LONGEST_IDENTITY {
         return Err(HandshakeError::LongIdentity(identity.len()));
     }
-    properties.retain(|(name, _)| name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"X-")));
-    Ok(Remote { socket, identity, version, properties })
+    Ok(Remote { socket, identity, version })
 }
 
 /// RFC 37: property names are case-insensitive.
-fn value_of<'a>(properties: &'a [Property], wanted: &str) -> Option<&'a Bytes> {
+fn value_of<'a>(properties: &'a [(Bytes, Bytes)], wanted: &str) -> Option<&'a Bytes> {
     let found = properties.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()));
     found.map(|(_, value)| value)
 }
@@ -273,18 +257,18 @@ mod tests {
         let (dealer, router) = (local(SocketType::Dealer, b"me"), local(SocketType::Router, b""));
         let (of_router, of_dealer) = meet(dealer, router, 64).unwrap();
         let identity = Bytes::from_static(b"me");
-        let expected =
-            Remote { socket: SocketType::Dealer, identity, version: Version::V3_1, properties: vec![] };
+        let expected = Remote { socket: SocketType::Dealer, identity, version: Version::V3_1 };
         assert_eq!((of_dealer, of_router.socket), (expected, SocketType::Router));
     }
 
     #[test]
-    fn application_metadata_arrives_whatever_the_case_of_its_name() {
-        let mut one = local(SocketType::Dealer, b"me");
-        one.properties = vec![("X-Colour".into(), "blue".into()), ("Colour".into(), "red".into())];
-        let (_, of_one) = meet(one, local(SocketType::Router, b""), 64).unwrap();
-        assert_eq!(of_one.property("x-colour").unwrap(), "blue");
-        assert_eq!(of_one.properties.len(), 1, "other names are the protocol's own");
+    fn names_of_properties_are_known_in_any_case_and_others_are_passed_over() {
+        let ready = |names: [(&'static str, &'static str); 3]| {
+            answer_to(&Command::Ready(names.map(|(name, value)| (name.into(), value.into())).to_vec()))
+        };
+        let answer = ready([("X-Colour", "blue"), ("socket-TYPE", "DEALER"), ("identity", "me")]).unwrap();
+        let Step::Done(remote) = answer else { panic!("not done") };
+        assert_eq!((remote.socket, &*remote.identity), (SocketType::Dealer, &b"me"[..]));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub use codec::{
 };
 pub use command::{Command, CommandError};
 pub use greeting::{GREETING_BYTES, Greeting, GreetingError, Opening};
-pub use handshake::{Handshake, HandshakeError, Local, Property, Remote, Step};
+pub use handshake::{Handshake, HandshakeError, Local, Remote, Step};
 pub use mechanism::Mechanism;
 pub use socket_type::SocketType;
 pub use version::Version;

@@ -12,9 +12,6 @@ use crate::{
     zmtp::greeting::law::is_same,
 };
 
-/// RFC 37, "property": one byte says how long the name is.
-const LONGEST_NAME: usize = 255;
-
 const OPENING_OF_2_0: [u8; 11] = [0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 1];
 
 const SOCKETS: [SocketType; 8] = [
@@ -44,8 +41,7 @@ pub fn handshake(bytes: &[u8]) {
     at_once.check_equal(&Outcome::of(ours.clone(), chunks(sizes, &stream)));
     at_once.check_equal(&Outcome::of(ours.clone(), stream.chunks(1)));
     if let End::Done(remote) = &at_once.end {
-        let told: usize = remote.properties.iter().map(|(name, value)| name.len() + value.len()).sum();
-        assert!(remote.identity.len() <= LONGEST_IDENTITY && told <= ours.longest_ready);
+        assert!(remote.identity.len() <= LONGEST_IDENTITY);
         assert!(ours.socket.may_talk_to(remote.socket) && remote.socket.may_talk_to(ours.socket));
     }
     what_we_say_is_learnt(Input::new(bytes), sizes);
@@ -53,12 +49,7 @@ pub fn handshake(bytes: &[u8]) {
 
 fn what_we_say_is_learnt(mut input: Input<'_>, sizes: &[u8]) {
     let socket = input.one_of(&SOCKETS);
-    let mut ours = Local::new(socket, Bytes::copy_from_slice(input.piece()), 4096);
-    ours.properties = input.few(|input| {
-        let mut name = [b"X-", input.piece()].concat();
-        name.truncate(LONGEST_NAME);
-        (name.into(), Bytes::copy_from_slice(input.piece()))
-    });
+    let ours = Local::new(socket, Bytes::copy_from_slice(input.piece()), 4096);
     let theirs = SOCKETS.into_iter().find(|theirs| theirs.may_talk_to(socket));
     let theirs = Local::new(theirs.unwrap(), Bytes::new(), 4096);
     let identity = if socket.has_identity() { ours.identity.clone() } else { Bytes::new() };
@@ -66,15 +57,14 @@ fn what_we_say_is_learnt(mut input: Input<'_>, sizes: &[u8]) {
     let mut greeting = BytesMut::new();
     Greeting::write(&mut greeting);
     let said = what_we_say_to(&ours, greeting);
-    let properties = ours.properties.clone();
-    let learnt = Remote { socket, identity: identity.clone(), version: Version::V3_1, properties };
+    let learnt = Remote { socket, identity: identity.clone(), version: Version::V3_1 };
     assert_eq!(Outcome::of(theirs.clone(), chunks(sizes, &said)).end, End::Done(learnt));
 
     let mut said = what_we_say_to(&ours, BytesMut::from(&OPENING_OF_2_0[..]));
     // A peer of version 2 takes any later version for its own (RFC 15).
     said[OPENING_OF_2_0.len() - 1] = 1;
     let socket = SocketType::from_number(socket.number()).unwrap();
-    let learnt = Remote { socket, identity, version: Version::V2_0, properties: Vec::new() };
+    let learnt = Remote { socket, identity, version: Version::V2_0 };
     assert_eq!(Outcome::of(theirs, chunks(sizes, &said)).end, End::Done(learnt));
 }
 

@@ -32,8 +32,7 @@ fn byte_by_byte() {
     }
     let Step::Done(remote) = step else { panic!("more is waited for") };
     let identity = Bytes::from_static(b"me");
-    let expected =
-        Remote { socket: SocketType::Dealer, identity, version: Version::V2_0, properties: vec![] };
+    let expected = Remote { socket: SocketType::Dealer, identity, version: Version::V2_0 };
     assert_eq!(remote, expected);
     let router_and_identity = b"\xff\0\0\0\0\0\0\0\0\x7f\x03\x06\0\x04ours";
     assert_eq!(&out[..], router_and_identity);
