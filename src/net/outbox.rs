@@ -125,6 +125,11 @@ impl SignedOutbox {
         self.0.0.queue.lock().is_closed()
     }
 
+    /// Whether the connection has ended, and messages are retained for the one in its place.
+    pub fn is_retaining(&self) -> bool {
+        self.0.0.queue.lock().is_retaining()
+    }
+
     /// Queues a message that must not be lost although the peer is slow: for it, a reserve is kept.
     pub fn push_urgent(&self, envelope: &Envelope, message: &Signed) -> Result<(), PushError> {
         self.0.push(Room::Reserve, envelope.frames().iter().chain(message.frames()))

@@ -372,6 +372,11 @@ impl Queue {
         Some(Progress { acknowledged, in_flight: unacknowledged.all.saturating_sub(unacknowledged.unsent) })
     }
 
+    /// Whether the connection has ended, and messages are retained for the next one.
+    pub(super) fn is_retaining(&self) -> bool {
+        matches!(self.line, Sink::Lost(_))
+    }
+
     #[cfg(test)]
     pub(super) fn retained_bytes(&self) -> usize {
         if let Sink::Lost(retained) = &self.line { retained.bytes() } else { 0 }

@@ -32,10 +32,10 @@ impl Proxy {
             .filter_map(|id| self.connections.get(&id).map(|one| one.clone()))
             .collect();
         let outboxes: Vec<_> = neighbours.iter().map(|neighbour| neighbour.outbox.clone()).collect();
-        for index in end_silent(&outboxes).await {
-            if let Some(neighbour) = neighbours.get(index) {
-                self.with_table(|table, now| table.subscriber_lost(neighbour.id, now));
-            }
+        end_silent(&outboxes).await;
+        // Also those that have ended meanwhile, whose own tasks may not have come to say so.
+        for neighbour in neighbours.iter().filter(|neighbour| neighbour.outbox.is_retaining()) {
+            self.with_table(|table, now| table.subscriber_lost(neighbour.id, now));
         }
     }
 

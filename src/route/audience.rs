@@ -79,6 +79,13 @@ pub(super) struct Subscriber {
     pub(super) inherited: Option<Inherited>,
 }
 
+impl Subscriber {
+    /// Whether it has subscribed to anything.
+    pub(super) fn listens(&self) -> bool {
+        self.topics > 0
+    }
+}
+
 /// Which kernels are heard, and how much of each.
 pub(super) type Heard = BTreeMap<KernelId, Hearing>;
 
@@ -162,9 +169,14 @@ impl Audience {
     }
 
     pub(super) fn subscriber_left(&mut self, subscriber: ConnectionId, now: Instant) {
+        let was_lost = self.lost.contains_key(&subscriber);
         let Some(entry) = self.remove_subscriber(subscriber) else { return };
         self.changes.extend(entry.hears.into_keys().map(|kernel| Change::Left { subscriber, kernel }));
         self.end_lingering(entry.place, now);
+        if was_lost {
+            let neighbours = self.at(&entry.place).collect();
+            self.refresh(&neighbours);
+        }
     }
 
     pub(super) fn remove_subscriber(&mut self, subscriber: ConnectionId) -> Option<Subscriber> {
@@ -316,8 +328,10 @@ impl Audience {
 
     /// The subscriber hears these kernels from now on, and those that it has inherited.
     fn now_hears(&mut self, subscriber: ConnectionId, heard: &Heard) {
+        let kept = self.also_heard_by_lost(subscriber, heard);
         let Some(entry) = self.subscribers.get_mut(&subscriber) else { return };
         let mut hears = heard.clone();
+        hears.extend(kept);
         for (kernel, hearing) in entry.inherited.iter().flat_map(|inherited| &inherited.heard) {
             hears.entry(kernel.clone()).or_insert_with(|| hearing.clone());
         }

@@ -8,11 +8,11 @@
 use std::{cmp::Reverse, time::Instant};
 
 use super::{
-    Change,
+    Change, Hearing,
     audience::{Audience, Heard},
     presence::Place,
 };
-use crate::id::ConnectionId;
+use crate::id::{ConnectionId, KernelId};
 
 /// The most lost subscribers. Messages are retained for each.
 const MOST: usize = 64;
@@ -71,6 +71,24 @@ impl Audience {
         heard
     }
 
+    /// What a subscriber has heard and lost ones of its place go on hearing. Its own connection may be the next to break, and it
+    /// is not known which of them belongs to which client: either may be taken over by either.
+    pub(super) fn also_heard_by_lost(&self, subscriber: ConnectionId, heard: &Heard) -> Heard {
+        let Some(entry) =
+            self.subscribers.get(&subscriber).filter(|entry| entry.listens() && !self.lost.is_empty())
+        else {
+            return Heard::new();
+        };
+        let lost = self.lost.keys().filter_map(|lost| self.subscribers.get(lost));
+        let lost: Vec<_> = lost.filter(|lost| lost.place == entry.place).collect();
+        let is_kept = |kernel: &KernelId| {
+            !heard.contains_key(kernel) && lost.iter().any(|lost| lost.hears.contains_key(kernel))
+        };
+        let all = entry.hears.iter().filter(|(_, hearing)| **hearing == Hearing::Everything);
+        let kept = all.filter(|(kernel, _)| is_kept(kernel));
+        kept.map(|(kernel, hearing)| (kernel.clone(), hearing.clone())).collect()
+    }
+
     /// The lost subscriber in whose place this one is if it hears these kernels from now on: the latest of its place that
     /// heard one of them.
     pub(super) fn predecessor(&self, subscriber: ConnectionId, hears: &Heard) -> Option<ConnectionId> {
@@ -103,10 +121,11 @@ impl Audience {
         let inherits = |inherited: &Inherited| inherited.from == lost;
         let heir =
             self.subscribers.iter_mut().find(|(_, entry)| entry.inherited.as_ref().is_some_and(inherits));
-        if let Some((heir, entry)) = heir {
+        if let Some((_, entry)) = heir {
             entry.inherited = None;
-            let heir = *heir;
-            self.refresh(&[heir].into());
+            let place = entry.place;
+            let neighbours = self.at(&place).collect();
+            self.refresh(&neighbours);
         }
     }
 }
