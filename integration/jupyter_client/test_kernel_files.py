@@ -48,8 +48,8 @@ def enter(own_fleet):
     """Opens clients by a kernel's own file."""
     clients = []
 
-    def open_client(kernel, ready=True, session=None, **needs):
-        client = new_client(own_file(own_fleet, kernel), needs or None, session)
+    def open_client(of_kernel, ready=True, session=None, **needs):
+        client = new_client(own_file(own_fleet, of_kernel), needs or None, session)
         clients.append(client)
         client.start_channels()
         if ready:

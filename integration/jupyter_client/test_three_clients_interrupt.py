@@ -3,11 +3,12 @@
 import pytest
 
 INTERRUPTED = "execute_reply error KeyboardInterrupt (anna)"
-# ipykernel aborts what is queued when a cell fails, whoever sent it.
-ABORTED = "execute_reply aborted (berta)"
+TOLD = ["stream (anna)"]
 END_OF_THE_CELL = ["error KeyboardInterrupt (anna)", "status idle (anna)"]
 ANSWERED = ["status busy (carla)", "status idle (carla)"]
 STILL_BUSY = "status busy (nobody)"
+RUN = ["status busy (berta)", "execute_input (berta)", "stream (berta)", "status idle (berta)"]
+# A plain ipykernel aborts what is queued when a cell fails, whoever sent it.
 NEVER_RUN = ["status busy (berta)", "status idle (berta)"]
 
 
@@ -28,10 +29,12 @@ def interrupt(three):
 def test_by_signal(trio):
     three = trio(runtime="python3")
     heard = interrupt(three)
-    everyone = END_OF_THE_CELL + NEVER_RUN
+    everyone = END_OF_THE_CELL + RUN
     anna, berta, carla = three
-    heard[anna].is_exactly(shell=[INTERRUPTED], iopub=everyone)
-    heard[berta].is_exactly(shell=[ABORTED], iopub=everyone)
+    heard[anna].is_exactly(shell=[INTERRUPTED], iopub=TOLD + everyone)
+    [told] = [content["text"] for content in heard[anna].contents("iopub", "stream") if content["name"] == "stderr"]
+    assert told == "[jupyter-fleet: interrupted by carla]\n"
+    heard[berta].is_exactly(shell=["execute_reply ok (berta)"], iopub=everyone)
     assert heard[carla].lines["control"] == ["interrupt_reply ok (carla)"]
     # The proxy answers while the kernel is still busy, or just after.
     iopub = heard[carla].lines["iopub"]
@@ -45,9 +48,12 @@ def test_by_message(trio):
     three = trio(runtime="python-message")
     heard = interrupt(three)
     anna, berta, carla = three
-    for client, shell, control in ((anna, [INTERRUPTED], []), (berta, [ABORTED], []), (carla, [], ["interrupt_reply ok (carla)"])):
+    is_direct = three.fleet.is_direct
+    queued, outcome = (NEVER_RUN, "aborted") if is_direct else (RUN, "ok")
+    for client, shell, control in ((anna, [INTERRUPTED], []), (berta, [f"execute_reply {outcome} (berta)"], []), (carla, [], ["interrupt_reply ok (carla)"])):
         lines = dict(heard[client].lines)
         iopub = lines.pop("iopub")
         assert lines == {"shell": shell, "control": control, "stdin": []}
-        assert [line for line in iopub if "carla" not in line] == END_OF_THE_CELL + NEVER_RUN
+        told = TOLD if client is anna and not is_direct else []
+        assert [line for line in iopub if "carla" not in line] == told + END_OF_THE_CELL + queued
         assert [line for line in iopub if "carla" in line] == ANSWERED

@@ -67,7 +67,7 @@ def test_why_tells_what_was_asked_and_what_would_be_given(at_home, group, fleet)
     assert "a new kernel of bash" in page
     page = ask(client, "%fleet why runtime=nope")
     assert "no kernel" in page and "nope" in page
-    assert kernels(fleet) == before, "asking launches nothing"
+    assert kernels(fleet) <= before, "asking launches nothing"
 
 
 def test_who_has_no_kernel_yet_is_told_so_and_gets_none(own_fleet, connect_own):

@@ -24,7 +24,8 @@ def test_no_cell_leads_elsewhere(by_own_file, fleet, code):
     before = kernels(fleet)
     done = run(client, code)
     assert done.status == "error" and f"leads to kernel {kernel}" in done.error["evalue"], done.error
-    assert (own_kernel(client), kernels(fleet)) == (kernel, before)
+    # Those of earlier tests may end meanwhile.
+    assert own_kernel(client) == kernel and kernels(fleet) <= before
     assert run(client, "print(home)").stream() == "here\n"
 
 

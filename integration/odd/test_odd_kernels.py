@@ -89,9 +89,18 @@ def test_a_request_that_is_never_answered_blocks_nothing(way):
         wait_until(lambda: status_of(way) == "idle", 10, "the kernel to count as idle")
 
 
+def execute_beside(client, code):
+    """Sends a cell to a subshell, beside what the main shell runs."""
+    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": True, "stop_on_error": True}
+    message = client.session.msg("execute_request", content)
+    message["header"]["subshell_id"] = "beside"
+    client.shell_channel.send(message)
+    return message["header"]["msg_id"]
+
+
 def test_two_answers_that_name_their_questions_reach_them(way):
     client = way.client()
-    first, second = client.execute("ask first"), client.execute("ask second")
+    first, second = client.execute("ask first"), execute_beside(client, "ask second")
     questions = [prompt_of(client), prompt_of(client)]
     assert [question["content"]["prompt"] for question in questions] == ["first", "second"]
     for question, value in zip(reversed(questions), ["to the second", "to the first"], strict=True):
@@ -102,7 +111,7 @@ def test_two_answers_that_name_their_questions_reach_them(way):
 
 def test_two_answers_that_name_nothing_go_in_order(way):
     client = way.client()
-    first, second = client.execute("ask first"), client.execute("ask second")
+    first, second = client.execute("ask first"), execute_beside(client, "ask second")
     prompt_of(client), prompt_of(client)
     client.input("one")
     client.input("two")

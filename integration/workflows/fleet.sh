@@ -36,7 +36,7 @@ start_fleet() {
     fleet=$!
     trap stop_fleet EXIT
     for _ in $(seq 200); do
-        grep -q '^Connect with: ' "$JUPYTER_RUNTIME_DIR/serve.out" && return
+        grep -qs '^Connect with: ' "$JUPYTER_RUNTIME_DIR/serve.out" && return
         kill -0 "$fleet" 2>/dev/null || break
         sleep 0.1
     done

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use memchr::memmem;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, value::RawValue};
 
 use super::lenient::{texts, values};
@@ -36,10 +36,37 @@ pub fn with_code(content: &[u8], code: &str) -> Option<Bytes> {
     }
     Code::peek(content)?;
     let old = serde_json::from_slice::<WithCode<'_>>(content).ok()?.code.get();
-    // What was borrowed lies within what it was borrowed from.
-    let start = old.as_ptr().addr().checked_sub(content.as_ptr().addr())?;
-    let (before, after) = (content.get(..start)?, content.get(start + old.len()..)?);
     let new = serde_json::to_string(code).ok()?;
+    replaced(content, old, &new)
+}
+
+/// The content of an `execute_request` whose failure aborts no other cell at the kernel. `None`: it is no JSON object.
+/// Everything else stays as it is, byte for byte.
+pub fn without_stop_on_error(content: &[u8]) -> Option<Bytes> {
+    #[derive(Deserialize)]
+    struct Asked<'a> {
+        #[serde(borrow, default, deserialize_with = "present")]
+        stop_on_error: Option<&'a RawValue>,
+    }
+    if let Some(old) = serde_json::from_slice::<Asked<'_>>(content).ok()?.stop_on_error {
+        return replaced(content, old.get(), "false");
+    }
+    let start = content.iter().position(|byte| *byte == b'{')? + 1;
+    let (before, after) = content.split_at_checked(start)?;
+    let comma: &[u8] = if after.trim_ascii_start().starts_with(b"}") { b"" } else { b"," };
+    Some([before, br#""stop_on_error":false"#, comma, after].concat().into())
+}
+
+/// What is there, `null` as well.
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(value).map(Some)
+}
+
+/// The text with something new in place of a part that was borrowed from it.
+fn replaced(text: &[u8], old: &str, new: &str) -> Option<Bytes> {
+    // What was borrowed lies within what it was borrowed from.
+    let start = old.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let (before, after) = (text.get(..start)?, text.get(start + old.len()..)?);
     Some([before, new.as_bytes(), after].concat().into())
 }
 
@@ -149,6 +176,25 @@ mod tests {
         ] {
             assert_eq!(stops_on_error(content.as_bytes()), stops, "{content}");
         }
+    }
+
+    #[test]
+    fn a_cell_can_be_made_to_abort_nothing() {
+        for (content, expected) in [
+            (r#"{"code":"1"}"#, r#"{"stop_on_error":false,"code":"1"}"#),
+            (
+                r#"{"code":"1", "stop_on_error" : true, "x":1}"#,
+                r#"{"code":"1", "stop_on_error" : false, "x":1}"#,
+            ),
+            (r#"{"stop_on_error":null}"#, r#"{"stop_on_error":false}"#),
+            (" { }", r#" {"stop_on_error":false }"#),
+            (r#"{"a":{"stop_on_error":true}}"#, r#"{"stop_on_error":false,"a":{"stop_on_error":true}}"#),
+        ] {
+            let made = without_stop_on_error(content.as_bytes()).unwrap();
+            assert_eq!(made, expected);
+            assert!(!stops_on_error(&made));
+        }
+        assert_eq!(without_stop_on_error(b"[]"), None);
     }
 
     #[test]

@@ -25,6 +25,14 @@ pub struct Header<'a> {
     pub username: Cow<'a, str>,
 }
 
+/// The subshell that a message is for (JEP 91); `None` for the main shell.
+pub fn subshell_of(header: &[u8]) -> Option<String> {
+    const KEY: &str = "subshell_id";
+    memmem::find(header, KEY.as_bytes())?;
+    let [id] = texts(header, [KEY]).ok()?;
+    id.map(Cow::into_owned).filter(|id| !id.is_empty())
+}
+
 /// What routing reads of a parent header. Kernels leave it `{}` for messages that nobody asked for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Parent<'a> {

@@ -63,6 +63,17 @@ pub(super) struct Countersignature {
 }
 
 impl Body {
+    /// A body that was verified before it was kept.
+    pub fn kept(
+        header: Bytes,
+        parent_header: Bytes,
+        metadata: Bytes,
+        content: Bytes,
+        buffers: Vec<Bytes>,
+    ) -> Self {
+        Self { header, parent_header, metadata, content, buffers, countersignature: None }
+    }
+
     /// The header, JSON.
     pub fn header(&self) -> &Bytes {
         &self.header

@@ -98,6 +98,9 @@ impl Proxy {
     /// The client leaves: what waits for its turn is not run, and kernels that only it visited are stopped.
     pub(super) fn end_visits(self: &Arc<Self>, client: &ClientId) {
         self.abort_waiting(client);
+        for kernel in self.kernels_of(client) {
+            self.abort_cells(&kernel, client, None);
+        }
         for kernel in self.with_table(|table, _| table.leave_visited(client)) {
             self.stop_kernel(&kernel, &format!("its last visitor ({}) left", client.session));
         }
@@ -283,6 +286,15 @@ impl Proxy {
     fn busy_state(&self, kernel: &Kernel, fanout: &Fanout) -> Option<Body> {
         let is_busy = *fanout.state() == ExecutionState::Busy && kernel.link.is_up();
         is_busy.then(|| self.builder.status(ExecutionState::Busy, &Bytes::new()))
+    }
+
+    /// The client's own kernel, and those that it visits.
+    pub(super) fn kernels_of(&self, client: &ClientId) -> Vec<Arc<Kernel>> {
+        let ids: Vec<KernelId> = {
+            let table = self.table.lock();
+            table.kernel_of(client).cloned().into_iter().chain(table.visited_by(client)).collect()
+        };
+        ids.iter().filter_map(|id| self.kernel(id)).collect()
     }
 
     fn own_kernel(&self, client: &ClientId) -> Option<Arc<Kernel>> {

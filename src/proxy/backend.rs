@@ -14,7 +14,7 @@ use super::{Proxy, broadcast::Broadcast, endpoint::Endpoint, fanout::Endpoints, 
 use crate::{
     channel::Channel,
     fleet::{OptionalChannels, Redialler, Regained},
-    id::ClientId,
+    id::{ClientId, MsgId},
     jupyter::{
         content::has_failed,
         header::{Header, Parent, peek_execution_state},
@@ -23,6 +23,7 @@ use crate::{
     },
     metrics::Trouble,
     net::{Event, Flushes, Peer, PeerError},
+    route::CellName,
 };
 
 /// How long replies to an earlier `serve` may take to be read after the kernel has come past them.
@@ -127,13 +128,19 @@ impl Proxy {
         if asked.is_cell() {
             kernel.counts(message.body().content());
         }
-        let failed = self.turns.are_used() && asked.is_cell() && has_failed(message.body().content());
+        let cell = asked
+            .is_cell()
+            .then(|| CellName { msg_id: MsgId::from(&*parent.msg_id), session: asked.session.clone() });
+        let aborts = cell.is_some() && asked.address.stops_on_error && has_failed(message.body().content());
         self.deliver(&asked.client, &asked.address, message.into_body(), flushes);
-        if self.turns.are_used() && asked.is_cell() {
-            if failed && asked.address.stops_on_error {
-                self.abort_waiting(&asked.client);
+        if let Some(name) = cell {
+            self.cell_is_answered(kernel, &name, aborts.then_some(&asked.client), flushes);
+            if self.turns.are_used() {
+                if aborts {
+                    self.abort_waiting(&asked.client);
+                }
+                self.next_turn(&asked.client);
             }
-            self.next_turn(&asked.client);
         }
         if kernel.first_use() {
             self.fill_pools();
@@ -182,7 +189,7 @@ impl Proxy {
         self.channel_ended(&source, ended);
     }
 
-    fn publish(&self, source: &Source, message: Verified, endpoints: &Endpoints, visited: bool) {
+    fn publish(self: &Arc<Self>, source: &Source, message: Verified, endpoints: &Endpoints, visited: bool) {
         let kernel = &source.kernel;
         let Ok(header) = Header::peek(&message) else {
             return self.trouble_with(
@@ -241,11 +248,12 @@ impl Proxy {
     }
 
     /// `false`: it concerns no client that the kernel is busy with what we have asked it ourselves, to end for example.
-    fn heard_status(&self, source: &Source, message: &Verified, state: &ExecutionState) -> bool {
+    fn heard_status(self: &Arc<Self>, source: &Source, message: &Verified, state: &ExecutionState) -> bool {
         let Ok(parent) = Parent::peek(message) else { return true };
         source.kernel.tells_state(source.life, &parent, state);
         if *state == ExecutionState::Idle {
             self.table.lock().finished(&source.kernel.id, &parent.msg_id, &parent.session);
+            self.message_is_done(&source.kernel, &parent.msg_id, &parent.session);
         }
         *state != ExecutionState::Busy || parent.session != self.builder.session()
     }

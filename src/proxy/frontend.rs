@@ -5,13 +5,14 @@
 //! 3. `route` decides. What the proxy itself is asked is answered; all else is signed with the kernel's key.
 //! 4. It is written to the kernel's socket from here, once per batch of what was read.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use thiserror::Error;
 use tracing::debug;
 
 use super::{
     Proxy,
+    cell_queue::{Waiting, cell_name},
     connection::{Connection, ReturnAddress},
     gate::{Gate, Held},
     kernel::Kernel,
@@ -24,14 +25,14 @@ use crate::{
     frames::Frames,
     id::{ClientId, KernelId, SessionId},
     jupyter::{
-        content::stops_on_error,
+        content::{stops_on_error, without_stop_on_error},
         header::{Header, HeaderError, Parent, peek_fleet, peek_restart},
-        message::{MessageError, Unverified, Verified},
+        message::{Body, MessageError, Unverified, Verified},
         signature::BadSignature,
     },
     metrics::Trouble,
     net::{Event, Flushes, Peer, PeerError},
-    route::{Decision, Outstanding, Request, RequestKind, Requirements, RequirementsError},
+    route::{CellName, Decision, Outstanding, Request, RequestKind, Requirements, RequirementsError},
 };
 
 /// Why a client's message goes nowhere.
@@ -155,8 +156,8 @@ impl Proxy {
             }
         }
         let (client, gate) = self.recognise(connection, known, &header.session);
-        let entry = self.note(connection, client, &header, &message);
         let stops_on_error = header.is_cell() && stops_on_error(message.body().content());
+        let entry = self.note(connection, client, &header, &message, stops_on_error);
         let held = Held { connection: connection.clone(), message, entry, stops_on_error };
         if let Some(held) = gate.pass(held, self.limits.held_bytes) {
             self.route((client, gate), held, flushes);
@@ -177,6 +178,10 @@ impl Proxy {
         }
         let Ok(header) = Header::peek(&held.message) else { return };
         if header.msg_type == "interrupt_request" {
+            let address = held.address();
+            if self.cancels_waiting(client) {
+                return self.tell_own(client, &address, self.interrupt_reply(&address.header));
+            }
             match self.hesitate((client, gate), held) {
                 Some(meant) => held = meant,
                 None => return,
@@ -244,14 +249,21 @@ impl Proxy {
                 // An answer to the kernel has no reply of its own.
                 let tracked = kind == RequestKind::InputReply
                     || (!kernel.link.is_overfull(connection.channel, size, self.limits.held_bytes)
+                        && !kernel.cell_queues.are_overfull(size, self.limits.outbox_bytes)
                         && table.track(&kernel.id, &header.msg_id, outstanding(client, &header, &address)));
                 (kernel.link.life(), tracked, kernel)
             });
             (decision, forward)
         });
         debug!(session = %client.session, msg_type = %header.msg_type, ?kind, "{}", decision);
+        if let Decision::Interrupt(id) = &decision {
+            self.tell_interrupted(id, client, &address.header);
+        }
         match forward {
-            Some((life, true, kernel)) => self.forward(&kernel, life, client, message, &address, flushes),
+            Some((life, true, kernel)) => {
+                let cell = cell_name(&header);
+                self.forward(&kernel, (life, cell), client, message, &address, flushes);
+            }
             Some((_, false, kernel)) => self.refuse_more(&kernel, client, &header, &address),
             None => self.answer(decision, client, &header.msg_type.clone(), address),
         }
@@ -268,20 +280,36 @@ impl Proxy {
 
     fn forward(
         self: &Arc<Self>,
-        kernel: &Kernel,
-        life: u64,
+        kernel: &Arc<Kernel>,
+        (life, cell): (u64, Option<CellName>),
         client: &ClientId,
         message: Verified,
         address: &ReturnAddress,
         flushes: &mut Flushes,
     ) {
         self.metrics.requests.increment();
-        match kernel.link.push(address.connection.channel, message.into_body(), life) {
+        let channel = address.connection.channel;
+        let pushed = if channel == Channel::Shell {
+            let (client, address) = (client.clone(), address.clone());
+            self.send_in_turn(
+                kernel,
+                Waiting {
+                    client,
+                    cell,
+                    body: for_a_queue(message, &address),
+                    address,
+                    life,
+                    since: Instant::now(),
+                },
+            )
+        } else {
+            kernel.link.push(channel, message.into_body(), life)
+        };
+        match pushed {
             Pushed::Queued(outbox) => flushes.add(outbox),
             Pushed::Held | Pushed::Dropped => {}
             Pushed::Full => self.take_back(kernel, client, address),
             Pushed::NoChannel => {
-                let channel = address.connection.channel;
                 let text = format!("the answer did not reach {}: it has no {channel} channel", kernel.name());
                 let asked = self.gates.get(client).and_then(|gate| gate.last_request()).unwrap_or_default();
                 self.send_to_client(client, [self.builder.notice(&text, &asked)]);
@@ -302,6 +330,15 @@ impl Unusable {
             Self::BadlySigned(_) => Trouble::BadlySigned,
             Self::Replayed => Trouble::Replayed,
         }
+    }
+}
+
+/// What a kernel is sent of a message. Which cells a failing one takes along is decided here: they are none of other clients'.
+fn for_a_queue(message: Verified, address: &ReturnAddress) -> Body {
+    let content = address.stops_on_error.then(|| without_stop_on_error(message.body().content()));
+    match content.flatten() {
+        Some(content) => message.with_content(content).into_body(),
+        None => message.into_body(),
     }
 }
 

@@ -9,6 +9,7 @@ use jupyter_protocol::ExecutionState;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
+    cell_queue::CellQueues,
     connection::ReturnAddress,
     fanout::Fanout,
     link::{Link, Pushed},
@@ -37,6 +38,7 @@ pub(super) struct Kernel {
     pub(super) launched_for: Option<Arc<LaunchedFor>>,
     pub(super) fanout: Mutex<Fanout>,
     pub(super) link: Link,
+    pub(super) cell_queues: CellQueues,
     process: Mutex<Option<ProcessRecord>>,
     used: AtomicBool,
     /// The number of our own question who it is, until it is answered.
@@ -75,6 +77,7 @@ impl Kernel {
             host,
             launched_for,
             link: Link::new(),
+            cell_queues: CellQueues::default(),
             process: Mutex::new(None),
             used: AtomicBool::new(false),
             asked_who: Mutex::new(None),
@@ -212,6 +215,7 @@ impl Kernel {
             self.info_waiters.lock().get_or_insert_default();
         }
         self.link.disconnect(for_good);
+        self.cell_queues.clear();
         self.running.lock().end();
     }
 

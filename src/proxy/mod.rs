@@ -3,7 +3,8 @@
 //! `frontend` is the way from a client to a kernel, `backend` the way back; `iopub` and `heartbeat` are the two
 //! channels that know no sessions, `arrivals` those of iopub that are not there yet, `sessions` who speaks on the others.
 //! `fanout` spreads what a kernel publishes over its `subscriber`s, who want certain `topics`; what most of them get alike is
-//! `shared`. `kernel` is what is known of one, `link` the way to its process. `cells` finds what is meant for the fleet, `magic` carries it out, `turns` keeps a client's cells in order,
+//! `shared`. `kernel` is what is known of one, `link` the way to its process. `cells` finds what is meant for the fleet, `magic` carries it out, `turns` keeps the cells of a client in order that go to
+//! several kernels, `cell_queue` lets clients take turns at one kernel, `waiting_notice` says who waits for whom, `interrupt` whom an interrupt is for,
 //! `comms` knows where its widgets are. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
 //! kernels, `running` is what they say they do, `tell` tells clients what they did not ask for, `liveness` looks whether
 //! kernels are well, `cull` ends those that nobody needs, `kernel_endpoint` gives one a connection file of its own. `remember` writes
@@ -17,6 +18,7 @@ mod answer;
 mod arrivals;
 mod backend;
 mod broadcast;
+mod cell_queue;
 mod cells;
 mod comms;
 mod connection;
@@ -30,6 +32,7 @@ mod frontend;
 mod gate;
 mod heartbeat;
 mod host;
+mod interrupt;
 mod iopub;
 mod iopub_handover;
 mod kernel;
@@ -57,6 +60,7 @@ mod tombstones;
 mod topics;
 mod turns;
 mod undelivered;
+mod waiting_notice;
 
 use std::{
     collections::BTreeSet,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jupyter_protocol::KernelInfoRequest;
 use tokio::time::sleep;
 
-use super::{Proxy, connection::ReturnAddress, kernel::Kernel};
+use super::{Proxy, cell_queue::cell_name, connection::ReturnAddress, kernel::Kernel};
 use crate::{
     channel::Channel,
     jupyter::{header::Header, reply::Failure},
@@ -29,7 +29,9 @@ impl Proxy {
         let (proxy, kernel) = (self.clone(), kernel.clone());
         tokio::spawn(async move {
             sleep(LONG_SILENCE).await;
-            let waiting = proxy.table.lock().outstanding_such(&kernel.id, ReturnAddress::is_from_before);
+            let was_sent =
+                |address: &ReturnAddress| address.is_from_before() && !kernel.cell_queues.kept(address);
+            let waiting = proxy.table.lock().outstanding_such(&kernel.id, was_sent);
             let text = "[jupyter-fleet: the fleet was restarted, and this still runs; if it waits for input, interrupt it]";
             for (client, address) in waiting {
                 proxy.send_to_client(&client, [proxy.builder.notice(text, &address.header)]);
@@ -39,10 +41,13 @@ impl Proxy {
 
     /// A kernel that was taken over has come to what we asked it ourselves: whatever it has not answered of what was
     /// asked before will not be answered to us.
-    pub(super) fn past_is_over(self: &Arc<Self>, kernel: &Kernel) {
+    pub(super) fn past_is_over(self: &Arc<Self>, kernel: &Arc<Kernel>) {
         let waiting = self.with_table(|table, _| {
             table.has_past(&kernel.id, false);
-            table.take_outstanding(&kernel.id, ReturnAddress::is_from_before)
+            // What waits for its turn will be sent.
+            let was_sent =
+                |address: &ReturnAddress| address.is_from_before() && !kernel.cell_queues.kept(address);
+            table.take_outstanding(&kernel.id, was_sent)
         });
         let failure = restarted(&format!(
             "{} may have done what was asked, but its reply was lost; it lives, and its variables are intact",
@@ -53,6 +58,10 @@ impl Proxy {
             match info.filter(|_| request.msg_type == "kernel_info_request") {
                 Some(info) => self.tell_info(Some(kernel), &request.client, &request.address, info),
                 None => self.fail(&request.client, &request.msg_type, &request.address, &failure),
+            }
+            let header = Header::of_bytes(&request.address.header).ok();
+            if let Some(name) = header.and_then(|header| cell_name(&header)) {
+                self.cell_has_ended(kernel, &name);
             }
         }
     }

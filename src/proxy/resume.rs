@@ -6,13 +6,22 @@ use bytes::Bytes;
 use tracing::{Instrument, info, info_span, warn};
 
 use super::{
-    Proxy, connection::ReturnAddress, kernel::Kernel, link::Known, past::restarted,
+    Proxy,
+    cell_queue::{Waiting, cell_name},
+    connection::ReturnAddress,
+    kernel::Kernel,
+    link::Known,
+    past::restarted,
     reconnecting::connection_before,
 };
 use crate::{
     fleet::{Earlier, KnownKernel, LaunchOrder, LaunchedFor, supervise},
-    id::{KernelId, SessionId},
-    jupyter::{connection_file::ConnectionFile, header::Header, message::Envelope},
+    id::{ClientId, KernelId, SessionId},
+    jupyter::{
+        connection_file::ConnectionFile,
+        header::Header,
+        message::{Body, Envelope},
+    },
     route::Outstanding,
     runtimes::Runtime,
     state::{Asked, BindingRecord, Entry, KernelRecord, Registry},
@@ -148,22 +157,35 @@ impl Proxy {
 
     /// A request that was not answered: its kernel may still answer it; what reached none is failed.
     fn recall_request(self: &Arc<Self>, entry: Entry, asked: Asked) {
-        let Asked { client, channel, origin, msg_type, msg_id, identity, envelope, header, kernel } = asked;
+        let Asked {
+            client,
+            channel,
+            origin,
+            msg_type,
+            msg_id,
+            identity,
+            envelope,
+            header,
+            kernel,
+            stops_on_error,
+            waits,
+        } = asked;
+        let header = Bytes::from(header);
         let identity = Bytes::from(hex::decode(identity).unwrap_or_default());
         if identity.is_empty() {
             warn!(session = %client.session, "a client without a routing id cannot be told what became of its request");
         }
         let Some(endpoint) = self.endpoint(client.endpoint) else { return self.journal.answered(entry) };
-        let session = Header::of_bytes(header.as_bytes()).map(|header| SessionId::from(&*header.session));
+        let session = Header::of_bytes(&header).map(|header| SessionId::from(&*header.session));
         let session = session.unwrap_or_else(|_| client.session.clone());
         self.speaks_as(client.endpoint, &client.session, session.as_str());
         let frames = envelope.iter().filter_map(|frame| hex::decode(frame).ok()).map(Bytes::from);
         let address = ReturnAddress {
             connection: connection_before(channel, endpoint, origin, identity),
             envelope: Envelope::new(frames),
-            header: header.into(),
+            header: header.clone(),
             entry,
-            stops_on_error: false,
+            stops_on_error,
         };
         let tracked = self.with_table(|table, _| {
             let kernel = kernel.or_else(|| table.kernel_of(&client).cloned())?;
@@ -174,14 +196,40 @@ impl Proxy {
                 channel,
                 address: address.clone(),
                 // The question may have come before.
-                awaits_input: msg_type == "execute_request",
+                awaits_input: msg_type == "execute_request" && waits.is_none(),
                 is_done: false,
             };
-            table.track(&kernel, &msg_id, request).then_some(())
+            table.track(&kernel, &msg_id, request).then(|| self.kernel(&kernel)).flatten()
         });
+        let body = waits.and_then(|message| message.body(header));
+        if let Some(kernel) = &tracked {
+            self.queue_again(kernel, &client, &address, body);
+        }
         if tracked.is_none() {
             let failure = restarted("it may not have reached its kernel; run it again");
             self.fail(&client, &msg_type, &address, &failure);
+        }
+    }
+
+    /// What waited for its turn waits again; else the kernel may be at work on it.
+    fn queue_again(
+        self: &Arc<Self>,
+        kernel: &Arc<Kernel>,
+        client: &ClientId,
+        address: &ReturnAddress,
+        body: Option<Body>,
+    ) {
+        let Some(cell) = Header::of_bytes(&address.header).ok().map(|header| cell_name(&header)) else {
+            return;
+        };
+        match (body, cell) {
+            (Some(body), cell) => {
+                let (client, address) = (client.clone(), address.clone());
+                let (life, since) = (kernel.link.life(), Instant::now());
+                self.send_in_turn(kernel, Waiting { client, cell, body, address, life, since });
+            }
+            (None, Some(_)) => kernel.cell_queues.recall_running(client, &address.header),
+            (None, None) => {}
         }
     }
 

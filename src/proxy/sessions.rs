@@ -73,6 +73,7 @@ impl Proxy {
         client: &ClientId,
         header: &Header<'_>,
         message: &Verified,
+        stops_on_error: bool,
     ) -> Entry {
         if !header.msg_type.ends_with("_request") {
             return Entry::NONE;
@@ -87,6 +88,8 @@ impl Proxy {
             envelope: message.envelope().frames().iter().map(hex::encode).collect(),
             header: String::from_utf8_lossy(message.body().header()).into_owned(),
             kernel: None,
+            stops_on_error,
+            waits: None,
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A kernel does its cells one after the other, and after an error gives up those behind it. A notebook whose cells go to
 //! several kernels, and which sends them all at once, expects no less: a cell for another kernel than the one before it
-//! waits here until that one has answered. Clients that have one kernel never come by.
+//! waits here until that one has answered. While nobody has sent a cell elsewhere, no cell comes by.
 
 use std::{
     collections::VecDeque,
@@ -14,8 +14,6 @@ use std::{
 };
 
 use dashmap::DashMap;
-use jupyter_protocol::ExecutionState;
-use serde_json::json;
 use tokio::time::sleep;
 
 use super::{Proxy, cells::Cell, connection::ReturnAddress};
@@ -140,7 +138,7 @@ impl Proxy {
 
     fn abort_all(self: &Arc<Self>, client: &ClientId, cells: VecDeque<Cell>) {
         for cell in cells {
-            self.abort(client, &cell.address());
+            self.abort(client, &cell.address(), None);
         }
         self.turns.tidy(client);
     }
@@ -165,18 +163,6 @@ impl Proxy {
             proxy.abort_all(&client, behind);
             proxy.next_turn(&client);
         });
-    }
-
-    /// Tells a cell that it is not run.
-    fn abort(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress) {
-        let parent = &address.header;
-        self.send_to_client(client, [self.builder.status(ExecutionState::Busy, parent)]);
-        self.reply(
-            client,
-            address,
-            self.builder.say_raw("execute_reply", json!({ "status": "aborted" }), parent),
-        );
-        self.send_idle(client, parent);
     }
 
     /// Whether a cell of the client's fails at the moment, or runs elsewhere than where this one goes. Where that is, is known for its own kernel

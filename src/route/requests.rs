@@ -52,6 +52,15 @@ impl<A> Table<A> {
         in_flight.find_mut(msg_id, session).map(|request| &*request)
     }
 
+    /// Where the reply to a request goes.
+    pub fn address_of(&mut self, id: &KernelId, msg_id: &str, session: &str) -> Option<A>
+    where
+        A: Clone,
+    {
+        let kernel = self.kernels.get_mut(id)?;
+        Some(kernel.in_flight.find_mut(msg_id, session)?.address.clone())
+    }
+
     /// The client whose request a message of the kernel's names by its number alone.
     pub fn asker(&self, id: &KernelId, msg_id: &str) -> Option<SessionId> {
         let request = self.kernels.get(id)?.in_flight.find(msg_id)?;

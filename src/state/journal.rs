@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -20,6 +21,7 @@ use crate::{
     channel::Channel,
     fleet::ProcessIdentity,
     id::{ClientId, KernelId, Origin},
+    jupyter::message::Body,
     route::RememberedClient,
 };
 
@@ -61,6 +63,33 @@ pub struct Asked {
     /// The kernel that it went to, if that was not its client's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<KernelId>,
+    /// Whether it is a cell whose failure ends those that wait behind it.
+    #[serde(default)]
+    pub stops_on_error: bool,
+    /// It waits for its turn, and has not gone to its kernel yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<KeptMessage>,
+}
+
+/// A message that waits, but for its header: parent header, metadata, content and buffers in hexadecimal digits.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct KeptMessage(Vec<String>);
+
+impl KeptMessage {
+    /// Keeps a message.
+    pub fn of(body: &Body) -> Self {
+        let parts = [body.parent_header(), body.metadata(), body.content()];
+        Self(parts.into_iter().chain(body.buffers()).map(hex::encode).collect())
+    }
+
+    /// The message, with this header; `None` where the file is damaged.
+    pub fn body(&self, header: Bytes) -> Option<Body> {
+        let mut parts = self.0.iter().map(|part| hex::decode(part).ok().map(Bytes::from));
+        let mut next = || parts.next().flatten();
+        let (parent_header, metadata, content) = (next()?, next()?, next()?);
+        let buffers = parts.collect::<Option<_>>()?;
+        Some(Body::kept(header, parent_header, metadata, content, buffers))
+    }
 }
 
 /// A line of the file.
@@ -69,6 +98,7 @@ pub struct Asked {
 enum Line<A, B> {
     Asked(Entry, A),
     Sent(Entry, KernelId),
+    Waits(Entry, KeptMessage),
     Answered(Entry),
     Bound(Entry, B),
     Connected(Connected),
@@ -153,10 +183,17 @@ impl Journal {
         entry
     }
 
-    /// Notes that a request goes to another kernel than its client's own. To be [written](Self::write) before it does.
+    /// Notes that a request goes to another kernel than its client's own, or has waited for its turn. To be [written](Self::write) before it does.
     pub fn sent(&self, entry: Entry, kernel: &KernelId) {
         if entry != Entry::NONE {
             self.0.lock().append(&Line::<(), ()>::Sent(entry, kernel.clone()));
+        }
+    }
+
+    /// Notes that a request waits for its turn at its kernel, until it is [sent](Self::sent).
+    pub fn waits(&self, entry: Entry, message: &Body) {
+        if entry != Entry::NONE {
+            self.0.lock().append(&Line::<(), ()>::Waits(entry, KeptMessage::of(message)));
         }
     }
 
@@ -253,6 +290,12 @@ fn noted(text: &[u8], path: &Path) -> Noted {
             Ok(Line::Sent(entry, kernel)) => {
                 if let Some(asked) = noted.owed.get_mut(&entry) {
                     asked.kernel = Some(kernel);
+                    asked.waits = None;
+                }
+            }
+            Ok(Line::Waits(entry, message)) => {
+                if let Some(asked) = noted.owed.get_mut(&entry) {
+                    asked.waits = Some(message);
                 }
             }
             Ok(Line::Answered(entry)) => {
@@ -314,6 +357,8 @@ mod tests {
             envelope: vec!["aa".to_owned()],
             header: "{\n\"msg_id\": \"é\"}".to_owned(),
             kernel: None,
+            stops_on_error: false,
+            waits: None,
         }
     }
 

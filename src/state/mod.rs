@@ -9,7 +9,7 @@ mod journal;
 mod registry;
 
 pub use directory::{JOURNAL, SERVE_LOG, StateDirectory, StateError, endpoint_file};
-pub use journal::{Asked, Connected, Entry, Journal, Noted};
+pub use journal::{Asked, Connected, Entry, Journal, KeptMessage, Noted};
 pub use registry::{BindingRecord, HostRecord, KernelRecord, LaunchedForRecord, Registry};
 
 /// What holds for whatever a file of ours holds.

@@ -1,4 +1,4 @@
-//! SHA-256 of the same blocks from two states at once: the only module with a line of unsafe code.
+//! SHA-256 of the same blocks from two states at once: one of the two modules with a line of unsafe code.
 //!
 //! The processor's instruction for two rounds takes four cycles until its result can be used, but another one can begin
 //! after two: the rounds of one state fill the gaps between those of the other, and each block is expanded once for both.

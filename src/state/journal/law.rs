@@ -42,7 +42,7 @@ fn is_a_line(half: &[u8]) -> bool {
 fn history(mut input: Input<'_>) {
     let (mut lines, mut book, mut last) = (Vec::new(), Noted::default(), 0);
     while !input.is_empty() {
-        let kind = input.byte() % 5;
+        let kind = input.byte() % 6;
         let entry = Entry(if kind == 0 || kind == 3 { last + 1 } else { u64::from(input.byte()) });
         last = last.max(if kind == 0 || kind == 3 { entry.0 } else { 0 });
         match kind {
@@ -56,6 +56,7 @@ fn history(mut input: Input<'_>) {
                 append(&mut lines, &Line::<(), ()>::Sent(entry, kernel.clone()));
                 if let Some(asked) = book.owed.get_mut(&entry) {
                     asked.kernel = Some(kernel);
+                    asked.waits = None;
                 }
             }
             2 => {
@@ -66,6 +67,13 @@ fn history(mut input: Input<'_>) {
                 let client = take_bound(&mut input);
                 append(&mut lines, &Line::<(), _>::Bound(entry, &client));
                 book.bound.push((entry, client));
+            }
+            4 => {
+                let message = KeptMessage(input.few(Input::text));
+                append(&mut lines, &Line::<(), ()>::Waits(entry, message.clone()));
+                if let Some(asked) = book.owed.get_mut(&entry) {
+                    asked.waits = Some(message);
+                }
             }
             _ => {
                 let connected = take_connected(&mut input);
@@ -104,6 +112,8 @@ fn take_asked(input: &mut Input<'_>) -> Asked {
         envelope: input.few(Input::text),
         header: input.text(),
         kernel: input.perhaps_text().map(|id| KernelId::from(id.as_str())),
+        stops_on_error: input.flag(),
+        waits: input.flag().then(|| KeptMessage(input.few(Input::text))),
     }
 }
 
