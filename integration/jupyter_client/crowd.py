@@ -33,7 +33,8 @@ async def connect_and_print(file, needs, name, context, settle):
             message = await client.get_iopub_msg(timeout=SECONDS)
             if message["parent_header"].get("msg_id") == msg_id:
                 idle = is_status(message, "idle")
-                text += message["content"].get("text", "")
+                # On stderr it may be told whose cell it waits for.
+                text += message["content"].get("text", "") if message["content"].get("name") == "stdout" else ""
         reply = await client.get_shell_msg(timeout=SECONDS)
         if reply["parent_header"]["msg_id"] != msg_id:
             return "somebody else's reply"

@@ -189,6 +189,11 @@ async fn announced(path: &Path, deadline: Instant) -> Result<ConnectionFile, Con
 }
 
 impl ConnectError {
+    /// Whether the connection file itself is wrong, whatever becomes of the process.
+    pub(super) fn is_of_the_file(&self) -> bool {
+        matches!(self, Self::File(error) if error.is_final())
+    }
+
     /// Whether the kernel closed its sockets, which it may bind again.
     fn may_pass(&self) -> bool {
         match self {

@@ -250,7 +250,7 @@ impl Supervisor {
         Err(error)
     }
 
-    /// A process that dies closes its sockets first: its end says more than a broken connection.
+    /// A process that dies closes its sockets first: its end says more than a broken connection, but no more than a wrong file.
     async fn why_not_up(
         &self,
         process: &mut dyn Process,
@@ -260,7 +260,8 @@ impl Supervisor {
         step: &ConnectError,
     ) -> LaunchError {
         let argv = argv.to_vec();
-        match timeout(DYING, process.wait()).await {
+        let dying = if step.is_of_the_file() { Duration::ZERO } else { DYING };
+        match timeout(dying, process.wait()).await {
             Ok(exit) => {
                 let exceeded = process.exceeded(&exit);
                 LaunchError::Exited { argv, exit, exceeded, log_tail: log_tail(log) }

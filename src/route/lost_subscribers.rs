@@ -12,7 +12,7 @@ use super::{
     audience::{Audience, Heard},
     presence::Place,
 };
-use crate::id::{ConnectionId, KernelId};
+use crate::id::{ConnectionId, KernelId, Origin};
 
 /// The most lost subscribers. Messages are retained for each.
 const MOST: usize = 64;
@@ -81,8 +81,17 @@ impl Audience {
         };
         let lost = self.lost.keys().filter_map(|lost| self.subscribers.get(lost));
         let lost: Vec<_> = lost.filter(|lost| lost.place == entry.place).collect();
+        // Programs of this machine close their connections, and do not break them.
+        let is_remote = matches!(entry.place.origin, Origin::Address(_));
+        let is_expected = |kernel: &KernelId| {
+            let mut clients = self.clients.all_at(&entry.place);
+            clients.any(|client| self.clients.kernel_of(client) == Some(kernel))
+        };
         let is_kept = |kernel: &KernelId| {
-            !heard.contains_key(kernel) && lost.iter().any(|lost| lost.hears.contains_key(kernel))
+            is_remote
+                && !heard.contains_key(kernel)
+                && lost.iter().any(|lost| lost.hears.contains_key(kernel))
+                && is_expected(kernel)
         };
         let all = entry.hears.iter().filter(|(_, hearing)| **hearing == Hearing::Everything);
         let kept = all.filter(|(kernel, _)| is_kept(kernel));
