@@ -220,7 +220,7 @@ impl Proxy {
         }
     }
 
-    /// After a while, tells those who wait_for_info what is known of the runtime; where nothing is, they wait for the kernel.
+    /// After a while, tells those who wait what is known of the runtime; where nothing is, they wait for the kernel.
     async fn tell_info_later(self: Arc<Self>, kernel: Arc<Kernel>) {
         sleep(self.limits.cold_start()).await;
         let Some(info) = self.infos.get(&kernel.runtime_index).map(|info| info.clone()) else { return };

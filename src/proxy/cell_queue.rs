@@ -269,7 +269,7 @@ impl Proxy {
         };
         let running = kernel.cell_queues.running(is_meant);
         let Some(name) = running else { return };
-        self.queue_goes_on(kernel, &name, |queue| queue.idle(msg_id, session));
+        self.queue_goes_on(kernel, &name, |queue| queue.idle(&name));
         if kernel.cell_queues.half_ended(&name) {
             self.wait_for_second_half(kernel, name);
         }

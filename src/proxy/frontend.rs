@@ -296,7 +296,7 @@ impl Proxy {
                 Waiting {
                     client,
                     cell,
-                    body: for_a_queue(message, &address),
+                    body: for_the_kernel(message, &address),
                     address,
                     life,
                     since: Instant::now(),
@@ -333,8 +333,9 @@ impl Unusable {
     }
 }
 
-/// What a kernel is sent of a message. Which cells a failing one takes along is decided here: they are none of other clients'.
-fn for_a_queue(message: Verified, address: &ReturnAddress) -> Body {
+/// What a kernel is sent of a message. When a cell fails, kernels abort all that they have, whoever sent it. So they are told
+/// not to, and the proxy aborts what the client of that cell has waiting.
+fn for_the_kernel(message: Verified, address: &ReturnAddress) -> Body {
     let content = address.stops_on_error.then(|| without_stop_on_error(message.body().content()));
     match content.flatten() {
         Some(content) => message.with_content(content).into_body(),

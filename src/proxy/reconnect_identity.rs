@@ -173,8 +173,8 @@ pub(super) mod tests {
     fn without_a_routing_id_or_by_another_file_nothing_is_taken_over() {
         let anonymous = connection(EndpointId::DEFAULT, ASKER, "");
         assert!(!anonymous.takes_over(EndpointId::DEFAULT, &ASKER, &Bytes::new()));
-        let by_a_door = connection(EndpointId(7), ASKER, "me");
-        assert!(!by_a_door.takes_over(EndpointId::DEFAULT, &ASKER, &Bytes::from_static(b"me")));
+        let by_another_file = connection(EndpointId(7), ASKER, "me");
+        assert!(!by_another_file.takes_over(EndpointId::DEFAULT, &ASKER, &Bytes::from_static(b"me")));
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Proxy {
 }
 
 /// How people know a cell: by its client's name, and its notebook's.
-pub(super) fn whose_cell(address: &ReturnAddress) -> String {
+fn whose_cell(address: &ReturnAddress) -> String {
     let who = username(&address.header).unwrap_or_else(|| "another client".to_owned());
     match notebook_of(address) {
         Some(notebook) => format!("{who}'s cell in {notebook}"),

@@ -47,6 +47,8 @@ struct Running {
     name: CellName,
     replied: bool,
     idle: bool,
+    /// An earlier `serve` had sent it: that it is idle may have been said before anybody listened.
+    recalled: bool,
 }
 
 #[derive(Debug)]
@@ -116,7 +118,7 @@ impl<T> Queue<T> {
     /// The cell that runs, if it has ended by half: the other half may never come.
     pub fn half_ended(&self) -> Option<&CellName> {
         let running = self.running.as_ref()?;
-        (running.replied != running.idle).then_some(&running.name)
+        (!running.recalled && running.replied != running.idle).then_some(&running.name)
     }
 
     /// The kernel has replied to a cell. Returns what goes to the kernel now, in order.
@@ -125,17 +127,10 @@ impl<T> Queue<T> {
         self.mark(name, |running| running.replied = true)
     }
 
-    /// The kernel has said that it is done with a message of this name; the same.
+    /// The kernel has said that it is done with a cell; the same.
     #[must_use]
-    pub fn idle(&mut self, msg_id: &str, session: &str) -> Vec<T> {
-        let Some(running) = &mut self.running else { return Vec::new() };
-        let is_meant = running.name.msg_id.as_str() == msg_id
-            && (session.is_empty() || running.name.session.as_str() == session);
-        if !is_meant {
-            return Vec::new();
-        }
-        running.idle = true;
-        self.go_on()
+    pub fn idle(&mut self, name: &CellName) -> Vec<T> {
+        self.mark(name, |running| running.idle = true)
     }
 
     /// The other half of this cell's end has been waited for long enough; the same.
@@ -154,9 +149,9 @@ impl<T> Queue<T> {
         self.mark(name, |running| (running.replied, running.idle) = (true, true))
     }
 
-    /// A cell runs that the kernel was sent earlier. That it is idle may have been said before anybody listened.
+    /// A cell may still run that an earlier `serve` had sent. It has ended at its reply.
     pub fn recall_running(&mut self, client: &ClientId, name: CellName) {
-        let running = Running { client: client.clone(), name, replied: false, idle: true };
+        let running = Running { client: client.clone(), name, replied: false, idle: false, recalled: true };
         self.running.get_or_insert(running);
     }
 
@@ -170,13 +165,9 @@ impl<T> Queue<T> {
         (items(cells), items(others))
     }
 
-    /// The kernel is gone, and with it all that ran or waited.
-    pub fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     fn begin(&mut self, client: &ClientId, name: CellName) {
-        self.running = Some(Running { client: client.clone(), name, replied: false, idle: false });
+        self.running =
+            Some(Running { client: client.clone(), name, replied: false, idle: false, recalled: false });
     }
 
     fn mark(&mut self, name: &CellName, mark: impl FnOnce(&mut Running)) -> Vec<T> {
@@ -190,7 +181,7 @@ impl<T> Queue<T> {
     fn go_on(&mut self) -> Vec<T> {
         let has_ended = self.running.as_ref().is_some_and(|running| match self.one_is_enough {
             true => running.replied || running.idle,
-            false => running.replied && running.idle,
+            false => running.replied && (running.idle || running.recalled),
         });
         if !has_ended {
             return Vec::new();
@@ -271,7 +262,7 @@ mod tests {
         fn end(&mut self) {
             let Some(item) = self.running.take() else { return };
             assert!(self.queue.replied(&name(item)).is_empty());
-            let next = self.queue.idle(name(item).msg_id.as_str(), "");
+            let next = self.queue.idle(&name(item));
             self.take(next);
         }
     }
@@ -315,6 +306,19 @@ mod tests {
         assert!(queue.give_up_waiting(&name(cells[1])).is_empty(), "another's patience");
         assert_eq!(queue.give_up_waiting(&name(cells[0])), [cells[1]]);
         assert_eq!(queue.replied(&name(cells[1])), [cells[2]], "one is enough from now on");
+    }
+
+    #[test]
+    fn a_cell_of_an_earlier_serve_runs_until_its_reply_however_long_that_takes() {
+        let mut queue = Queue::default();
+        let (running, next) = ((1, 0), (1, 1));
+        queue.recall_running(&client(1), name(running));
+        assert_eq!(queue.offer(&client(1), Some(name(next)), next), Offered::Waits);
+        assert_eq!(queue.half_ended(), None, "nothing is known of its end");
+        assert!(queue.give_up_waiting(&name(running)).is_empty());
+        assert!(queue.idle(&name(running)).is_empty(), "its reply is due");
+        assert_eq!(queue.replied(&name(running)), [next]);
+        assert!(!queue.one_is_enough);
     }
 
     #[test]

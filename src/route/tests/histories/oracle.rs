@@ -52,9 +52,9 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) fn at(endpoint: EndpointId, origin: Origin, clients: &BTreeMap<usize, Whereabouts>) -> Self {
-        let of_profile = || clients.iter().filter(|(number, _)| profile_of(**number) == endpoint);
-        let met = of_profile().any(|(_, client)| client.connections.contains(&origin));
-        let may_have_met = of_profile().any(|(_, client)| client.seen_at.contains(&origin));
+        let of_endpoint = || clients.iter().filter(|(number, _)| endpoint_of(**number) == endpoint);
+        let met = of_endpoint().any(|(_, client)| client.connections.contains(&origin));
+        let may_have_met = of_endpoint().any(|(_, client)| client.seen_at.contains(&origin));
         let hidden = matches!(origin, Origin::User { .. });
         let (met, may_have_met) = (met && !hidden, may_have_met && !hidden);
         Self { endpoint, origin, wide: hidden, met, may_have_met, subscribes: true, inherited: None }
@@ -93,7 +93,7 @@ impl Listener {
 }
 
 /// By which connection file a client comes.
-pub(super) fn profile_of(number: usize) -> EndpointId {
+pub(super) fn endpoint_of(number: usize) -> EndpointId {
     client(&session(number)).endpoint
 }
 
@@ -109,7 +109,7 @@ impl World {
 
     pub(super) fn check_hearing(&self) {
         let kernels_of = |endpoint, wanted: &dyn Fn(&Whereabouts) -> bool| -> BTreeSet<KernelId> {
-            let clients = self.clients.iter().filter(|(number, _)| profile_of(**number) == endpoint);
+            let clients = self.clients.iter().filter(|(number, _)| endpoint_of(**number) == endpoint);
             let clients = clients.filter(|(_, client)| wanted(client));
             clients.filter_map(|(number, _)| self.binding(*number)).collect()
         };
@@ -146,13 +146,13 @@ impl World {
         listener: &Listener,
         heard: impl Iterator<Item = (&'a KernelId, &'a Hearing)>,
     ) {
-        let of_profile =
-            || self.clients.iter().filter(|(number, _)| profile_of(**number) == listener.endpoint);
+        let of_endpoint =
+            || self.clients.iter().filter(|(number, _)| endpoint_of(**number) == listener.endpoint);
         let visits =
             |number: &usize, kernel| self.fleet.table.visited_by(&client(&session(*number))).contains(kernel);
         for (kernel, hearing) in heard {
             let Hearing::Visitors(visitors) = hearing else { continue };
-            let may = of_profile().filter(|(number, who)| listener.may_hear(who) && visits(number, kernel));
+            let may = of_endpoint().filter(|(number, who)| listener.may_hear(who) && visits(number, kernel));
             let may: BTreeSet<ClientId> = may.map(|(number, _)| client(&session(*number))).collect();
             assert!(!visitors.is_empty() && visitors.is_subset(&may), "{kernel}: {visitors:?} of {may:?}");
         }
@@ -160,9 +160,9 @@ impl World {
 
     /// What answers a client on the kernels that it visits, its listener hears, be it because another did in whose place it came.
     fn check_that_visits_are_heard(&self, listener: &Listener, heard: BTreeMap<&KernelId, &Hearing>) {
-        let of_profile =
-            || self.clients.iter().filter(|(number, _)| profile_of(**number) == listener.endpoint);
-        for (number, _) in of_profile().filter(|(_, who)| listener.must_hear(who)) {
+        let of_endpoint =
+            || self.clients.iter().filter(|(number, _)| endpoint_of(**number) == listener.endpoint);
+        for (number, _) in of_endpoint().filter(|(_, who)| listener.must_hear(who)) {
             for kernel in self.fleet.table.visited_by(&client(&session(*number))) {
                 let hears = match heard.get(&kernel) {
                     Some(Hearing::Everything) => true,

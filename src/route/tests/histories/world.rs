@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::*;
 use super::operation::{CLIENTS, Operation, WISHES, origin, session};
-use super::oracle::{Listener, Whereabouts, profile_of};
+use super::oracle::{Listener, Whereabouts, endpoint_of};
 use super::replies::Replies;
 
 pub(super) struct World {
@@ -216,7 +216,7 @@ impl World {
     fn connect(&mut self, client: usize, at: Origin) {
         self.fleet.connect(&session(client), at);
         self.clients.entry(client).or_default().connect(at);
-        self.meet(profile_of(client), at);
+        self.meet(endpoint_of(client), at);
     }
 
     fn disconnect(&mut self, client: usize) {
