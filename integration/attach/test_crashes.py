@@ -48,6 +48,26 @@ def test_a_reply_that_comes_after_the_patience_is_not_given_a_second_time(lastin
     assert msg_id not in replies
 
 
+def test_a_cell_that_waited_and_was_given_up_is_not_run(lasting_fleet, host_of):
+    home = lasting_fleet.home
+    go, ran = home.path / "go", home.path / "ran"
+    first = host_of(home, "--group", "g").client()
+    running = first.execute(runs_until(go))
+    stream_of(first, running, "before")
+    second = host_of(home, "--group", "g", "--patience", "2").client()
+    waiting = second.execute(f"open({str(ran)!r}, 'w').close()")
+    wait_until(lambda: is_noted(lasting_fleet, waiting), 10, "the fleet to have the cell")
+    lasting_fleet.kill()
+    assert reply_to(second, waiting)["content"]["ename"] == "FleetLost"
+    lasting_fleet.restart()
+    assert lasting_fleet.command("exec", "--group", "other", "-c", "1").returncode == 0
+    asked = second.execute("2")
+    go.touch()
+    assert finish(second, asked).result == "2"
+    assert reply_to(first, running)["content"]["status"] == "ok"
+    assert not ran.exists()
+
+
 def test_an_interrupt_while_the_fleet_is_away_is_answered_and_ends_what_waits(lasting_fleet, host_of):
     client = host_of(lasting_fleet.home).client()
     assert execute(client, "x = 1").status == "ok"

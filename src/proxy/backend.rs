@@ -123,7 +123,7 @@ impl Proxy {
             );
         };
         let asked = self.table.lock().answered(&kernel.id, &parent.msg_id, &parent.session);
-        let Some(asked) = asked else { return self.deliver_to_nobody(kernel, &parent, &message) };
+        let Some(asked) = asked else { return self.deliver_to_nobody(kernel, &parent, &message, flushes) };
         self.metrics.replies.increment();
         if asked.is_cell() {
             kernel.counts(message.body().content());
@@ -148,7 +148,13 @@ impl Proxy {
     }
 
     /// A reply to a request of our own, else to none.
-    fn deliver_to_nobody(self: &Arc<Self>, kernel: &Arc<Kernel>, parent: &Parent<'_>, message: &Verified) {
+    fn deliver_to_nobody(
+        self: &Arc<Self>,
+        kernel: &Arc<Kernel>,
+        parent: &Parent<'_>,
+        message: &Verified,
+        flushes: &mut Flushes,
+    ) {
         if Header::peek(message).is_ok_and(|header| header.msg_type == "kernel_info_reply") {
             self.learn_of(kernel, message.body().content());
         }
@@ -159,7 +165,9 @@ impl Proxy {
                 sleep(LAST_REPLIES).await;
                 proxy.past_is_over(&kernel);
             });
-        } else if parent.session != self.builder.session() {
+        } else if parent.session != self.builder.session()
+            && !self.ends_running_cell(kernel, parent, flushes)
+        {
             self.stray(kernel, "a reply that nobody waits for");
         }
     }
@@ -253,7 +261,7 @@ impl Proxy {
         source.kernel.tells_state(source.life, &parent, state);
         if *state == ExecutionState::Idle {
             self.table.lock().finished(&source.kernel.id, &parent.msg_id, &parent.session);
-            self.message_is_done(&source.kernel, &parent.msg_id, &parent.session);
+            self.message_is_done(&source.kernel, &parent);
         }
         *state != ExecutionState::Busy || parent.session != self.builder.session()
     }

@@ -22,7 +22,7 @@ use crate::{
     id::{ClientId, MsgId, SessionId},
     jupyter::{
         content::is_silent,
-        header::{Header, subshell_of},
+        header::{Header, Parent, subshell_of},
         message::Body,
     },
     net::{Flushes, SignedOutbox},
@@ -247,7 +247,7 @@ impl Proxy {
         flushes: &mut Flushes,
     ) {
         // Before the reply leaves: what its client sends when it has it, is not meant.
-        let aborted = aborts.map(|client| self.take_cells(kernel, client)).unwrap_or_default();
+        let aborted = aborts.map(|client| self.take_cells(kernel, client, |_| true)).unwrap_or_default();
         if !aborted.is_empty() || kernel.cell_queues.keep_anybody_waiting() {
             // A reply is not noted as sent before it has left.
             flushes.flush();
@@ -262,22 +262,39 @@ impl Proxy {
         }
     }
 
+    /// Whether a reply that nobody waits for any more is the end of the cell that runs.
+    pub(super) fn ends_running_cell(
+        self: &Arc<Self>,
+        kernel: &Arc<Kernel>,
+        parent: &Parent<'_>,
+        flushes: &mut Flushes,
+    ) -> bool {
+        let running = kernel.cell_queues.running(parent);
+        if let Some(name) = &running {
+            self.cell_is_answered(kernel, name, None, flushes);
+        }
+        running.is_some()
+    }
+
     /// The kernel has said that it is done with a message.
-    pub(super) fn message_is_done(self: &Arc<Self>, kernel: &Arc<Kernel>, msg_id: &str, session: &str) {
-        let is_meant = |name: &CellName| {
-            name.msg_id.as_str() == msg_id && (session.is_empty() || name.session.as_str() == session)
-        };
-        let running = kernel.cell_queues.running(is_meant);
-        let Some(name) = running else { return };
+    pub(super) fn message_is_done(self: &Arc<Self>, kernel: &Arc<Kernel>, parent: &Parent<'_>) {
+        let Some(name) = kernel.cell_queues.running(parent) else { return };
         self.queue_goes_on(kernel, &name, |queue| queue.idle(&name));
         if kernel.cell_queues.half_ended(&name) {
             self.wait_for_second_half(kernel, name);
         }
     }
 
-    /// A cell has ended, whatever was or was not said of it.
-    pub(super) fn cell_has_ended(self: &Arc<Self>, kernel: &Arc<Kernel>, name: &CellName) {
-        self.queue_goes_on(kernel, name, |queue| queue.ended(name));
+    /// Cells that an earlier `serve` had sent have ended, whatever was or was not said of them.
+    pub(super) fn recalled_cells_have_ended(self: &Arc<Self>, kernel: &Arc<Kernel>) {
+        for name in kernel.cell_queues.recalled() {
+            self.queue_goes_on(kernel, &name, |queue| queue.ended(&name));
+        }
+    }
+
+    /// A cell that nobody waits for any more is not run, if it has not been sent.
+    pub(super) fn drop_waiting_cell(&self, kernel: &Kernel, client: &ClientId, cell: &CellName) {
+        let _ = self.take_cells(kernel, client, |waiting| waiting == cell);
     }
 
     /// The client's cells that wait are not run, and a notice in the first of them says why. Returns how many those are.
@@ -287,21 +304,26 @@ impl Proxy {
         client: &ClientId,
         notice: Option<&str>,
     ) -> usize {
-        let aborted = self.take_cells(kernel, client);
+        let aborted = self.take_cells(kernel, client, |_| true);
         for (index, cell) in aborted.iter().enumerate() {
             self.abort_taken(kernel, cell, notice.filter(|_| index == 0));
         }
         aborted.len()
     }
 
-    /// Takes the client's cells that wait out of the queue. What came behind them goes to the kernel.
-    fn take_cells(&self, kernel: &Kernel, client: &ClientId) -> Vec<Waiting> {
+    /// Takes cells of the client's that wait out of the queue. What came behind them goes to the kernel.
+    fn take_cells(
+        &self,
+        kernel: &Kernel,
+        client: &ClientId,
+        meant: impl Fn(&CellName) -> bool,
+    ) -> Vec<Waiting> {
         let mut taken = Vec::new();
         let mut outboxes = Vec::new();
         let mut shells = kernel.cell_queues.0.lock();
         let Shells { queues, bytes, .. } = &mut *shells;
         for shell in queues.values_mut() {
-            let (cells, others) = shell.queue.abort(client);
+            let (cells, others) = shell.queue.take_out(client, &meant);
             let size = |waiting: &Waiting| waiting.body.size();
             *bytes = bytes.saturating_sub(cells.iter().chain(&others).map(size).sum());
             for other in others {
@@ -398,10 +420,18 @@ impl CellQueues {
         self.0.lock().queues.values().any(|shell| shell.queue.is_waiting())
     }
 
-    fn running(&self, such: impl Fn(&CellName) -> bool) -> Option<CellName> {
+    /// The cell that runs, if that is what a message answers.
+    fn running(&self, parent: &Parent<'_>) -> Option<CellName> {
+        let is_meant = |name: &&CellName| {
+            name.msg_id.as_str() == parent.msg_id
+                && (parent.session.is_empty() || name.session.as_str() == parent.session)
+        };
         let shells = self.0.lock();
-        let mut names = shells.queues.values().filter_map(|shell| shell.queue.running_cell());
-        names.find(|name| such(name)).cloned()
+        shells.queues.values().filter_map(|shell| shell.queue.running_cell()).find(is_meant).cloned()
+    }
+
+    fn recalled(&self) -> Vec<CellName> {
+        self.0.lock().queues.values().filter_map(|shell| shell.queue.recalled().cloned()).collect()
     }
 
     /// Who waits; `None` if nobody does, and nobody is told any more.

@@ -23,16 +23,18 @@ use tracing::{debug, info};
 
 use super::{
     Proxy,
+    cell_queue::cell_name,
     connection::ReturnAddress,
     endpoint::Endpoint,
     endpoints::Open,
     gate::{Gate, Held},
+    kernel::Kernel,
 };
 use crate::{
     channel::Channel,
     fleet::{LaunchedFor, ProcessIdentity, Variables, ended},
     id::{ClientId, EndpointId, KernelId, Origin, SessionId},
-    jupyter::connection_file::ConnectionFileError,
+    jupyter::{connection_file::ConnectionFileError, header::Header},
     net::{Flushes, HandedOver, Server},
     route::{Decision, Request, RequestKind, Requirements, host_client},
     runtimes::{FileError, read_connection_file},
@@ -246,14 +248,18 @@ impl Proxy {
             return;
         }
         let is_answered = |address: &ReturnAddress| {
-            let header = crate::jupyter::header::Header::of_bytes(&address.header);
+            let header = Header::of_bytes(&address.header);
             address.connection.endpoint.id == id
                 && header.is_ok_and(|header| answered.iter().any(|msg_id| *msg_id == header.msg_id))
         };
-        let kernels: Vec<KernelId> = self.kernels.iter().map(|kernel| kernel.id.clone()).collect();
+        let kernels: Vec<Arc<Kernel>> = self.kernels.iter().map(|kernel| kernel.clone()).collect();
         for kernel in kernels {
-            for request in self.with_table(|table, _| table.take_outstanding(&kernel, is_answered)) {
+            for request in self.with_table(|table, _| table.take_outstanding(&kernel.id, is_answered)) {
                 self.journal.answered(request.address.entry);
+                let header = Header::of_bytes(&request.address.header).ok();
+                if let Some(cell) = header.and_then(|header| cell_name(&header)) {
+                    self.drop_waiting_cell(&kernel, &request.client, &cell);
+                }
             }
         }
         self.journal.write();

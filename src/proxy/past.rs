@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jupyter_protocol::KernelInfoRequest;
 use tokio::time::sleep;
 
-use super::{Proxy, cell_queue::cell_name, connection::ReturnAddress, kernel::Kernel};
+use super::{Proxy, connection::ReturnAddress, kernel::Kernel};
 use crate::{
     channel::Channel,
     jupyter::{header::Header, reply::Failure},
@@ -59,11 +59,8 @@ impl Proxy {
                 Some(info) => self.tell_info(Some(kernel), &request.client, &request.address, info),
                 None => self.fail(&request.client, &request.msg_type, &request.address, &failure),
             }
-            let header = Header::of_bytes(&request.address.header).ok();
-            if let Some(name) = header.and_then(|header| cell_name(&header)) {
-                self.cell_has_ended(kernel, &name);
-            }
         }
+        self.recalled_cells_have_ended(kernel);
     }
 
     /// A kernel has said who it is. Where nobody knew, those who asked are told.

@@ -155,14 +155,34 @@ impl<T> Queue<T> {
         self.running.get_or_insert(running);
     }
 
-    /// The client's cells are not run. Returns them, and what goes to the kernel now, for it came behind them.
+    /// The client's cells that are `meant` are not run. Returns them, and what goes to the kernel now, for it came behind
+    /// them and is no cell.
     #[must_use]
-    pub fn abort(&mut self, client: &ClientId) -> (Vec<T>, Vec<T>) {
+    pub fn take_out(
+        &mut self,
+        client: &ClientId,
+        meant: impl Fn(&CellName) -> bool,
+    ) -> (Vec<T>, Vec<T>) {
         let all = self.waiting.remove(client).unwrap_or_default();
-        self.turns.retain(|waiting| waiting != client);
-        let (cells, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|waiting| waiting.cell.is_some());
-        let items = |waiting: Vec<Waiting<T>>| waiting.into_iter().map(|waiting| waiting.item).collect();
-        (items(cells), items(others))
+        let is_meant = |waiting: &Waiting<T>| waiting.cell.as_ref().is_some_and(&meant);
+        let (taken, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(is_meant);
+        let mut rest = VecDeque::from(rest);
+        let mut goes = Vec::new();
+        while rest.front().is_some_and(|first| first.cell.is_none())
+            && let Some(first) = rest.pop_front()
+        {
+            goes.push(first.item);
+        }
+        match rest.is_empty() {
+            true => self.turns.retain(|waiting| waiting != client),
+            false => drop(self.waiting.insert(client.clone(), rest)),
+        }
+        (taken.into_iter().map(|waiting| waiting.item).collect(), goes)
+    }
+
+    /// The cell that runs, if an earlier `serve` had sent it.
+    pub fn recalled(&self) -> Option<&CellName> {
+        self.running.as_ref().filter(|running| running.recalled).map(|running| &running.name)
     }
 
     fn begin(&mut self, client: &ClientId, name: CellName) {
@@ -317,8 +337,23 @@ mod tests {
         assert_eq!(queue.half_ended(), None, "nothing is known of its end");
         assert!(queue.give_up_waiting(&name(running)).is_empty());
         assert!(queue.idle(&name(running)).is_empty(), "its reply is due");
+        assert_eq!(queue.recalled(), Some(&name(running)));
         assert_eq!(queue.replied(&name(running)), [next]);
+        assert_eq!(queue.recalled(), None);
         assert!(!queue.one_is_enough);
+    }
+
+    #[test]
+    fn one_cell_is_taken_out_and_what_came_behind_others_waits_on() {
+        let mut kernel = Kernel::default();
+        kernel.send((2, 0), true);
+        for (count, is_cell) in [(0, true), (1, false), (2, true), (3, false)] {
+            kernel.send((1, count), is_cell);
+        }
+        let (taken, goes) = kernel.queue.take_out(&client(1), |cell| *cell == name((1, 2)));
+        assert_eq!((taken, goes), (vec![(1, 2)], vec![]));
+        kernel.end();
+        assert_eq!(kernel.came, [(2, 0), (1, 0), (1, 1), (1, 3)]);
     }
 
     #[test]
@@ -329,7 +364,7 @@ mod tests {
             kernel.send((1, count), is_cell);
         }
         kernel.send((3, 0), true);
-        let (aborted, goes) = kernel.queue.abort(&client(1));
+        let (aborted, goes) = kernel.queue.take_out(&client(1), |_| true);
         assert_eq!((aborted, goes), (vec![(1, 0), (1, 2)], vec![(1, 1)]));
         kernel.end();
         assert_eq!(kernel.came, [(2, 0), (3, 0)]);
@@ -370,7 +405,7 @@ mod tests {
                             .filter(|item| item.0 == number && !kernel.came.contains(item) && !aborted.contains(*item))
                             .copied()
                             .collect();
-                        let (cells, others) = kernel.queue.abort(&client(number));
+                        let (cells, others) = kernel.queue.take_out(&client(number), |_| true);
                         let is_cell = |item: &&Item| kernel.cells[*item];
                         prop_assert_eq!(&cells, &waiting.iter().filter(is_cell).copied().collect::<Vec<_>>());
                         aborted.extend(cells);
