@@ -18,7 +18,7 @@ def test_a_cell_that_waits_for_another_kernel_is_not_taken_for_lost(lasting_flee
     busy = other.execute(f"echo before; until [ -e {go} ]; do sleep 0.1; done")
     stream_of(other, busy, "before")
     msg_id = client.execute("%%fleet runtime=bash group=g\necho visited")
-    wait_until(lambda: is_noted(lasting_fleet, msg_id), 10, "the fleet to have the cell")
+    wait_until(lambda: lasting_fleet.has_noted(msg_id), 10, "the fleet to have the cell")
     lasting_fleet.kill()
     lasting_fleet.restart()
     with pytest.raises(AssertionError, match="nothing more on shell"):
@@ -56,7 +56,7 @@ def test_a_cell_that_waited_and_was_given_up_is_not_run(lasting_fleet, host_of):
     stream_of(first, running, "before")
     second = host_of(home, "--group", "g", "--patience", "2").client()
     waiting = second.execute(f"open({str(ran)!r}, 'w').close()")
-    wait_until(lambda: is_noted(lasting_fleet, waiting), 10, "the fleet to have the cell")
+    wait_until(lambda: lasting_fleet.has_noted(waiting), 10, "the fleet to have the cell")
     lasting_fleet.kill()
     assert reply_to(second, waiting)["content"]["ename"] == "FleetLost"
     lasting_fleet.restart()
@@ -93,8 +93,3 @@ def test_a_fleet_that_is_stopped_for_some_seconds_is_waited_for_at_the_start(las
     finally:
         lasting_fleet.process.send_signal(signal.SIGCONT)
     assert reply_to(client, msg_id)["content"]["status"] == "ok"
-
-
-def is_noted(fleet, msg_id):
-    """Whether the journal holds the cell."""
-    return msg_id in (fleet.home.runtime_dir / ".fleet" / "requests.log").read_text()

@@ -199,7 +199,7 @@ impl Client {
             replies.clear();
             let frames = self.batch.drain(..).filter_map(|event| match event {
                 Event::Message(frames) => News::read(&frames),
-                Event::Subscribe(_) | Event::Cancel(_) => None,
+                Event::Subscribe(_) | Event::Cancel(_) | Event::Answered(_) => None,
             });
             self.news.extend(frames);
         }

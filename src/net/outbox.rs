@@ -110,6 +110,12 @@ impl SignedOutbox {
         self.0.hand_over(&newer.0, frames)
     }
 
+    /// Asks the peer for [`Event::Answered`](super::Event::Answered) with this context, of 16 bytes at most. `false`: it
+    /// cannot be asked, or is gone.
+    pub fn ask(&self, context: Bytes) -> bool {
+        self.0.ask(context)
+    }
+
     /// Drops what is retained for too long.
     pub fn expire(&self) {
         self.0.0.queue.lock().expire();
@@ -222,8 +228,13 @@ impl Outbox {
         Self(Arc::new(Shared::new(Queue::new(socket), limit, time_to_live)))
     }
 
-    pub(super) fn retain(&self, retention: Retention, pings: bool) {
-        self.0.queue.lock().retain(retention, pings);
+    /// The peer knows PING.
+    pub(super) fn knows_ping(&self) {
+        self.0.queue.lock().knows_ping();
+    }
+
+    pub(super) fn retain(&self, retention: Retention) {
+        self.0.queue.lock().retain(retention);
     }
 
     /// Whether so much waits that those who write should wait as well.
@@ -297,8 +308,14 @@ impl Outbox {
 
     /// Asks for a sign of life.
     pub(super) fn ping(&self) {
-        self.0.queue.lock().ping(self.0.time_to_live);
+        self.ask(Bytes::new());
+    }
+
+    /// The same; the answer has this context. `false`: the peer cannot be asked.
+    fn ask(&self, context: Bytes) -> bool {
+        let asked = self.0.queue.lock().ping(self.0.time_to_live, context);
         self.flush();
+        asked
     }
 
     /// When the peer was last asked.

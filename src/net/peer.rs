@@ -44,6 +44,8 @@ pub enum Event {
     Subscribe(Bytes),
     /// On an XPUB socket: the end of a subscription.
     Cancel(Bytes),
+    /// The peer has come to what it was asked by [`SignedOutbox::ask`]: what it had sent before that has come.
+    Answered(Bytes),
 }
 
 /// A connection whose handshake is complete. Dropping it ends the connection, whoever else holds its outbox.
@@ -123,6 +125,9 @@ impl Peer {
         settings: PeerSettings,
     ) -> Self {
         let decoder = Decoder::new(settings.frames);
+        if knows_ping(&remote) {
+            outbox.knows_ping();
+        }
         Self {
             read,
             buffer: input,
@@ -181,7 +186,7 @@ impl Peer {
     /// From now on, what is not delivered when the connection ends is retained, and so is what is queued afterwards:
     /// see [`SignedOutbox::hand_over`] and [`SignedOutbox::take_undelivered`].
     pub fn retain(&self, retention: Retention) {
-        self.outbox.retain(retention, self.pings());
+        self.outbox.retain(retention);
     }
 
     /// What the handshake told of the peer.
@@ -291,7 +296,8 @@ impl Peer {
                 self.outbox.push_pong(context).map_err(|_| PeerError::Deaf)?;
                 self.outbox.flush();
             }
-            Command::Pong(_) => {}
+            Command::Pong(context) if context.is_empty() => {}
+            Command::Pong(context) => return Ok(Some(Event::Answered(context))),
             Command::Unknown(_) => {
                 self.unknown += 1;
                 if self.unknown > UNKNOWN_COMMANDS {
@@ -340,7 +346,7 @@ impl Peer {
         let now = Instant::now();
         let is_over = |at: Instant| now >= at + self.settings.ping_after;
         let is_silent = is_over(self.heard) || self.pinged().is_some_and(is_over);
-        if (self.pings() && is_silent) || self.ping_at.is_some_and(|at| at <= now) {
+        if (knows_ping(&self.remote) && is_silent) || self.ping_at.is_some_and(|at| at <= now) {
             self.ping_at = None;
             self.outbox.ping();
         }
@@ -361,11 +367,10 @@ impl Peer {
     fn pinged(&self) -> Option<Instant> {
         self.outbox.pinged().map(Instant::from_std)
     }
+}
 
-    /// Whether the peer knows PING.
-    fn pings(&self) -> bool {
-        self.remote.version >= Version::V3_1
-    }
+fn knows_ping(remote: &Remote) -> bool {
+    remote.version >= Version::V3_1
 }
 
 impl Drop for Peer {

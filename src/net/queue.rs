@@ -39,6 +39,8 @@ pub(super) struct Queue {
     pongs: usize,
     /// For connections whose messages outlive them.
     retention: Option<Box<Outliving>>,
+    /// Whether the peer knows PING.
+    pings: bool,
     /// When the peer was last sent a PING.
     pinged: Option<Instant>,
     /// A PING is due some time after the last write, and the connection's task has been told.
@@ -49,8 +51,6 @@ pub(super) struct Queue {
 #[derive(Debug)]
 struct Outliving {
     retention: Retention,
-    /// Whether the peer knows PING.
-    pings: bool,
     sent: Sent,
 }
 
@@ -94,14 +94,20 @@ impl Queue {
             reserve: 0,
             pongs: 0,
             retention: None,
+            pings: false,
             pinged: None,
             ping_scheduled: false,
         }
     }
 
-    /// From now on, messages outlive the connection. `pings`: the peer knows PING.
-    pub(super) fn retain(&mut self, retention: Retention, pings: bool) {
-        self.retention = Some(Box::new(Outliving { retention, pings, sent: Sent::default() }));
+    /// The peer knows PING.
+    pub(super) fn knows_ping(&mut self) {
+        self.pings = true;
+    }
+
+    /// From now on, messages outlive the connection.
+    pub(super) fn retain(&mut self, retention: Retention) {
+        self.retention = Some(Box::new(Outliving { retention, sent: Sent::default() }));
     }
 
     pub(super) fn socket(&self) -> Option<&Arc<WriteHalf>> {
@@ -347,16 +353,17 @@ impl Queue {
         self.ping_scheduled
     }
 
-    /// Sends a PING to a peer that knows it, and forgets what has been delivered.
-    pub(super) fn ping(&mut self, time_to_live: Duration) {
+    /// Sends a PING to a peer that knows it, else returns `false`; and forgets what has been delivered.
+    pub(super) fn ping(&mut self, time_to_live: Duration, context: Bytes) -> bool {
         self.check_delivered();
         self.ping_scheduled = false;
-        if self.socket().is_none() || self.retention.as_ref().is_some_and(|outliving| !outliving.pings) {
-            return;
+        if self.socket().is_none() || !self.pings {
+            return false;
         }
         self.pinged = Some(Instant::now());
         let tenths = u16::try_from(time_to_live.as_millis() / 100).unwrap_or(u16::MAX);
-        self.append_raw(|out| encode_command(&Command::Ping(tenths, Bytes::new()), out));
+        self.append_raw(|out| encode_command(&Command::Ping(tenths, context), out));
+        true
     }
 
     /// When the peer was last sent a PING.

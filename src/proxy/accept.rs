@@ -2,10 +2,7 @@
 
 use std::{
     fmt::Display,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use bytes::Bytes;
@@ -15,12 +12,7 @@ use tracing::{
     info_span,
 };
 
-use super::{
-    Proxy,
-    arrivals::Arrival,
-    connection::{Connection, InheritedClients},
-    endpoint::Endpoint,
-};
+use super::{Proxy, arrivals::Arrival, connection::Connection, endpoint::Endpoint};
 use crate::{
     channel::Channel,
     id::{ConnectionId, Origin},
@@ -121,17 +113,14 @@ impl Proxy {
         peer: &Peer,
     ) -> Arc<Connection> {
         let id = ConnectionId(self.next_connection.fetch_add(1, Ordering::Relaxed));
-        let connection = Arc::new(Connection {
+        let connection = Connection::new(
             id,
             channel,
-            origin,
-            identity: Bytes::copy_from_slice(&peer.remote().identity),
-            client: endpoint.host.as_ref().map(|host| host.client.clone()),
+            (origin, Bytes::copy_from_slice(&peer.remote().identity)),
             endpoint,
-            holds_key: AtomicBool::new(false),
-            heir_of: InheritedClients::default(),
-            outbox: peer.signed_outbox(),
-        });
+            peer.signed_outbox(),
+        );
+        let connection = Arc::new(connection);
         self.connections.insert(id, connection.clone());
         self.routing_ids.add(&connection);
         connection

@@ -122,7 +122,11 @@ impl Proxy {
             });
             return self.tell_info(None, client, address, content.to_string().into());
         }
-        self.fail(client, msg_type, address, &Failure::new("NoMatchingKernel", why));
+        let failure = Failure::new("NoMatchingKernel", why);
+        match msg_type {
+            "execute_request" => self.refuse_cell(client, address, &failure),
+            _ => self.fail(client, msg_type, address, &failure),
+        }
     }
 
     /// A message that cannot be read is answered if it says which one it is.
@@ -194,15 +198,15 @@ impl Proxy {
         let parent = &address.header;
         let is_cell = msg_type == "execute_request";
         self.send_to_client(client, is_cell.then(|| self.builder.error(failure, parent)));
-        if is_cell && address.stops_on_error && self.turns.are_used() {
-            return self.end_failed_cell(client, address, failure);
-        }
         if msg_type.ends_with("_request") {
             self.reply(client, address, self.builder.error_reply(msg_type, failure, parent));
         }
         self.send_idle(client, parent);
-        if is_cell && self.turns.are_used() {
-            self.next_turn(client);
+        if is_cell && self.cell_order.is_used() {
+            if address.stops_on_error {
+                self.abort_waiting(client);
+            }
+            self.next_in_order(client);
         }
     }
 

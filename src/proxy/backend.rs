@@ -135,11 +135,11 @@ impl Proxy {
         self.deliver(&asked.client, &asked.address, message.into_body(), flushes);
         if let Some(name) = cell {
             self.cell_is_answered(kernel, &name, aborts.then_some(&asked.client), flushes);
-            if self.turns.are_used() {
+            if self.cell_order.is_used() {
                 if aborts {
                     self.abort_waiting(&asked.client);
                 }
-                self.next_turn(&asked.client);
+                self.next_in_order(&asked.client);
             }
         }
         if kernel.first_use() {
@@ -165,8 +165,7 @@ impl Proxy {
                 sleep(LAST_REPLIES).await;
                 proxy.past_is_over(&kernel);
             });
-        } else if parent.session != self.builder.session()
-            && !self.ends_running_cell(kernel, parent, flushes)
+        } else if parent.session != self.builder.session() && !self.ends_running_cell(kernel, parent, flushes)
         {
             self.stray(kernel, "a reply that nobody waits for");
         }

@@ -88,8 +88,8 @@ impl Proxy {
         flushes: &mut Flushes,
     ) {
         let cell = self.understand(client, held);
-        let at_once = cell.only_asks() && !self.turns.keep_waiting(client);
-        let cell = if at_once { Some(cell) } else { self.take_turn(client, cell) };
+        let at_once = cell.only_asks() && !self.cell_order.keep_waiting(client);
+        let cell = if at_once { Some(cell) } else { self.put_in_order(client, cell) };
         if let Some(cell) = cell {
             self.run_cell((client, gate), cell, flushes);
         }
@@ -113,13 +113,11 @@ impl Proxy {
                 CellTarget::Elsewhere(wishes) => {
                     return self.pass((client, gate), held, Some(wishes), flushes);
                 }
-                CellTarget::Wrong(failure) => {
-                    return self.fail(client, "execute_request", &held.address(), &failure);
-                }
+                CellTarget::Wrong(failure) => return self.refuse_cell(client, &held.address(), &failure),
                 CellTarget::Command { .. } if line > MOST_LINES => {
                     let text = format!("a cell may begin with {MOST_LINES} lines of %fleet");
                     let failure = Failure::new("FleetMagicError", text);
-                    return self.fail(client, "execute_request", &held.address(), &failure);
+                    return self.refuse_cell(client, &held.address(), &failure);
                 }
                 CellTarget::Command { command, rest } => {
                     if !self.command((client, gate), &held, command, rest) || !rest {

@@ -2,11 +2,12 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::endpoint::Endpoint;
 use crate::{
@@ -34,6 +35,14 @@ pub(super) struct Connection {
     pub(super) holds_key: AtomicBool,
     pub(super) heir_of: InheritedClients,
     pub(super) outbox: SignedOutbox,
+    questions: Questions,
+}
+
+/// What a peer is asked by PING: how often it has been asked, and how many of them it has come to.
+#[derive(Debug, Default)]
+struct Questions {
+    asked: AtomicU64,
+    answered: watch::Sender<u64>,
 }
 
 /// The clients of connections that ended after this one had come in their place: they count as connected by this one. `None`
@@ -63,6 +72,27 @@ impl InheritedClients {
 }
 
 impl Connection {
+    pub(super) fn new(
+        id: ConnectionId,
+        channel: Channel,
+        (origin, identity): (Origin, Bytes),
+        endpoint: Arc<Endpoint>,
+        outbox: SignedOutbox,
+    ) -> Self {
+        Self {
+            id,
+            channel,
+            origin,
+            identity,
+            client: endpoint.host.as_ref().map(|host| host.client.clone()),
+            endpoint,
+            holds_key: AtomicBool::new(false),
+            heir_of: InheritedClients::default(),
+            outbox,
+            questions: Questions::default(),
+        }
+    }
+
     /// What routing is to know of a message on it.
     pub(super) fn request<'a>(&'a self, client: &'a ClientId, kind: RequestKind) -> Request<'a> {
         Request {
@@ -89,6 +119,30 @@ impl Connection {
     /// A message on it was signed with the key; `true` if it is the first one.
     pub(super) fn shows_key(&self) -> bool {
         !self.holds_key.load(Ordering::Relaxed) && !self.holds_key.swap(true, Ordering::Relaxed)
+    }
+
+    /// Asks the peer for a sign of life, and returns when it has given one: all that it had sent before that has come. At
+    /// once if it cannot be asked.
+    pub(super) async fn asked(&self) {
+        let mut answered = self.questions.answered.subscribe();
+        let question = self.questions.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.outbox.ask(Bytes::copy_from_slice(&question.to_be_bytes())) {
+            // It cannot fail: the sender lives as long as this connection.
+            let _ = answered.wait_for(|latest| *latest >= question).await;
+        }
+    }
+
+    /// The peer has come to what it was asked with this context.
+    pub(super) fn has_answered(&self, context: &[u8]) {
+        let asked = self.questions.asked.load(Ordering::Relaxed);
+        let question = context.try_into().map(u64::from_be_bytes).ok().filter(|question| *question <= asked);
+        if let Some(question) = question {
+            self.questions.answered.send_if_modified(|latest| {
+                let is_newer = question > *latest;
+                *latest = question.max(*latest);
+                is_newer
+            });
+        }
     }
 
     /// Queues and writes a message.

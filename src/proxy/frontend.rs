@@ -97,7 +97,14 @@ impl Proxy {
         let mut flushes = Flushes::default();
         while peer.next(&mut batch).await? {
             for event in batch.drain(..) {
-                let Event::Message(frames) = event else { continue };
+                let frames = match event {
+                    Event::Message(frames) => frames,
+                    Event::Answered(context) => {
+                        connection.has_answered(&context);
+                        continue;
+                    }
+                    Event::Subscribe(_) | Event::Cancel(_) => continue,
+                };
                 match self.receive(connection, known, frames, &mut flushes) {
                     Ok(()) if connection.shows_key() => {
                         peer.trust();

@@ -76,7 +76,7 @@ impl Proxy {
 
     fn subscription(&self, connection: &Connection, topics: &Topics, event: Event) -> Result<(), PeerError> {
         let count = match event {
-            Event::Message(_) => return Ok(()),
+            Event::Message(_) | Event::Answered(_) => return Ok(()),
             Event::Cancel(topic) => topics.remove(&topic),
             Event::Subscribe(topic) => {
                 let most = if topic.len() > self.limits.topic_bytes { 0 } else { self.limits.subscriptions };

@@ -50,7 +50,7 @@ impl Proxy {
                 true
             }
             Err(failure) => {
-                self.fail_begun(client, "execute_request", &address, &failure);
+                self.fail_cell(client, &address, &failure);
                 false
             }
         }

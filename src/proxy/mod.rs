@@ -3,7 +3,7 @@
 //! `frontend` is the way from a client to a kernel, `backend` the way back; `iopub` and `heartbeat` are the two
 //! channels that know no sessions, `arrivals` those of iopub that are not there yet, `sessions` who speaks on the others.
 //! `fanout` spreads what a kernel publishes over its `subscriber`s, who want certain `topics`; what most of them get alike is
-//! `shared`. `kernel` is what is known of one, `link` the way to its process. `cells` finds what is meant for the fleet, `magic` carries it out, `turns` keeps the cells of a client in order that go to
+//! `shared`. `kernel` is what is known of one, `link` the way to its process. `cells` finds what is meant for the fleet, `magic` carries it out, `cell_order` keeps the cells of a client in order that go to
 //! several kernels, `cell_queue` lets clients take turns at one kernel, `waiting_notice` says who waits for whom, `interrupt` whom an interrupt is for,
 //! `comms` knows where its widgets are. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
 //! kernels, `running` is what they say they do, `tell` tells clients what they did not ask for, `liveness` looks whether
@@ -18,6 +18,7 @@ mod answer;
 mod arrivals;
 mod backend;
 mod broadcast;
+mod cell_order;
 mod cell_queue;
 mod cells;
 mod comms;
@@ -58,7 +59,6 @@ mod subscriber;
 mod tell;
 mod tombstones;
 mod topics;
-mod turns;
 mod undelivered;
 mod waiting_notice;
 
@@ -78,6 +78,7 @@ use tokio::sync::Notify;
 
 use self::{
     arrivals::Arrivals,
+    cell_order::CellOrder,
     comms::Comms,
     connection::{Connection, ReturnAddress},
     endpoint::Endpoint,
@@ -90,7 +91,6 @@ use self::{
     reconnecting::Reconnecting,
     tombstones::Tombstones,
     topics::Topics,
-    turns::Turns,
 };
 pub use self::{
     host::{HostError, HostRequest, ServedHost},
@@ -144,7 +144,7 @@ pub struct Proxy {
     gates: DashMap<ClientId, Arc<Gate>>,
     /// Sessions whose messages are another client's, and whose.
     spoken_for: DashMap<ClientId, ClientId>,
-    turns: Turns,
+    cell_order: CellOrder,
     comms: Comms,
     /// What each iopub connection has subscribed to.
     topics: DashMap<ConnectionId, Arc<Topics>>,
@@ -212,7 +212,7 @@ impl Proxy {
             kernels: DashMap::new(),
             gates: DashMap::new(),
             spoken_for: DashMap::new(),
-            turns: Turns::default(),
+            cell_order: CellOrder::default(),
             comms: Comms::default(),
             topics: DashMap::new(),
             infos: DashMap::new(),

@@ -7,10 +7,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -19,7 +16,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Proxy,
-    connection::{Connection, InheritedClients, ReturnAddress},
+    connection::{Connection, ReturnAddress},
     endpoint::Endpoint,
     gate::Gate,
     sessions::Sessions,
@@ -228,10 +225,7 @@ pub(super) fn connection_before(
     identity: Bytes,
 ) -> Arc<Connection> {
     let outbox = crate::net::SignedOutbox::closed();
-    let client = endpoint.host.as_ref().map(|host| host.client.clone());
-    let id = ConnectionId::BEFORE;
-    let (holds_key, heir_of) = (AtomicBool::new(false), InheritedClients::default());
-    Arc::new(Connection { id, channel, origin, identity, endpoint, client, holds_key, heir_of, outbox })
+    Arc::new(Connection::new(ConnectionId::BEFORE, channel, (origin, identity), endpoint, outbox))
 }
 
 #[cfg(test)]
@@ -250,8 +244,9 @@ mod tests {
         reconnecting.expect(Bytes::from_static(b"me"), client.clone(), origin);
         let says = |session: Option<&str>| {
             let plain = connection(EndpointId::DEFAULT, origin, "me");
-            let plain = Arc::into_inner(plain).unwrap();
-            Connection { client: session.map(SessionId::from), ..plain }
+            let mut connection = Arc::into_inner(plain).unwrap();
+            connection.client = session.map(SessionId::from);
+            connection
         };
         let known = std::slice::from_ref(&client);
         assert_eq!(reconnecting.lock().recognise(&says(None)), known);

@@ -67,7 +67,7 @@ impl Proxy {
             .filter_map(|record| self.take_over(record, owing.contains(&record.remembered.id)))
             .collect();
         if owed.iter().any(|(_, asked)| asked.kernel.is_some()) {
-            self.turns.begin();
+            self.cell_order.begin();
         }
         for BindingRecord { remembered, identity } in &registry.bindings {
             self.with_table(|table, now| table.recall_client(remembered, now));

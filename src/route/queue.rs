@@ -158,11 +158,7 @@ impl<T> Queue<T> {
     /// The client's cells that are `meant` are not run. Returns them, and what goes to the kernel now, for it came behind
     /// them and is no cell.
     #[must_use]
-    pub fn take_out(
-        &mut self,
-        client: &ClientId,
-        meant: impl Fn(&CellName) -> bool,
-    ) -> (Vec<T>, Vec<T>) {
+    pub fn take_out(&mut self, client: &ClientId, meant: impl Fn(&CellName) -> bool) -> (Vec<T>, Vec<T>) {
         let all = self.waiting.remove(client).unwrap_or_default();
         let is_meant = |waiting: &Waiting<T>| waiting.cell.as_ref().is_some_and(&meant);
         let (taken, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(is_meant);

@@ -47,7 +47,7 @@ fn notice(missed: Missed) -> Option<SmallVec<[Bytes; 8]>> {
 /// An outbox whose connection has ended before anything was sent.
 async fn lost(retention: Retention) -> Outbox {
     let (outbox, peer) = connection().await;
-    outbox.retain(retention, true);
+    outbox.retain(retention);
     drop(peer);
     outbox.end();
     outbox
@@ -60,7 +60,7 @@ fn nothing_is_missing(missed: Missed) -> Option<SmallVec<[Bytes; 8]>> {
 #[tokio::test]
 async fn what_a_broken_connection_did_not_deliver_leaves_on_the_next_once_and_in_order() {
     let (outbox, mut peer) = connection().await;
-    outbox.retain(RETENTION, true);
+    outbox.retain(RETENTION);
     for number in 0..10 {
         push(&outbox, number, 100);
     }
@@ -100,7 +100,7 @@ async fn who_still_holds_the_lost_outbox_writes_to_the_next_behind_what_was_reta
 async fn what_the_other_host_has_no_room_for_is_sent_again_from_its_first_byte() {
     for is_remote in [false, true] {
         let (outbox, mut peer) = connection().await;
-        outbox.retain(Retention { bytes: 64 << 20, is_remote, ..RETENTION }, true);
+        outbox.retain(Retention { bytes: 64 << 20, is_remote, ..RETENTION });
         // More than the two sockets hold, and nobody reads.
         for number in 0..200 {
             push(&outbox, number, 100_000);
@@ -179,7 +179,7 @@ async fn what_is_handed_over_outlives_the_next_connection_as_well() {
     let outbox = lost(RETENTION).await;
     push(&outbox, 1, 10);
     let (next, peer) = connection().await;
-    next.retain(RETENTION, true);
+    next.retain(RETENTION);
     drop(peer);
     next.end();
     assert!(outbox.hand_over(&next, nothing_is_missing), "its end is not known to all yet");
@@ -220,7 +220,7 @@ async fn an_undelivered_reply_may_be_of_any_size() {
     let frames = [Bytes::from(vec![7; 10 * RETENTION.bytes])];
     let (outbox, _peer) = connection().await;
     let outbox = SignedOutbox(outbox);
-    outbox.0.retain(Retention { is_remote: true, ..RETENTION }, true);
+    outbox.0.retain(Retention { is_remote: true, ..RETENTION });
     outbox.0.push(Room::Usual, frames.iter()).unwrap();
     assert!(outbox.take_undelivered().size() > frames[0].len());
 }
@@ -228,7 +228,7 @@ async fn an_undelivered_reply_may_be_of_any_size() {
 #[tokio::test]
 async fn nothing_is_retained_of_what_has_been_delivered() {
     let (outbox, mut peer) = connection().await;
-    outbox.retain(RETENTION, true);
+    outbox.retain(RETENTION);
     for number in 0..100 {
         push(&outbox, number, 10_000);
         numbers(&mut peer, number);
@@ -250,7 +250,7 @@ async fn without_retention_the_end_is_the_end() {
 async fn a_peer_that_reads_nothing_is_not_silent_for_its_host_answers() {
     let (outbox, _peer) = connection().await;
     let outbox = SignedOutbox(outbox);
-    outbox.0.retain(Retention { is_remote: true, ..RETENTION }, true);
+    outbox.0.retain(Retention { is_remote: true, ..RETENTION });
     while outbox.0.0.queue.lock().is_empty() {
         push(&outbox.0, 1, 100_000);
     }

@@ -75,7 +75,7 @@ impl Publisher {
                         return Err(PeerError::TooManySubscriptions);
                     }
                     Event::Cancel(topic) => self.cancel(&outbox, &topic),
-                    Event::Subscribe(_) | Event::Message(_) => {}
+                    Event::Subscribe(_) | Event::Message(_) | Event::Answered(_) => {}
                 }
             }
         }

@@ -5,6 +5,7 @@ import uuid
 import pytest
 
 from harness.clients import execute, kinds, reply_to, request
+from harness.deadline import wait_until
 from harness.magics import finish_all, run, send, wait_for_start
 
 # Each notes its number in a file when it begins and when it ends, and takes its time in between.
@@ -55,11 +56,16 @@ def test_cold_kernels_keep_the_order_too(notebook, tmp_path):
 
 
 @pytest.mark.parametrize("runtime", FAIL)
-def test_an_error_aborts_what_waits_behind_it(notebook, runtime):
+def test_an_error_aborts_what_waits_behind_it(notebook, fleet, runtime, tmp_path):
     for each in FAIL:
         run(notebook, cell(each, ""))
-    codes = [("lua", "print(1)"), (runtime, FAIL[runtime]), ("python3", "'never'"), ("bash", "echo never"), ("python3", "2")]
+    # As on one kernel, an error aborts what is there by then: so nothing fails before all has been sent.
+    go = tmp_path / "go"
+    first = ("bash", f"until [ -e {go} ]; do sleep .05; done")
+    codes = [first, (runtime, FAIL[runtime]), ("python3", "'never'"), ("bash", "echo never"), ("python3", "2")]
     sent = [send(notebook, cell(*each)) for each in codes]
+    wait_until(lambda: all(fleet.has_noted(each) for each in sent), 10, "the fleet to have all cells")
+    go.touch()
     batch = finish_all(notebook, sent)
     assert batch.statuses == ["ok", "error", "aborted", "aborted", "aborted"]
     assert [kinds(each.messages) for each in batch.done[2:]] == [["busy", "idle"]] * 3

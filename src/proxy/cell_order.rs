@@ -1,8 +1,11 @@
-//! One client's cells take turns, whichever kernels they go to.
+//! One client's cells in their order, whichever kernels they go to.
 //!
 //! A kernel does its cells one after the other, and after an error gives up those behind it. A notebook whose cells go to
 //! several kernels, and which sends them all at once, expects no less: a cell for another kernel than the one before it
 //! waits here until that one has answered. While nobody has sent a cell elsewhere, no cell comes by.
+//!
+//! A cell that fails here fails faster than its client can send the next ones. What the client sends before it can know of
+//! the failure is aborted: it is asked by a PING, and its reply is sent once that is answered.
 
 use std::{
     collections::VecDeque,
@@ -14,17 +17,21 @@ use std::{
 };
 
 use dashmap::DashMap;
-use tokio::time::sleep;
+use jupyter_protocol::ExecutionState;
+use tokio::time::timeout;
 
 use super::{Proxy, cells::Cell, connection::ReturnAddress};
-use crate::{id::ClientId, jupyter::reply::Failure};
+use crate::{
+    id::ClientId,
+    jupyter::{message::Body, reply::Failure},
+};
 
-/// How long cells may take that were sent together with one that fails: that long its reply is kept back.
-const ON_ITS_WAY: Duration = Duration::from_millis(50);
+/// How long a client that has been asked is waited for.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// The cells that wait, by client.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub(super) struct CellOrder {
     queues: DashMap<ClientId, Queue>,
     /// Somebody has sent a cell elsewhere.
     used: AtomicBool,
@@ -40,9 +47,9 @@ struct Queue {
     moving: bool,
 }
 
-impl Turns {
+impl CellOrder {
     /// Whether any client's cells may have to wait.
-    pub(super) fn are_used(&self) -> bool {
+    pub(super) fn is_used(&self) -> bool {
         self.used.load(Ordering::Relaxed)
     }
 
@@ -53,10 +60,11 @@ impl Turns {
 
     /// Whether any cell of the client's waits.
     pub(super) fn keep_waiting(&self, client: &ClientId) -> bool {
-        self.are_used() && self.queues.get(client).is_some_and(|queue| !queue.cells.is_empty())
+        self.is_used() && self.queues.get(client).is_some_and(|queue| !queue.cells.is_empty())
     }
 
     fn begin_failure(&self, client: &ClientId) {
+        self.begin();
         *self.failing.entry(client.clone()).or_default() += 1;
     }
 
@@ -79,15 +87,15 @@ impl Turns {
 }
 
 impl Proxy {
-    /// Gives the cell back if it is its turn, else keeps it until it is.
-    pub(super) fn take_turn(self: &Arc<Self>, client: &ClientId, cell: Cell) -> Option<Cell> {
-        if cell.stays_at_home() && !self.turns.are_used() {
+    /// Gives the cell back if nothing has to come before it, else keeps it until then.
+    pub(super) fn put_in_order(self: &Arc<Self>, client: &ClientId, cell: Cell) -> Option<Cell> {
+        if cell.stays_at_home() && !self.cell_order.is_used() {
             return Some(cell);
         }
-        self.turns.begin();
+        self.cell_order.begin();
         let size = cell.size();
         let refused = {
-            let mut queue = self.turns.queues.entry(client.clone()).or_default();
+            let mut queue = self.cell_order.queues.entry(client.clone()).or_default();
             let free = queue.cells.is_empty() && !queue.moving && !self.must_wait(client, &cell);
             if !free && queue.bytes + size <= self.limits.held_bytes {
                 queue.bytes += size;
@@ -96,7 +104,7 @@ impl Proxy {
             }
             (!free).then_some(())
         };
-        self.turns.tidy(client);
+        self.cell_order.tidy(client);
         if refused.is_some() {
             // Those before it are as good as before.
             let text = "too many cells already wait for others of this client: try again when some are done";
@@ -107,11 +115,11 @@ impl Proxy {
         Some(cell)
     }
 
-    /// A cell of the client's has been answered: the next may have its turn.
-    pub(super) fn next_turn(self: &Arc<Self>, client: &ClientId) {
+    /// A cell of the client's has been answered: the next may go.
+    pub(super) fn next_in_order(self: &Arc<Self>, client: &ClientId) {
         loop {
             let cell = {
-                let Some(mut queue) = self.turns.queues.get_mut(client) else { return };
+                let Some(mut queue) = self.cell_order.queues.get_mut(client) else { return };
                 let waits = queue.cells.front().is_none_or(|next| self.must_wait(client, next));
                 if queue.moving || waits {
                     break;
@@ -124,50 +132,73 @@ impl Proxy {
             if let Some(cell) = cell {
                 self.run_later(client, cell);
             }
-            if let Some(mut queue) = self.turns.queues.get_mut(client) {
+            if let Some(mut queue) = self.cell_order.queues.get_mut(client) {
                 queue.moving = false;
             }
         }
-        self.turns.tidy(client);
+        self.cell_order.tidy(client);
     }
 
     /// A cell has failed, or the client's kernel is restarted: what waits behind it is not run, as a kernel would do it.
     pub(super) fn abort_waiting(self: &Arc<Self>, client: &ClientId) {
-        self.abort_all(client, self.turns.take_all(client));
+        self.abort_all(client, self.cell_order.take_all(client));
     }
 
     fn abort_all(self: &Arc<Self>, client: &ClientId, cells: VecDeque<Cell>) {
         for cell in cells {
             self.abort(client, &cell.address(), None);
         }
-        self.turns.tidy(client);
+        self.cell_order.tidy(client);
     }
 
-    /// Ends a cell that fails here, and has been shown why. Its client sent others behind it that may still be on their way,
-    /// and it can know nothing of the failure before the reply: what comes before that is aborted, as by a kernel.
-    pub(super) fn end_failed_cell(
+    /// Fails a cell here: it goes to no kernel.
+    pub(super) fn refuse_cell(
         self: &Arc<Self>,
         client: &ClientId,
         address: &ReturnAddress,
         failure: &Failure,
     ) {
-        self.turns.begin_failure(client);
+        if address.is_from_before() && self.keep_failure(client, address, "execute_request", failure) {
+            return;
+        }
+        self.send_to_client(client, [self.builder.status(ExecutionState::Busy, &address.header)]);
+        self.fail_cell(client, address, failure);
+    }
+
+    /// The same for a cell that is known to be worked on.
+    pub(super) fn fail_cell(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress, failure: &Failure) {
+        self.send_to_client(client, [self.builder.error(failure, &address.header)]);
         let reply = self.builder.error_reply("execute_request", failure, &address.header);
+        if !address.stops_on_error {
+            return self.end_failed_cell(client, address, reply, VecDeque::new());
+        }
+        self.cell_order.begin_failure(client);
         let (proxy, client, address) = (self.clone(), client.clone(), address.clone());
         tokio::spawn(async move {
-            sleep(ON_ITS_WAY).await;
-            let behind = proxy.turns.take_all(&client);
-            proxy.turns.end_failure(&client);
-            proxy.reply(&client, &address, reply);
-            proxy.send_idle(&client, &address.header);
-            proxy.abort_all(&client, behind);
-            proxy.next_turn(&client);
+            let _ = timeout(ANSWER, address.connection.asked()).await;
+            let behind = proxy.cell_order.take_all(&client);
+            proxy.cell_order.end_failure(&client);
+            proxy.end_failed_cell(&client, &address, reply, behind);
         });
+    }
+
+    fn end_failed_cell(
+        self: &Arc<Self>,
+        client: &ClientId,
+        address: &ReturnAddress,
+        reply: Body,
+        behind: VecDeque<Cell>,
+    ) {
+        self.reply(client, address, reply);
+        self.send_idle(client, &address.header);
+        self.abort_all(client, behind);
+        self.next_in_order(client);
     }
 
     /// Whether a cell of the client's fails at the moment, or runs elsewhere than where this one goes. Where that is, is known for its own kernel
     /// only.
     fn must_wait(&self, client: &ClientId, cell: &Cell) -> bool {
-        self.turns.failing.contains_key(client) || self.table.lock().runs_cells(client, cell.stays_at_home())
+        self.cell_order.failing.contains_key(client)
+            || self.table.lock().runs_cells(client, cell.stays_at_home())
     }
 }
