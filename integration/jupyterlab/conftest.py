@@ -96,10 +96,10 @@ def notebook(page, lab, request):
     """Writes a notebook of these cells and opens it, on a kernelspec or on the existing kernel that is the fleet."""
     opened = []
 
-    def open_notebook(*cells, kernel="fleet-python3", existing=False):
+    def open_notebook(*cells, kernel="fleet-python3", existing=False, status="idle"):
         path = f"{file_name(request)}-{len(opened) + 1}.ipynb"
         write(lab.directory, path, cells, None if existing else kernel)
-        opened.append(Notebook(page, path, lab.external_kernel() if existing else None))
+        opened.append(Notebook(page, path, lab.external_kernel() if existing else None, status))
         return opened[-1]
 
     return open_notebook

@@ -17,9 +17,9 @@ PANEL_ID = """path => {
     const all = [...window.jupyterapp.shell.widgets('main')];
     return all.find(widget => widget.context?.path === path && widget.sessionContext)?.id;
 }"""
-IS_IDLE = """id => {
+IS = """([id, status]) => {
     const panel = [...window.jupyterapp.shell.widgets('main')].find(widget => widget.id === id);
-    return panel.sessionContext.isReady && panel.sessionContext.session?.kernel?.status === 'idle';
+    return panel.sessionContext.isReady && panel.sessionContext.session?.kernel?.status === status;
 }"""
 IS_ACTIVE = "id => window.jupyterapp.shell.currentWidget?.id === id"
 
@@ -36,14 +36,15 @@ def write(directory, name, cells, kernel=None):
 
 
 class Notebook:
-    """A notebook that is open on a page; `existing` is the id of a running kernel, where that is to be chosen."""
+    """A notebook that is open on a page; `existing` is the id of a running kernel, where that is to be chosen. `status` is what
+    it shows of its kernel then."""
 
-    def __init__(self, page, path, existing=None):
+    def __init__(self, page, path, existing=None, status="idle"):
         self.page = page
         page.evaluate(OPEN, path)
         if existing is not None:
             self._choose(existing)
-        self.find(path)
+        self.find(path, status)
 
     def _choose(self, existing):
         dialog = self.page.locator(".jp-Dialog")
@@ -51,20 +52,24 @@ class Notebook:
         dialog.locator("select").select_option(value=option.get_attribute("value"))
         dialog.get_by_role("button", name="Select Kernel").click()
 
-    def open_again(self):
+    def open_again(self, status="idle"):
         """Opens it on a page that was loaded anew; one that JupyterLab has brought back itself is the same."""
         self.page.evaluate(OPEN, self.path)
-        self.find(self.path)
+        self.find(self.path, status)
 
-    def find(self, path):
-        """Finds the notebook on the page, and waits until its kernel is idle."""
+    def find(self, path, status="idle"):
+        """Finds the notebook on the page, and waits until it shows this of its kernel."""
         self.path = path
         self.id = self.page.wait_for_function(PANEL_ID, arg=path, timeout=READY_MILLISECONDS).json_value()
         self.panel = self.page.locator(f"[id='{self.id}']")
-        self.wait_idle()
+        self.wait_for(status)
 
     def wait_idle(self):
-        self.page.wait_for_function(IS_IDLE, arg=self.id, timeout=READY_MILLISECONDS)
+        self.wait_for("idle")
+
+    def wait_for(self, status):
+        """Waits until the page shows this of the kernel: `idle`, `busy`."""
+        self.page.wait_for_function(IS, arg=[self.id, status], timeout=READY_MILLISECONDS)
 
     def activate(self):
         """Brings the notebook's tab to the front."""

@@ -244,7 +244,9 @@ def test_what_is_aborted_is_not_a_matter_of_clocks(way, years):
 
     client = way.client(runtime="python3", session=odd_session(shift))
     assert execute(client, "%fleet list").status == "ok"
-    failing, *behind = [client.execute(code) for code in ("%fleet nonsense", "x = 1", "x = 2")]
+    # All have come before the second one fails.
+    codes = ("import time; time.sleep(.5)", "%fleet nonsense", "x = 1", "x = 2")
+    _, failing, *behind = [client.execute(code) for code in codes]
     assert finish(client, failing).status == "error"
     assert [finish(client, each).status for each in behind] == ["aborted", "aborted"]
     assert execute(client, "x = 3\nx").result == "3"

@@ -40,7 +40,7 @@ pub(super) async fn status(State(admin): Fleet) -> Json<Status> {
         connection_file: admin.connection_file.clone(),
         addresses: Channel::ALL.map(address).into(),
         kernels: admin.proxy.kernels().len(),
-        clients: admin.proxy.clients().iter().filter(|client| client.live).count(),
+        clients: admin.proxy.live_clients(),
         tasks: Handle::current().metrics().num_alive_tasks(),
         counters: admin.proxy.metrics().counts().into_iter().map(|(name, n)| (name.to_owned(), n)).collect(),
         held_by: admin.held_by.clone(),

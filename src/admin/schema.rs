@@ -48,10 +48,31 @@ pub struct Kernel {
 }
 
 /// A client that has a kernel.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct Client {
     /// The `session` of its messages.
     pub session: String,
+    /// What people call it: what its messages say, else the user of its process.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Its notebook, else its program.
+    #[serde(default)]
+    pub place: Option<String>,
+    /// The user of its process, if that is on this machine.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// By which connection file it came: `published`, `kernel ID`, or the path of a host's.
+    #[serde(default)]
+    pub endpoint: String,
+    /// For how many seconds a cell of its has been running.
+    #[serde(default)]
+    pub running_for: Option<u64>,
+    /// How many of its cells wait.
+    #[serde(default)]
+    pub waiting: usize,
+    /// How many other clients come before the first of those.
+    #[serde(default)]
+    pub before: usize,
     /// Its kernel.
     pub kernel: String,
     /// Whether it is here: it has a connection, or had one a moment ago.

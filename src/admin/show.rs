@@ -4,8 +4,8 @@ use super::schema::{Client, ConsideredKernel, ConsideredRuntime, Explanation, Ke
 use crate::{
     byte_size::ByteSize,
     fleet::{confine::KernelLimits, seconds_since_epoch},
-    proxy::KernelReport,
-    route::{self, ClientReport, Placement, Unmet},
+    proxy::{ClientReport, KernelReport},
+    route::{self, Placement, Unmet},
 };
 
 impl From<KernelReport> for Kernel {
@@ -36,14 +36,22 @@ impl From<KernelReport> for Kernel {
 
 impl From<ClientReport> for Client {
     fn from(report: ClientReport) -> Self {
-        let (asked, reason, ago) = report.choice.map_or((None, None, None), |(asked, reason, ago)| {
+        let ClientReport { bound, who, user, endpoint, cells } = report;
+        let (asked, reason, ago) = bound.choice.map_or((None, None, None), |(asked, reason, ago)| {
             (Some(asked.to_string()), Some(reason.to_string()), Some(ago))
         });
         Self {
-            session: report.client.session.to_string(),
-            kernel: report.kernel.to_string(),
-            live: report.live,
-            origins: report.origins.iter().map(ToString::to_string).collect(),
+            session: bound.client.session.to_string(),
+            name: who.name,
+            place: who.place,
+            user: user.map(|user| user.to_string()),
+            endpoint,
+            running_for: cells.running_for.map(|running| running.as_secs()),
+            waiting: cells.waiting,
+            before: cells.before,
+            kernel: bound.kernel.to_string(),
+            live: bound.live,
+            origins: bound.origins.iter().map(ToString::to_string).collect(),
             since: ago.map(|ago| seconds_since_epoch().saturating_sub(ago.as_secs())),
             asked,
             reason,

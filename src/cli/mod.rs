@@ -4,6 +4,7 @@
 //! environment are known. What `serve`, `exec` and `lua-kernel` then do lives in the rooms below; here are the commands
 //! that only ask and show: `runtimes`, and those of `operate`, which talk to the API of a running `serve`.
 pub mod attach;
+mod clients;
 mod connect;
 pub mod exec;
 pub mod exit_code;

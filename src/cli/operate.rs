@@ -11,6 +11,7 @@ use anyhow::anyhow;
 use clap::{Args, Subcommand};
 
 use super::{
+    clients::ClientsArguments,
     connect::ConnectArguments,
     exec::parse_seconds,
     list::ListArguments,
@@ -34,6 +35,8 @@ pub(super) const ANSWER: Duration = Duration::from_secs(20);
 pub enum Operation {
     /// List the kernels of the running fleet
     List(ListArguments),
+    /// List who uses the kernels: whose cells run, and whose wait
+    Clients(ClientsArguments),
     /// Launch a kernel for clients to come, and print its id
     Spawn(SpawnArguments),
     /// Stop kernels, and wait until they are gone
@@ -87,6 +90,7 @@ pub fn run(operation: Operation, environment: &Environment, out: &mut dyn Write)
     let ended = runtime.block_on(async {
         match operation {
             Operation::List(arguments) => arguments.run(&mut fleet).await,
+            Operation::Clients(arguments) => arguments.run(&mut fleet).await,
             Operation::Spawn(arguments) => arguments.run(&mut fleet).await,
             Operation::Stop(arguments) => arguments.run(&mut fleet).await,
             Operation::Restart(arguments) => arguments.run(&mut fleet).await,

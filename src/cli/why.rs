@@ -161,6 +161,7 @@ mod tests {
             since: None,
             asked: None,
             reason: None,
+            ..Client::default()
         }
     }
 

@@ -135,10 +135,13 @@ pub fn peek_restart(message: &Verified) -> bool {
     values(&message.body().content, ["restart"]).is_ok_and(|[restart]| restart.as_deref() == Some("true"))
 }
 
+/// What jupyter_client calls a user whose name it does not know.
+const UNNAMED: &str = "username";
+
 /// The `username` of a header's JSON, if it names one.
 pub fn username(header: &[u8]) -> Option<String> {
     let username = Header::of_bytes(header).ok()?.username;
-    (!username.is_empty()).then(|| username.into_owned())
+    (!username.is_empty() && username != UNNAMED).then(|| username.into_owned())
 }
 
 #[cfg(any(test, fuzzing))]

@@ -2,12 +2,14 @@
 //!
 //! Contents are the types of the `jupyter-protocol` crate; what is forwarded never passes through here.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use jupyter_protocol::{
     ErrorOutput, ExecuteReply, ExecutionState, IoPubWelcome, JupyterMessage, JupyterMessageContent,
     ReplyError, ReplyStatus, Status, Stdio, StreamContent, UnknownMessage,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{connection_file::Ports, message::Body};
 
@@ -17,19 +19,37 @@ pub const PROTOCOL_VERSION: &str = "5.5";
 /// Who speaks: the `session` and `username` of the headers of our own messages.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MessageBuilder {
-    session: String,
-    username: String,
+    session: Arc<str>,
+    username: Arc<str>,
 }
 
 impl MessageBuilder {
     /// A builder with a fresh session.
     pub fn new(username: &str) -> Self {
-        Self { session: uuid::Uuid::new_v4().to_string(), username: username.to_owned() }
+        Self { session: uuid::Uuid::new_v4().to_string().into(), username: username.into() }
     }
 
     /// The session that our headers carry.
     pub fn session(&self) -> &str {
         &self.session
+    }
+
+    /// From now on, messages have this session: they are said for a kernel whose own have it.
+    pub fn take_session(&mut self, session: &str) {
+        if *self.session != *session {
+            self.session = session.into();
+        }
+    }
+
+    /// A message of ours in this session.
+    pub fn in_own_session(&self, body: Body) -> Body {
+        match serde_json::from_slice::<Map<String, Value>>(&body.header) {
+            Ok(mut header) if header.get("session").is_none_or(|session| *session != *self.session) => {
+                header.insert("session".to_owned(), (*self.session).into());
+                Body { header: to_json(&header), countersignature: None, ..body }
+            }
+            _ => body,
+        }
     }
 
     /// A message with the given content, that answers the request with the header `parent` (JSON; `{}` for none).
@@ -50,8 +70,8 @@ impl MessageBuilder {
         let header = to_json(&json!({
             "msg_id": message.header.msg_id,
             "msg_type": message.header.msg_type,
-            "session": self.session,
-            "username": self.username,
+            "session": *self.session,
+            "username": *self.username,
             // As kernels written in Python say it: with more digits, jupyter_client takes it for no date.
             "date": message.header.date.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
             "version": PROTOCOL_VERSION,
@@ -194,6 +214,21 @@ mod tests {
             assert_eq!(content["traceback"], json!(["NoSuchKernel: there is none"]));
             assert_ne!(content["execution_count"], 0);
         }
+    }
+
+    #[test]
+    fn a_message_is_said_in_another_session_and_is_else_the_same() {
+        let (builder, mut voice) = (MessageBuilder::new("fleet"), MessageBuilder::new("fleet"));
+        voice.take_session("a kernel's \"own\"");
+        let body = builder.notice("text", &Bytes::from_static(b"{\"msg_id\":\"1\"}"));
+        let said = voice.in_own_session(body.clone());
+        let (mut before, after) = (json_of(body.header()), json_of(said.header()));
+        before["session"] = "a kernel's \"own\"".into();
+        assert_eq!(
+            (before, body.parent_header(), body.content()),
+            (after, said.parent_header(), said.content())
+        );
+        assert_eq!(voice.in_own_session(said.clone()).header(), said.header());
     }
 
     #[test]

@@ -20,18 +20,21 @@ pub enum Command {
     New(Requirements),
     /// Restart this client's kernel.
     Restart,
+    /// Interrupt what this client's kernel runs, whosever that is.
+    Interrupt,
     /// Tell what can be said.
     Help,
 }
 
 /// The commands: word, what may follow, what it does.
-pub(super) const COMMANDS: [(&str, &str, &str); 8] = [
+pub(super) const COMMANDS: [(&str, &str, &str); 9] = [
     ("status", "", "Your kernel: what it is, who shares it, its limits. Plain %fleet does the same."),
     ("list", "", "All kernels of the fleet."),
     ("runtimes", "", "What can be launched."),
     ("why", "[WISHES]", "Why you have this kernel, or which one you would get."),
     ("use", "WISHES", "Move to a kernel that has what you wish for; the rest of the cell runs there."),
     ("new", "[WISHES]", "Move to a kernel that is launched for you."),
+    ("interrupt", "", "Interrupt what your kernel runs, whosever that is. It is answered at once."),
     ("restart", "", "Restart your kernel."),
     ("help", "", "This page."),
 ];
@@ -46,7 +49,7 @@ impl Command {
     pub fn only_asks(&self) -> bool {
         match self {
             Self::Status | Self::List | Self::Runtimes | Self::Why(_) | Self::Help => true,
-            Self::Use(_) | Self::New(_) | Self::Restart => false,
+            Self::Use(_) | Self::New(_) | Self::Restart | Self::Interrupt => false,
         }
     }
 
@@ -65,6 +68,7 @@ impl Command {
             "list" => Self::List,
             "runtimes" => Self::Runtimes,
             "restart" => Self::Restart,
+            "interrupt" => Self::Interrupt,
             word if word.is_empty() || word.starts_with('#') => return Ok(Self::Status),
             word => return Err(MagicError::unknown_command(word)),
         };
@@ -103,6 +107,7 @@ mod tests {
             (" new", Command::New(Requirements::default())),
             (" new isolated", Command::New(wishes(r#"{"isolated": true}"#))),
             (" restart", Command::Restart),
+            (" interrupt", Command::Interrupt),
             (" help use", Command::Help),
         ] {
             assert_eq!(Command::parse(text), Ok(command), "{text}");
@@ -125,7 +130,7 @@ mod tests {
         for (text, said) in [
             ("lst", "%fleet list"),
             ("statsu", "%fleet status"),
-            ("frobnicate", "status, list, runtimes, why, use, new, restart, help"),
+            ("frobnicate", "status, list, runtimes, why, use, new, interrupt, restart, help"),
             ("runtime=lua", "%fleet use runtime=lua"),
             ("use", "%fleet use runtime="),
             ("restart now", "`now`"),

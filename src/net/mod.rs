@@ -29,7 +29,7 @@ pub use dial::{DialError, Dialler, dial};
 pub use flushes::Flushes;
 pub use handover::HandedOver;
 pub use listener::{BindError, Listener};
-pub use origin::Origins;
+pub use origin::{Origins, UserNames};
 pub use outbox::{EchoOutbox, PushError, SignedOutbox, Undelivered};
 pub use peer::{Event, Peer};
 pub use peer_error::PeerError;

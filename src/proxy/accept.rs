@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::task::spawn_blocking;
 use tracing::{
     Instrument, Span, debug,
     field::{self, Empty},
@@ -123,6 +124,10 @@ impl Proxy {
         let connection = Arc::new(connection);
         self.connections.insert(id, connection.clone());
         self.routing_ids.add(&connection);
+        if let Some(uid) = origin.uid().filter(|uid| !self.user_names.knows(*uid)) {
+            let names = self.user_names.clone();
+            spawn_blocking(move || names.look_up(uid));
+        }
         connection
     }
 

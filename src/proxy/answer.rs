@@ -19,7 +19,7 @@ use super::{
 use crate::{
     id::{ClientId, KernelId},
     jupyter::{
-        header::{Header, HeaderError, Parent, username},
+        header::{Header, HeaderError, Parent},
         message::{Body, Verified},
         reply::{Failure, connect_content},
     },
@@ -71,7 +71,7 @@ impl Proxy {
                 self.stop_kernel(&id, &format!("its last client ({}) asked for it", client.session));
             }
             Decision::Restart(id) => {
-                let who = username(&address.header).unwrap_or_else(|| "one of its clients".to_owned());
+                let who = self.who_asked(&address).to_string();
                 self.abort_waiting(client);
                 self.restart_kernel(&id, &who, RestartAsked::ByRequest(&address));
                 self.tell_shutdown(client, &address, true);
@@ -266,7 +266,7 @@ impl Proxy {
         let last = kernel.zip(fanout.as_ref()).and_then(|(kernel, fanout)| self.busy_state(kernel, fanout));
         self.send_to_listeners(&listeners, [status(ExecutionState::Busy)]);
         let mut flushes = Flushes::default();
-        self.deliver(client, address, reply, &mut flushes);
+        self.deliver(client, address, listeners.voice.in_own_session(reply), &mut flushes);
         flushes.flush();
         self.send_to_listeners(&listeners, std::iter::once(status(ExecutionState::Idle)).chain(last));
         drop(fanout);
@@ -288,7 +288,8 @@ impl Proxy {
 
     /// What a busy kernel says of itself, unless what it was busy with has ended with its process.
     fn busy_state(&self, kernel: &Kernel, fanout: &Fanout) -> Option<Body> {
-        let is_busy = *fanout.state() == ExecutionState::Busy && kernel.link.is_up();
+        let is_busy = *fanout.state() == ExecutionState::Busy || kernel.cell_queues.are_busy();
+        let is_busy = is_busy && kernel.link.is_up();
         is_busy.then(|| self.builder.status(ExecutionState::Busy, &Bytes::new()))
     }
 
@@ -308,6 +309,8 @@ impl Proxy {
 
     /// Sends a reply of our own.
     pub(super) fn reply(self: &Arc<Self>, client: &ClientId, address: &ReturnAddress, body: Body) {
+        let own = self.table.lock().kernel_of(client).cloned();
+        let body = self.voice(own.as_ref()).in_own_session(body);
         let mut flushes = Flushes::default();
         self.deliver(client, address, body, &mut flushes);
         flushes.flush();

@@ -213,10 +213,11 @@ impl Proxy {
             "shutdown_reply" => return,
             _ => None,
         };
-        if let Some(state) = &state
-            && !self.heard_status(source, &message, state)
-        {
-            return;
+        if let Some(state) = &state {
+            kernel.fanout().speaks_in(&header.session);
+            if !self.heard_status(source, &message, state) {
+                return;
+            }
         }
         kernel.speaks();
         self.metrics.published.increment();
@@ -232,11 +233,16 @@ impl Proxy {
             // Before the fanout is locked: a large message takes its time. Whoever joins meanwhile is seen to below.
             message.signed_for(endpoint);
         }
+        let runs_on = state == Some(ExecutionState::Idle) && kernel.cell_queues.are_busy();
         let mut fanout = kernel.fanout();
         match state {
             Some(state) => {
                 fanout.set_state(state);
-                fanout.publish_status(&envelope, &mut message, &answers, &self.builder);
+                fanout.publish_status(&envelope, &mut message, &answers);
+                if runs_on {
+                    // It is done with a request on control, or in a subshell. Frontends show whatever came last.
+                    fanout.publish_busy();
+                }
             }
             None => fanout.publish(&envelope, &mut message, &answers),
         }
@@ -266,7 +272,7 @@ impl Proxy {
     }
 
     fn give_notices(&self, kernel: &Kernel) {
-        kernel.fanout().give_notices(&self.builder);
+        kernel.fanout().give_notices();
     }
 
     /// Checks a message, and makes the signature of whoever it is most likely for while at it.

@@ -5,7 +5,7 @@
 //! waits here until that one has answered. While nobody has sent a cell elsewhere, no cell comes by.
 //!
 //! A cell that fails here fails faster than its client can send the next ones. What the client sends before it can know of
-//! the failure is aborted: it is asked by a PING, and its reply is sent once that is answered.
+//! the failure is aborted: it is asked by a PING, and its reply is sent once that is answered, and not at once.
 
 use std::{
     collections::VecDeque,
@@ -18,7 +18,7 @@ use std::{
 
 use dashmap::DashMap;
 use jupyter_protocol::ExecutionState;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{Proxy, cells::Cell, connection::ReturnAddress};
 use crate::{
@@ -28,6 +28,9 @@ use crate::{
 
 /// How long a client that has been asked is waited for.
 const ANSWER: Duration = Duration::from_secs(1);
+
+/// How long the reply is kept back at least: a program answers a PING sooner than it has sent all that it is about to send.
+const SENDING: Duration = Duration::from_millis(50);
 
 /// The cells that wait, by client.
 #[derive(Debug, Default)]
@@ -175,7 +178,7 @@ impl Proxy {
         self.cell_order.begin_failure(client);
         let (proxy, client, address) = (self.clone(), client.clone(), address.clone());
         tokio::spawn(async move {
-            let _ = timeout(ANSWER, address.connection.asked()).await;
+            let _ = tokio::join!(timeout(ANSWER, address.connection.asked()), sleep(SENDING));
             let behind = proxy.cell_order.take_all(&client);
             proxy.cell_order.end_failure(&client);
             proxy.end_failed_cell(&client, &address, reply, behind);

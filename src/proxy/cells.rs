@@ -57,6 +57,11 @@ impl Cell {
         matches!(&self.target, CellTarget::Command { command, rest: false } if command.only_asks())
     }
 
+    /// Whether it interrupts, which is of no use behind what it interrupts.
+    fn interrupts(&self) -> bool {
+        matches!(&self.target, CellTarget::Command { command: Command::Interrupt, rest: false })
+    }
+
     pub(super) fn size(&self) -> usize {
         self.held.message.body().size()
     }
@@ -88,7 +93,7 @@ impl Proxy {
         flushes: &mut Flushes,
     ) {
         let cell = self.understand(client, held);
-        let at_once = cell.only_asks() && !self.cell_order.keep_waiting(client);
+        let at_once = cell.interrupts() || (cell.only_asks() && !self.cell_order.keep_waiting(client));
         let cell = if at_once { Some(cell) } else { self.put_in_order(client, cell) };
         if let Some(cell) = cell {
             self.run_cell((client, gate), cell, flushes);

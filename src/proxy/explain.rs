@@ -3,8 +3,14 @@
 use super::kernel::Kernel;
 use crate::{fleet::ExitReason, jupyter::reply::Failure};
 
-/// Why a kernel's process is gone, as the error of whatever it had still to answer.
-pub(super) fn explain(kernel: &Kernel, exit_reason: &ExitReason, comes_back: bool) -> Failure {
+/// Why a kernel's process is gone, as the error of whatever it had still to answer. `running`: whose cell it ran, where several
+/// share it.
+pub(super) fn explain(
+    kernel: &Kernel,
+    exit_reason: &ExitReason,
+    running: Option<&str>,
+    comes_back: bool,
+) -> Failure {
     let name = kernel.name();
     let log = format!("kernel-{}.log of the fleet's directory", kernel.id);
     let held_by = kernel.process().map(|process| format!(", held by {}", process.enforcement.mechanism));
@@ -28,7 +34,8 @@ pub(super) fn explain(kernel: &Kernel, exit_reason: &ExitReason, comes_back: boo
                 Some(exceeded) => exceeded.with_end(exit),
                 None => format!("died: {exit}{limit}"),
             };
-            Failure::new("KernelDied", format!("{name} {end}; {next} (see {log}){output}"))
+            let during = running.map(|cell| format!(" while it ran {cell}")).unwrap_or_default();
+            Failure::new("KernelDied", format!("{name} {end}{during}; {next} (see {log}){output}"))
         }
         ExitReason::Broken(why) => Failure::new(
             "KernelBroken",

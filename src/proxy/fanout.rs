@@ -36,10 +36,13 @@ pub(super) struct Fanout {
     shared: Shared,
     /// For how many messages it was too much since the last flush.
     lost: u64,
+    /// What the fleet says for the kernel has the session of what the kernel says. JupyterLab takes a message of another session
+    /// than the one after it for an earlier process's, and leaves out what it says of the kernel's status and comms.
+    voice: MessageBuilder,
 }
 
 impl Fanout {
-    pub(super) fn new(kernel: &KernelId) -> Self {
+    pub(super) fn new(kernel: &KernelId, voice: MessageBuilder) -> Self {
         let topic = Bytes::from(format!("kernel.{kernel}.status"));
         Self {
             subscribers: Vec::new(),
@@ -47,18 +50,23 @@ impl Fanout {
             state: ExecutionState::Idle,
             shared: Shared::default(),
             lost: 0,
+            voice,
         }
+    }
+
+    /// The kernel has said something in this session.
+    pub(super) fn speaks_in(&mut self, session: &str) {
+        self.voice.take_session(session);
+    }
+
+    /// Who says something for the kernel.
+    pub(super) fn voice(&self) -> &MessageBuilder {
+        &self.voice
     }
 
     /// A subscriber hears the kernel from now on, or more or less of it than before. Whoever comes to hear all of it is
     /// welcomed (JEP 65) and told the kernel's state.
-    pub(super) fn join(
-        &mut self,
-        connection: Arc<Connection>,
-        topics: Arc<Topics>,
-        hearing: Hearing,
-        builder: &MessageBuilder,
-    ) {
+    pub(super) fn join(&mut self, connection: Arc<Connection>, topics: Arc<Topics>, hearing: Hearing) {
         self.write_run();
         let known = self.subscribers.iter().position(|known| known.connection.id == connection.id);
         let mut subscriber = match known {
@@ -68,19 +76,13 @@ impl Fanout {
         let before = std::mem::replace(&mut subscriber.hearing, hearing);
         subscriber.shares_run = false;
         if subscriber.hearing == Hearing::Everything && before != Hearing::Everything {
-            self.greet(&mut subscriber, builder);
+            self.greet(&mut subscriber);
         }
         self.subscribers.push(subscriber);
     }
 
     /// A connection takes over from a lost one: it goes on where that is now.
-    pub(super) fn replace(
-        &mut self,
-        lost: ConnectionId,
-        by: &Arc<Connection>,
-        topics: &Arc<Topics>,
-        builder: &MessageBuilder,
-    ) {
+    pub(super) fn replace(&mut self, lost: ConnectionId, by: &Arc<Connection>, topics: &Arc<Topics>) {
         self.write_run();
         self.subscribers.retain(|subscriber| subscriber.connection.id != by.id);
         let at = self.subscribers.iter().position(|subscriber| subscriber.connection.id == lost);
@@ -88,7 +90,7 @@ impl Fanout {
         (subscriber.connection, subscriber.topics) = (by.clone(), topics.clone());
         subscriber.shares_run = false;
         if subscriber.hearing == Hearing::Everything {
-            self.greet(&mut subscriber, builder);
+            self.greet(&mut subscriber);
         }
         subscriber.connection.outbox.flush();
         self.subscribers.push(subscriber);
@@ -99,13 +101,13 @@ impl Fanout {
         self.subscribers.retain(|subscriber| subscriber.connection.id != id);
     }
 
-    fn greet(&self, subscriber: &mut Subscriber, builder: &MessageBuilder) {
+    fn greet(&self, subscriber: &mut Subscriber) {
         let Some(topic) = subscriber.topics.first() else { return };
         let endpoint = subscriber.connection.endpoint.clone();
         let signer = &endpoint.signer;
-        let welcome = signer.sign(builder.welcome(&topic));
+        let welcome = signer.sign(self.voice.welcome(&topic));
         subscriber.push(&Envelope::topic(topic), &welcome);
-        let status = signer.sign(builder.status(self.state.clone(), &Bytes::new()));
+        let status = signer.sign(self.voice.status(self.state.clone(), &Bytes::new()));
         subscriber.push(&Envelope::topic(self.topic.clone()), &status);
         subscriber.connection.outbox.flush();
     }
@@ -181,7 +183,6 @@ impl Fanout {
         envelope: &Envelope,
         status: &mut Broadcast,
         answers: Answers<'_>,
-        builder: &MessageBuilder,
     ) {
         self.write_run();
         let topic = self.topic();
@@ -190,9 +191,17 @@ impl Fanout {
                 && subscriber.topics.want(envelope.first())
                 && let Some(status) = status.signed_for(&subscriber.connection.endpoint)
             {
-                subscriber.push_status(&topic, envelope, status, builder);
+                subscriber.push_status(&topic, envelope, status, &self.voice);
             }
         }
+    }
+
+    /// Says that the kernel is busy, for whatever reason.
+    pub(super) fn publish_busy(&mut self) {
+        self.state = ExecutionState::Busy;
+        let topic = self.topic();
+        let mut status = Broadcast::new(self.voice.status(ExecutionState::Busy, &Bytes::new()));
+        self.publish_status(&topic, &mut status, NOBODY_ASKED);
     }
 
     /// Writes what is queued, at the end of a batch; returns for how many messages it has been too much since the last time.
@@ -217,11 +226,11 @@ impl Fanout {
     }
 
     /// Tells those who can take it how much they missed.
-    pub(super) fn give_notices(&mut self, builder: &MessageBuilder) {
+    pub(super) fn give_notices(&mut self) {
         self.write_run();
         let topic = self.topic();
         for subscriber in self.subscribers.iter_mut().filter(|subscriber| subscriber.lost > 0) {
-            subscriber.give_notice(&topic, builder);
+            subscriber.give_notice(&topic, &self.voice);
             subscriber.connection.outbox.flush();
         }
     }

@@ -12,7 +12,7 @@ use tracing::debug;
 
 use super::{
     Proxy,
-    cell_queue::{Waiting, cell_name},
+    cell_queues::{Waiting, cell_name},
     connection::{Connection, ReturnAddress},
     gate::{Gate, Held},
     kernel::Kernel,
@@ -264,7 +264,7 @@ impl Proxy {
         });
         debug!(session = %client.session, msg_type = %header.msg_type, ?kind, "{}", decision);
         if let Decision::Interrupt(id) = &decision {
-            self.tell_interrupted(id, client, &address.header);
+            self.tell_interrupted(id, client, &self.who_asked(&address));
         }
         match forward {
             Some((life, true, kernel)) => {

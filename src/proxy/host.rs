@@ -23,7 +23,7 @@ use tracing::{debug, info};
 
 use super::{
     Proxy,
-    cell_queue::cell_name,
+    cell_queues::cell_name,
     connection::ReturnAddress,
     endpoint::Endpoint,
     endpoints::Open,

@@ -2,13 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::Proxy;
-use crate::{
-    id::{ClientId, KernelId},
-    jupyter::header::username,
-};
+use super::{Proxy, who::Who};
+use crate::id::{ClientId, KernelId};
 
 impl Proxy {
     /// A client interrupts. Where its own cells wait behind another's, they are cancelled, and `true` is returned: the cell
@@ -17,9 +12,15 @@ impl Proxy {
         let mut cancelled = false;
         for kernel in self.kernels_of(client).iter().filter(|kernel| kernel.cell_queues.keep_waiting(client))
         {
+            let waiters = kernel.cell_queues.waiters().unwrap_or_default();
+            let waiter = waiters.iter().find(|waiter| waiter.client == *client);
             let text = format!(
-                "[jupyter-fleet: not run: it waited for another client's cell in {}, and you interrupted. That cell goes on; \
-                 interrupt again to end it]",
+                "[jupyter-fleet: not run: it waited for {} in {}, and you interrupted. That cell goes on; interrupt again, or \
+                 run %fleet interrupt, to end it]",
+                waiter.map_or_else(
+                    || Who::default().cell(),
+                    |waiter| self.cell_in_words(kernel, &waiter.owner, &waiter.running)
+                ),
                 kernel.name()
             );
             cancelled |= self.abort_cells(kernel, client, Some(&text)) > 0;
@@ -28,13 +29,12 @@ impl Proxy {
     }
 
     /// Tells the owner of the cell that runs who interrupts it, unless that is the owner.
-    pub(super) fn tell_interrupted(self: &Arc<Self>, kernel: &KernelId, client: &ClientId, header: &Bytes) {
+    pub(super) fn tell_interrupted(self: &Arc<Self>, kernel: &KernelId, client: &ClientId, who: &Who) {
         let running = self.kernel(kernel).and_then(|kernel| kernel.cell_queues.running_on_main_shell());
         let Some((owner, cell)) = running else { return };
         if owner == *client {
             return;
         }
-        let who = username(header).unwrap_or_else(|| "another client".to_owned());
         let text = format!("[jupyter-fleet: interrupted by {who}]");
         let address = self.table.lock().address_of(kernel, cell.msg_id.as_str(), cell.session.as_str());
         if let Some(address) = address {

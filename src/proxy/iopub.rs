@@ -6,14 +6,22 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Proxy, arrivals::Arrival, connection::Connection, reconnecting::has_broken, topics::Topics};
 use crate::{
-    id::{ClientId, ConnectionId},
-    jupyter::message::{Body, Envelope},
+    id::{ClientId, ConnectionId, KernelId},
+    jupyter::{
+        message::{Body, Envelope},
+        reply::MessageBuilder,
+    },
     net::{Event, Peer, PeerError},
     route::Change,
 };
 
-/// Iopub connections and their subscriptions.
-pub(super) type Listeners = Vec<(Arc<Connection>, Arc<Topics>)>;
+/// Iopub connections of one client and their subscriptions.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    pub(super) connections: Vec<(Arc<Connection>, Arc<Topics>)>,
+    /// Who speaks to them.
+    pub(super) voice: MessageBuilder,
+}
 
 impl Proxy {
     /// Serves an iopub connection until it ends. It never authenticates itself: what it hears is decided by where it comes
@@ -99,7 +107,7 @@ impl Proxy {
             Change::Joined { subscriber, kernel, hearing } => {
                 let Some(kernel) = self.kernel(&kernel) else { return };
                 let Some((connection, topics)) = self.subscriber(subscriber) else { return };
-                kernel.fanout().join(connection, topics, hearing, &self.builder);
+                kernel.fanout().join(connection, topics, hearing);
             }
             Change::TakenOver { lost, by, kernels } => self.hand_over(lost, by, &kernels),
         }
@@ -112,24 +120,35 @@ impl Proxy {
 
     /// The iopub connections of one client.
     pub(super) fn listeners(&self, client: &ClientId) -> Listeners {
-        let listeners = self.table.lock().listeners(client);
-        listeners.into_iter().filter_map(|id| self.subscriber(id)).collect()
+        let (listeners, own) = {
+            let table = self.table.lock();
+            (table.listeners(client), table.kernel_of(client).cloned())
+        };
+        let connections = listeners.into_iter().filter_map(|id| self.subscriber(id)).collect();
+        Listeners { connections, voice: self.voice(own.as_ref()) }
+    }
+
+    /// Who speaks to the clients of a kernel.
+    pub(super) fn voice(&self, kernel: Option<&KernelId>) -> MessageBuilder {
+        let kernel = kernel.and_then(|kernel| self.kernel(kernel));
+        kernel.map_or_else(|| self.builder.clone(), |kernel| kernel.fanout().voice().clone())
     }
 
     pub(super) fn send_to_listeners(&self, listeners: &Listeners, bodies: impl IntoIterator<Item = Body>) {
         // A client's listeners have come by the same connection file as it.
-        let Some((first, _)) = listeners.first() else { return };
+        let Listeners { connections, voice } = listeners;
+        let Some((first, _)) = connections.first() else { return };
         for body in bodies {
-            let signed = first.endpoint.signer.sign(body);
+            let signed = first.endpoint.signer.sign(voice.in_own_session(body));
             let envelope = Envelope::topic("kernel.fleet.status".into());
-            for (connection, topics) in listeners {
+            for (connection, topics) in connections {
                 if topics.want(envelope.first()) {
                     // The reserve holds thousands of these; a client that lets them all lie reads nothing at all.
                     let _ = connection.outbox.push_urgent(&envelope, &signed);
                 }
             }
         }
-        for (connection, _) in listeners {
+        for (connection, _) in connections {
             connection.outbox.flush();
         }
     }

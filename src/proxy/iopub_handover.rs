@@ -84,7 +84,7 @@ impl Proxy {
             Some(self.missed_notice(&connection, &missed))
         });
         for kernel in kernels.iter().filter_map(|id| self.kernel(id)) {
-            kernel.fanout().replace(lost.id, &connection, &topics, &self.builder);
+            kernel.fanout().replace(lost.id, &connection, &topics);
         }
         self.metrics.lost.add(missing);
         info!(missing, "a subscriber is back");

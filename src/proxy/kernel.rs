@@ -9,7 +9,7 @@ use jupyter_protocol::ExecutionState;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{
-    cell_queue::CellQueues,
+    cell_queues::CellQueues,
     connection::ReturnAddress,
     fanout::Fanout,
     link::{Link, Pushed},
@@ -20,7 +20,10 @@ use crate::{
     channel::Channel,
     fleet::{KernelHandle, LaunchedFor, ProcessRecord},
     id::{ClientId, EndpointId, KernelId, MsgId, SessionId},
-    jupyter::{content::execution_count, header::Parent, kernelspec::InterruptMode, message::Body},
+    jupyter::{
+        content::execution_count, header::Parent, kernelspec::InterruptMode, message::Body,
+        reply::MessageBuilder,
+    },
     runtimes::Runtime,
 };
 
@@ -51,8 +54,9 @@ pub(super) struct Kernel {
     unnamed_asker: Mutex<Option<(MsgId, SessionId)>>,
     /// The number of its last cell.
     count: AtomicU64,
-    /// It has said something on iopub since it was last asked whether it is active.
-    spoke: AtomicBool,
+    /// How often it has said something on iopub, and how often it had when it was last asked whether it is active.
+    said: AtomicU64,
+    had_said: AtomicU64,
     /// Those who asked who the kernel is before it was known; `None` once it is, or never will be.
     info_waiters: Mutex<Option<Vec<(ClientId, ReturnAddress)>>>,
 }
@@ -60,15 +64,15 @@ pub(super) struct Kernel {
 impl Kernel {
     pub(super) fn new(
         id: KernelId,
-        runtime_index: usize,
-        runtime: Arc<Runtime>,
+        (runtime_index, runtime): (usize, Arc<Runtime>),
         memory_limit: Option<ByteSize>,
         handle: KernelHandle,
         host: Option<(EndpointId, Arc<LaunchedFor>)>,
+        voice: MessageBuilder,
     ) -> Self {
         let (host, launched_for) = host.unzip();
         Self {
-            fanout: Mutex::new(Fanout::new(&id)),
+            fanout: Mutex::new(Fanout::new(&id, voice)),
             id,
             runtime_index,
             runtime,
@@ -85,7 +89,8 @@ impl Kernel {
             running: Mutex::default(),
             unnamed_asker: Mutex::default(),
             count: AtomicU64::new(0),
-            spoke: AtomicBool::new(false),
+            said: AtomicU64::new(0),
+            had_said: AtomicU64::new(0),
             info_waiters: Mutex::new(Some(Vec::new())),
         }
     }
@@ -153,7 +158,12 @@ impl Kernel {
 
     /// It says something on iopub.
     pub(super) fn speaks(&self) {
-        self.spoke.store(true, Ordering::Relaxed);
+        self.said.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has said something on iopub.
+    pub(super) fn said(&self) -> u64 {
+        self.said.load(Ordering::Relaxed)
     }
 
     /// One of its processes says what it does.
@@ -171,7 +181,8 @@ impl Kernel {
 
     /// Whether it runs something, or has said anything since this was last asked.
     pub(super) fn is_active(&self) -> bool {
-        self.spoke.swap(false, Ordering::Relaxed) || self.is_running()
+        let said = self.said();
+        self.had_said.swap(said, Ordering::Relaxed) != said || self.is_running()
     }
 
     /// Whose request this is, which the kernel names by its number alone; `of_request` knows it until the reply has come.

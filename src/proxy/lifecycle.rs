@@ -78,7 +78,14 @@ impl Proxy {
             launched_for: host.as_ref().map(|(_, launched_for)| launched_for.clone()),
         };
         let (handle, events) = supervise(self.provisioner.clone(), order, None, self.limits.clone());
-        let kernel = Arc::new(Kernel::new(id.clone(), runtime_index, runtime, memory_limit, handle, host));
+        let kernel = Arc::new(Kernel::new(
+            id.clone(),
+            (runtime_index, runtime),
+            memory_limit,
+            handle,
+            host,
+            self.builder.clone(),
+        ));
         self.kernels.insert(id.clone(), kernel.clone());
         let span = info_span!(parent: None, "kernel", %id, runtime = %kernel.runtime.name);
         tokio::spawn(self.clone().follow(kernel, events).instrument(span));
@@ -230,7 +237,7 @@ impl Proxy {
 
     /// The process is gone and comes back: everyone who waited is told why in vain.
     fn kernel_is_down(self: &Arc<Self>, kernel: &Kernel, exit_reason: &ExitReason) {
-        let failure = explain(kernel, exit_reason, true);
+        let failure = explain(kernel, exit_reason, self.shared_cell(kernel).as_deref(), true);
         self.count_downfall(exit_reason);
         warn!(reason = failure.evalue, "kernel is down");
         let lost = self.lose_process(kernel);
@@ -272,7 +279,7 @@ impl Proxy {
     }
 
     fn kernel_is_gone(self: &Arc<Self>, kernel: &Kernel, exit_reason: &ExitReason) {
-        let failure = explain(kernel, exit_reason, false);
+        let failure = explain(kernel, exit_reason, self.shared_cell(kernel).as_deref(), false);
         self.count_downfall(exit_reason);
         info!(reason = failure.evalue, "kernel is gone");
         if !matches!(exit_reason, ExitReason::Stopped) {
@@ -299,6 +306,13 @@ impl Proxy {
         }
     }
 
+    /// In words, the cell that a kernel runs, if several use it.
+    fn shared_cell(&self, kernel: &Kernel) -> Option<String> {
+        let (owner, cell) = kernel.cell_queues.running_on_main_shell()?;
+        let is_shared = self.table.lock().users_of(&kernel.id).len() > 1;
+        is_shared.then(|| self.cell_in_words(kernel, &owner, &cell))
+    }
+
     fn count_downfall(&self, exit_reason: &ExitReason) {
         let trouble = match exit_reason {
             ExitReason::Broken(_) => Trouble::KernelBroke,
@@ -323,7 +337,7 @@ impl Proxy {
         let mut fanout = kernel.fanout();
         fanout.set_state(state.clone());
         let (envelope, mut status) =
-            (fanout.topic(), Broadcast::new(self.builder.status(state, &Bytes::new())));
+            (fanout.topic(), Broadcast::new(fanout.voice().status(state, &Bytes::new())));
         fanout.publish_where(&envelope, &mut status, |subscriber| such(&subscriber.endpoint));
         self.metrics.lost.add(fanout.flush());
     }
@@ -367,7 +381,7 @@ impl Proxy {
                 }
             }
         }
-        self.fail_all(lost, &explain(&kernel, &ExitReason::Restarted, true));
+        self.fail_all(lost, &explain(&kernel, &ExitReason::Restarted, None, true));
         let asker = asked.host().map(|endpoint| endpoint.id);
         self.set_state_for(&kernel, ExecutionState::Restarting, |endpoint| Some(endpoint.id) != asker);
         self.tell_of_lost_environment(&kernel);
@@ -380,6 +394,7 @@ impl Proxy {
         let mut fanout = kernel.fanout();
         let envelope = fanout.topic();
         for body in bodies {
+            let body = fanout.voice().in_own_session(body);
             fanout.publish(&envelope, &mut Broadcast::new(body), NOBODY_ASKED);
         }
         self.metrics.lost.add(fanout.flush());

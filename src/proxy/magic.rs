@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     id::{ClientId, KernelId},
-    jupyter::{content::Code, header::username, reply::Failure},
+    jupyter::{content::Code, reply::Failure},
     magic::{Command, Page, help},
     route::{Decision, Moved, Refusal, RequestKind, Requirements},
 };
@@ -43,6 +43,7 @@ impl Proxy {
             Command::Use(wishes) => self.move_to(client, held, wishes, false),
             Command::New(wishes) => self.move_to(client, held, wishes, true),
             Command::Restart => self.restart_for(client, held),
+            Command::Interrupt => Ok(self.interrupt_for(client, held)),
         };
         match done {
             Ok(page) => {
@@ -120,8 +121,7 @@ impl Proxy {
             self.with_table(|table, now| table.decide(&request, || Ok(None), KernelId::random, now));
         match decision {
             Decision::Restart(id) => {
-                let header = held.message.body().header();
-                let who = username(header).unwrap_or_else(|| "one of its clients".to_owned());
+                let who = self.who_asked(&held.address()).to_string();
                 let restarts = self.restart_kernel(&id, &who, RestartAsked::InCell(client));
                 let name = self.name_of(&id);
                 Ok(Page::new().line(if restarts {
@@ -133,6 +133,22 @@ impl Proxy {
             Decision::RestartRefused(id, others) => Err(super::answer::restart_refused(&id, others)),
             _ => Ok(Page::new().line("You have no kernel yet: there is nothing to restart.")),
         }
+    }
+
+    /// Whosever cell runs, also where the client's own wait behind it.
+    fn interrupt_for(self: &Arc<Self>, client: &ClientId, held: &Held) -> Page {
+        let request = held.connection.request(client, RequestKind::Interrupt);
+        let decision =
+            self.with_table(|table, now| table.decide(&request, || Ok(None), KernelId::random, now));
+        let Decision::Interrupt(id) = decision else {
+            return Page::new().line("You have no kernel yet: there is nothing to interrupt.");
+        };
+        self.tell_interrupted(&id, client, &self.who_asked(&held.address()));
+        let name = self.name_of(&id);
+        Page::new().line(match self.interrupt(&id) {
+            Ok(()) => format!("Kernel {name} is interrupted."),
+            Err(error) => format!("Kernel {name} was not interrupted: {error}."),
+        })
     }
 
     /// The kernel and its runtime.

@@ -4,7 +4,7 @@
 //! channels that know no sessions, `arrivals` those of iopub that are not there yet, `sessions` who speaks on the others.
 //! `fanout` spreads what a kernel publishes over its `subscriber`s, who want certain `topics`; what most of them get alike is
 //! `shared`. `kernel` is what is known of one, `link` the way to its process. `cells` finds what is meant for the fleet, `magic` carries it out, `cell_order` keeps the cells of a client in order that go to
-//! several kernels, `cell_queue` lets clients take turns at one kernel, `waiting_notice` says who waits for whom, `interrupt` whom an interrupt is for,
+//! several kernels, `cell_queues` is what waits for a kernel, `cell_turns` lets its clients take turns, `who` knows people by their names, `waiting_notice` says who waits for whom, `interrupt` whom an interrupt is for,
 //! `comms` knows where its widgets are. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
 //! kernels, `running` is what they say they do, `tell` tells clients what they did not ask for, `liveness` looks whether
 //! kernels are well, `cull` ends those that nobody needs, `kernel_endpoint` gives one a connection file of its own. `remember` writes
@@ -19,7 +19,8 @@ mod arrivals;
 mod backend;
 mod broadcast;
 mod cell_order;
-mod cell_queue;
+mod cell_queues;
+mod cell_turns;
 mod cells;
 mod comms;
 mod connection;
@@ -61,6 +62,7 @@ mod tombstones;
 mod topics;
 mod undelivered;
 mod waiting_notice;
+mod who;
 
 use std::{
     collections::BTreeSet,
@@ -93,11 +95,13 @@ use self::{
     topics::Topics,
 };
 pub use self::{
+    cell_queues::CellsOfClient,
     host::{HostError, HostRequest, ServedHost},
     kernel_endpoint::EndpointError,
     operate::OperateError,
-    report::{KernelReport, KernelStatus},
+    report::{ClientReport, KernelReport, KernelStatus},
     resume::Past,
+    who::Who,
 };
 use crate::{
     fleet::Provisioner,
@@ -105,7 +109,7 @@ use crate::{
     jupyter::{connection_file::ConnectionFile, replay::Replays, reply::MessageBuilder},
     limits::Limits,
     metrics::Metrics,
-    net::Acceptor,
+    net::{Acceptor, UserNames},
     route::{Bounds, Offer, Requirements, RestartRight, Settings, Skipped, Table},
     runtimes::Runtime,
     state::Journal,
@@ -171,6 +175,7 @@ pub struct Proxy {
     stopping: AtomicBool,
     builder: MessageBuilder,
     acceptor: Acceptor,
+    user_names: Arc<UserNames>,
     metrics: Metrics,
     published: Arc<Endpoint>,
     runtimes: Vec<Arc<Runtime>>,
@@ -233,6 +238,7 @@ impl Proxy {
             stopping: AtomicBool::new(false),
             builder: MessageBuilder::new("jupyter-fleet"),
             acceptor: Acceptor::new(&limits),
+            user_names: Arc::default(),
             metrics: Metrics::default(),
             published: Arc::new(published),
             runtimes,

@@ -28,7 +28,13 @@ impl Proxy {
         kernel.ask_who_it_is(header.msg_id.to_string(), question.clone());
         let (proxy, kernel) = (self.clone(), kernel.clone());
         tokio::spawn(async move {
-            sleep(LONG_SILENCE).await;
+            loop {
+                let said = kernel.said();
+                sleep(LONG_SILENCE).await;
+                if kernel.said() == said {
+                    break;
+                }
+            }
             let was_sent =
                 |address: &ReturnAddress| address.is_from_before() && !kernel.cell_queues.kept(address);
             let waiting = proxy.table.lock().outstanding_such(&kernel.id, was_sent);

@@ -16,7 +16,7 @@ use crate::{
     jupyter::connection_file::ConnectionFile,
     route::{RememberedClient, RememberedKernel},
     runtimes::write_connection_file,
-    state::{BindingRecord, HostRecord, KernelRecord, LaunchedForRecord, Registry, endpoint_file},
+    state::{BindingRecord, Entry, HostRecord, KernelRecord, LaunchedForRecord, Registry, endpoint_file},
 };
 
 /// How long after a failure the registry is written again.
@@ -27,9 +27,19 @@ impl Proxy {
     /// written together.
     pub async fn keep_registry(self: Arc<Self>, path: PathBuf) {
         loop {
-            self.registry_changed.notified().await;
+            let is_long = tokio::select! {
+                () = self.registry_changed.notified() => false,
+                () = self.journal.too_long() => true,
+            };
             let (proxy, path) = (self.clone(), path.clone());
-            let written = tokio::task::spawn_blocking(move || proxy.write_registry(&path)).await;
+            let written = tokio::task::spawn_blocking(move || {
+                let written = proxy.write_registry(&path);
+                if is_long {
+                    proxy.journal.shorten();
+                }
+                written
+            })
+            .await;
             if !matches!(written, Ok(true)) {
                 // The disk may have room again.
                 sleep(TRY_AGAIN).await;
@@ -45,10 +55,15 @@ impl Proxy {
         // Whoever writes last has looked last.
         let mut on_disk = self.registry_turn.lock();
         self.write_kernel_endpoints(path, &mut on_disk);
-        let saved = self.registry().save(path).inspect_err(|error| {
-            error!(%error, "what the fleet knows is not on disk: a serve after this one will not find its kernels");
-        });
-        saved.is_ok()
+        let (known, registry) = self.registry();
+        match registry.save(path) {
+            Ok(()) => self.journal.registry_knows(known),
+            Err(error) => {
+                error!(%error, "what the fleet knows is not on disk: a serve after this one will not find its kernels");
+                return false;
+            }
+        }
+        true
     }
 
     /// Doors have keys, which have no place in a file that is there to be shown.
@@ -66,7 +81,8 @@ impl Proxy {
         *on_disk = open.into_keys().collect();
     }
 
-    fn registry(&self) -> Registry {
+    /// Things as they are now, and the latest line of the journal that this knows.
+    fn registry(&self) -> (Entry, Registry) {
         let journal = self.journal.latest();
         let (kernels, clients) = {
             let table = self.table.lock();
@@ -83,7 +99,7 @@ impl Proxy {
         let bindings = clients
             .into_iter()
             .map(|remembered| BindingRecord { identity: self.identity_of(&remembered.client), remembered });
-        Registry::new(journal, kernels, bindings.collect(), self.hosts())
+        (journal, Registry::new(journal, kernels, bindings.collect(), self.hosts()))
     }
 
     fn hosts(&self) -> Vec<HostRecord> {

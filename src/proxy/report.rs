@@ -1,17 +1,17 @@
 //! What those who look after the fleet see of it.
 
-use std::{fmt, path::PathBuf, time::Instant};
+use std::{fmt, path::PathBuf, sync::Arc, time::Instant};
 
 use jupyter_protocol::ExecutionState;
 
-use super::{Proxy, kernel::Kernel};
+use super::{Proxy, cell_queues::CellsOfClient, endpoint::Endpoint, kernel::Kernel, who::Who};
 use crate::{
     channel::Channel,
     fleet::ProcessRecord,
-    id::KernelId,
+    id::{EndpointId, KernelId},
     jupyter::connection_file::ConnectionFile,
     limits::Limits,
-    route::{ClientReport, Explanation, KernelState, Occupancy, Requirements},
+    route::{BoundClient, Explanation, KernelState, Occupancy, Requirements},
 };
 
 /// A kernel, its process and how it is used.
@@ -27,6 +27,21 @@ pub struct KernelReport {
     pub missing_channels: Vec<Channel>,
     /// Where its output goes; `None` until its first process was started.
     pub log: Option<PathBuf>,
+}
+
+/// A client that has a kernel.
+#[derive(Clone, Debug)]
+pub struct ClientReport {
+    /// Which client, and which kernel.
+    pub bound: BoundClient,
+    /// Who sits there.
+    pub who: Who,
+    /// The user of its process.
+    pub user: Option<Arc<str>>,
+    /// By which connection file it came: `published`, `kernel ID` or a host's path.
+    pub endpoint: String,
+    /// What it has at its kernel.
+    pub cells: CellsOfClient,
 }
 
 /// What a kernel does.
@@ -67,9 +82,28 @@ impl Proxy {
         Some(report(occupancy, &kernel))
     }
 
+    /// How many clients are here.
+    pub fn live_clients(&self) -> usize {
+        self.table.lock().clients(Instant::now()).iter().filter(|client| client.live).count()
+    }
+
     /// All clients that have kernels, and why those.
     pub fn clients(&self) -> Vec<ClientReport> {
-        self.table.lock().clients(Instant::now())
+        let bound = self.table.lock().clients(Instant::now());
+        bound.into_iter().map(|bound| self.client_report(bound)).collect()
+    }
+
+    fn client_report(&self, bound: BoundClient) -> ClientReport {
+        let cells = self.kernel(&bound.kernel).map(|kernel| kernel.cell_queues.by_client());
+        let user = bound.origins.iter().find_map(|origin| self.user_names.get(origin.uid()?));
+        let endpoint = self.endpoint(bound.client.endpoint);
+        ClientReport {
+            who: self.who(&bound.client),
+            user,
+            endpoint: endpoint.map_or_else(String::new, |endpoint| name_of(&endpoint)),
+            cells: cells.and_then(|cells| cells.get(&bound.client).copied()).unwrap_or_default(),
+            bound,
+        }
     }
 
     /// Which kernel a client with these wishes would get now, and why.
@@ -85,6 +119,15 @@ impl Proxy {
     /// The bounds.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+}
+
+fn name_of(endpoint: &Endpoint) -> String {
+    match (&endpoint.host, &endpoint.defaults.kernel) {
+        _ if endpoint.id == EndpointId::DEFAULT => "published".to_owned(),
+        (Some(host), _) => host.connection_file.display().to_string(),
+        (None, Some(kernel)) => format!("kernel {kernel}"),
+        (None, None) => String::new(),
     }
 }
 

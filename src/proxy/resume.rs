@@ -7,7 +7,7 @@ use tracing::{Instrument, info, info_span, warn};
 
 use super::{
     Proxy,
-    cell_queue::{Waiting, cell_name},
+    cell_queues::{Waiting, cell_name},
     connection::ReturnAddress,
     kernel::Kernel,
     link::Known,
@@ -136,11 +136,11 @@ impl Proxy {
         let (handle, events) = supervise(self.provisioner.clone(), order, earlier, self.limits.clone());
         let kernel = Arc::new(Kernel::new(
             remembered.id.clone(),
-            runtime_index,
-            runtime,
+            (runtime_index, runtime),
             remembered.memory_limit,
             handle,
             host,
+            self.builder.clone(),
         ));
         kernel.is_launched(process);
         if let Some(info) = &info {

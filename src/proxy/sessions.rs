@@ -16,6 +16,11 @@ use crate::{
     state::{Asked, Entry},
 };
 
+/// Requests that no client waits for without an end: they are asked again at the next key, or done without. After a crash of `serve`
+/// nobody is told of them.
+const ASKED_AGAIN: [&str; 5] =
+    ["complete_request", "inspect_request", "is_complete_request", "history_request", "comm_info_request"];
+
 /// The clients that have spoken on one connection: one, as a rule.
 pub(super) type Sessions = Vec<(ClientId, Arc<Gate>)>;
 
@@ -75,7 +80,7 @@ impl Proxy {
         message: &Verified,
         stops_on_error: bool,
     ) -> Entry {
-        if !header.msg_type.ends_with("_request") {
+        if !header.msg_type.ends_with("_request") || ASKED_AGAIN.contains(&&*header.msg_type) {
             return Entry::NONE;
         }
         self.journal.asked(&Asked {

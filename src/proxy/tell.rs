@@ -28,9 +28,10 @@ impl Proxy {
             if parents.is_empty() {
                 continue;
             }
-            let listeners: Listeners =
-                table.listeners(&client).into_iter().filter_map(|id| self.subscriber(id)).collect();
-            told.extend(listeners.iter().map(|(connection, _)| connection.id));
+            let listening = table.listeners(&client).into_iter();
+            let connections: Vec<_> = listening.filter_map(|id| self.subscriber(id)).collect();
+            told.extend(connections.iter().map(|(connection, _)| connection.id));
+            let listeners = Listeners { connections, voice: kernel.fanout().voice().clone() };
             self.send_to_listeners(
                 &listeners,
                 parents.iter().map(|parent| self.builder.notice(text, parent)),
@@ -38,7 +39,7 @@ impl Proxy {
         }
         let mut fanout = kernel.fanout();
         let envelope = fanout.topic();
-        let mut notice = Broadcast::new(self.builder.notice(text, &Bytes::new()));
+        let mut notice = Broadcast::new(fanout.voice().notice(text, &Bytes::new()));
         fanout.publish_where(&envelope, &mut notice, |subscriber| !told.contains(&subscriber.id));
         self.metrics.lost.add(fanout.flush());
     }

@@ -27,7 +27,7 @@ impl Tombstones {
                 Tombstone::NeverUp(format!("{} did not come up: {error}", kernel.name()))
             }
             ExitReason::Stopped => Tombstone::Ended(format!("{} was stopped", kernel.name())),
-            other => Tombstone::Ended(explain(kernel, other, false).evalue),
+            other => Tombstone::Ended(explain(kernel, other, None, false).evalue),
         };
         let mut tombstones = self.0.lock();
         tombstones.push_back((kernel.id.clone(), departure));

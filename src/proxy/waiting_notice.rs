@@ -8,8 +8,8 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{Proxy, cell_queue::Waiter, connection::ReturnAddress, kernel::Kernel};
-use crate::{id::ClientId, jupyter::header::username};
+use super::{Proxy, cell_queues::Waiter, kernel::Kernel};
+use crate::id::ClientId;
 
 /// How often those who wait are looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -19,9 +19,6 @@ const SOON: Duration = Duration::from_secs(2);
 
 /// How long what was told holds.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
-
-/// What names a notebook in the environment that Jupyter's server gives to its kernels.
-const NOTEBOOK: &str = "JPY_SESSION_NAME";
 
 impl Proxy {
     /// Tells those who wait for others' cells now and again, while anybody waits at this kernel.
@@ -45,10 +42,7 @@ impl Proxy {
     }
 
     fn tell_who_waits(self: &Arc<Self>, kernel: &Kernel, waiter: &Waiter, now: Instant) {
-        let running = &waiter.running;
-        let (msg_id, session) = (running.msg_id.as_str(), running.session.as_str());
-        let address = self.table.lock().address_of(&kernel.id, msg_id, session);
-        let whose = address.as_ref().map_or_else(|| "another client's cell".to_owned(), whose_cell);
+        let whose = self.cell_in_words(kernel, &waiter.owner, &waiter.running);
         let before = match waiter.before {
             0 => "you are next".to_owned(),
             before => format!("{before} before you"),
@@ -57,20 +51,4 @@ impl Proxy {
         let text = format!("[jupyter-fleet: waiting for {whose}, running for {seconds} s; {before}]");
         self.send_to_client(&waiter.client, [self.builder.notice(&text, &waiter.header)]);
     }
-}
-
-/// How people know a cell: by its client's name, and its notebook's.
-fn whose_cell(address: &ReturnAddress) -> String {
-    let who = username(&address.header).unwrap_or_else(|| "another client".to_owned());
-    match notebook_of(address) {
-        Some(notebook) => format!("{who}'s cell in {notebook}"),
-        None => format!("{who}'s cell"),
-    }
-}
-
-fn notebook_of(address: &ReturnAddress) -> Option<String> {
-    let environment = address.connection.endpoint.host.as_ref()?.launched_for.environment()?;
-    let (_, name) = environment.iter().find(|(name, _)| name == NOTEBOOK)?;
-    let name = name.to_string_lossy();
-    name.rsplit('/').next().filter(|name| !name.is_empty()).map(str::to_owned)
 }

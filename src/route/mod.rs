@@ -40,7 +40,7 @@ pub use placement::{Candidate, Placement, place};
 pub use queue::{CellName, Offered, Queue};
 pub use refusal::{NoMatch, Refusal};
 pub use remembered::{RememberedClient, RememberedKernel};
-pub use report::{ClientReport, Occupancy};
+pub use report::{BoundClient, Occupancy};
 pub use requirements::{Requirements, RequirementsError};
 pub use settings::{Bounds, RestartRight, Settings, Skipped};
 pub use table::{KernelState, Table};

@@ -105,6 +105,12 @@ impl<T> Queue<T> {
         self.turns.iter().filter_map(move |client| Some((client, first(client)?)))
     }
 
+    /// How many cells of the client's wait.
+    pub fn waiting_cells(&self, client: &ClientId) -> usize {
+        let own = self.waiting.get(client).into_iter().flatten();
+        own.filter(|waiting| waiting.cell.is_some()).count()
+    }
+
     /// Which cell runs.
     pub fn running_cell(&self) -> Option<&CellName> {
         self.running.as_ref().map(|running| &running.name)
@@ -174,6 +180,16 @@ impl<T> Queue<T> {
             false => drop(self.waiting.insert(client.clone(), rest)),
         }
         (taken.into_iter().map(|waiting| waiting.item).collect(), goes)
+    }
+
+    /// Whether a cell runs of whose end nothing has been heard.
+    pub fn is_busy(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| !running.replied && !running.idle)
+    }
+
+    /// Whether this cell runs and has not been replied to.
+    pub fn owes_reply(&self, name: &CellName) -> bool {
+        self.running.as_ref().is_some_and(|running| running.name == *name && !running.replied)
     }
 
     /// The cell that runs, if an earlier `serve` had sent it.

@@ -38,7 +38,7 @@ pub struct Occupancy {
 
 /// A client that is bound to a kernel.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ClientReport {
+pub struct BoundClient {
     /// Which client.
     pub client: ClientId,
     /// Its kernel.
@@ -70,18 +70,33 @@ impl<A> Table<A> {
     }
 
     /// All clients that are bound to kernels.
-    pub fn clients(&self, now: Instant) -> Vec<ClientReport> {
+    pub fn clients(&self, now: Instant) -> Vec<BoundClient> {
         let bound = self.kernels.iter().flat_map(|(id, kernel)| kernel.clients.iter().map(move |c| (id, c)));
-        let report = |(id, client): (&KernelId, &ClientId)| ClientReport {
+        let report = |(id, client): (&KernelId, &ClientId)| BoundClient {
             client: client.clone(),
             kernel: id.clone(),
-            live: self.audience.clients().is_live(client, now),
-            origins: self.audience.clients().origins_of(client).copied().collect(),
+            live: self.is_live(client, now),
+            origins: self.origins_of(client),
             choice: self.choices.get(client).map(|choice| {
                 (choice.asked.clone(), choice.reason.clone(), now.saturating_duration_since(choice.at))
             }),
         };
         bound.map(report).collect()
+    }
+
+    /// Whether a client counts: it has a connection, or had one a moment ago.
+    pub fn is_live(&self, client: &ClientId, now: Instant) -> bool {
+        self.audience.clients().is_live(client, now)
+    }
+
+    /// Where the client's connections come from.
+    pub fn origins_of(&self, client: &ClientId) -> Vec<Origin> {
+        self.audience.clients().origins_of(client).copied().collect()
+    }
+
+    /// Since when a client has its kernel; `None` if that was before this `serve`, or it has none.
+    pub fn bound_for(&self, client: &ClientId, now: Instant) -> Option<Duration> {
+        self.choices.get(client).map(|choice| now.saturating_duration_since(choice.at))
     }
 
     /// Notes why a client that has just been bound got its kernel.

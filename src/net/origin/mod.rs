@@ -8,6 +8,9 @@ mod holders;
 mod sock_diag;
 mod sockets;
 mod table;
+mod user_names;
+
+pub use user_names::UserNames;
 
 use std::{collections::HashMap, net::SocketAddr};
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::{KernelReport, Proxy, gate::Held};
+use super::super::{CellsOfClient, KernelReport, Proxy, gate::Held};
 use crate::{
     fleet::seconds_since_epoch,
     id::{ClientId, KernelId},
@@ -40,18 +40,29 @@ impl Proxy {
         }
     }
 
-    /// Who has the client's kernel.
+    /// Who uses the client's kernel, and what each has there: whose cell runs first, then those that wait, in order.
     fn sharers(&self, page: Page, client: &ClientId, kernel: &KernelId) -> Page {
-        let clients = self.clients().into_iter().filter(|report| report.kernel == *kernel && report.live);
-        let rows: Vec<[String; 3]> = clients
-            .map(|report| {
-                let since = report.choice.map_or_else(|| "-".to_owned(), |(.., since)| time(since));
-                let you = if report.client == *client { " (you)" } else { "" };
-                let from: Vec<String> = report.origins.iter().map(ToString::to_string).collect();
-                [format!("{}{you}", report.client.session), from.join(", "), since]
+        let (users, bound) = {
+            let (table, now) = (self.table.lock(), Instant::now());
+            let users = table.users_of(kernel).into_iter().filter(|user| table.is_live(user, now));
+            let users: Vec<ClientId> = users.collect();
+            let bound: Vec<_> = users.iter().map(|user| table.bound_for(user, now)).collect();
+            (users, bound)
+        };
+        let cells = self.kernel(kernel).map(|kernel| kernel.cell_queues.by_client()).unwrap_or_default();
+        let mut rows: Vec<_> = users
+            .iter()
+            .zip(bound)
+            .map(|(user, since)| {
+                let cells = cells.get(user).copied().unwrap_or_default();
+                let you = if user == client { " (you)" } else { "" };
+                let order = (cells.running_for.is_none(), cells.waiting == 0, cells.before);
+                (order, [format!("{}{you}", self.who(user)), doing(&cells), since.map_or_else(dash, time)])
             })
             .collect();
-        if rows.len() > 1 { page.table(["CLIENT", "FROM", "SINCE"], rows) } else { page }
+        rows.sort_by_key(|(order, _)| *order);
+        let rows: Vec<[String; 3]> = rows.into_iter().map(|(_, row)| row).collect();
+        if rows.len() > 1 { page.table(["WHO", "CELLS", "SINCE"], rows) } else { page }
     }
 
     /// All kernels, or the one that the client's connection file leads to.
@@ -117,7 +128,8 @@ impl Proxy {
     }
 
     fn reason_page(&self, client: &ClientId) -> Page {
-        let Some(report) = self.clients().into_iter().find(|report| report.client == *client) else {
+        let bound = self.table.lock().clients(Instant::now());
+        let Some(report) = bound.into_iter().find(|bound| bound.client == *client) else {
             return Page::new().line("You have no kernel yet.");
         };
         let name = self.name_of(&report.kernel);
@@ -189,6 +201,19 @@ fn group(report: &KernelReport) -> String {
         None if report.occupancy.pristine => "(anyone's)".to_owned(),
         None if report.occupancy.exclusive => "(isolated)".to_owned(),
         None => dash(),
+    }
+}
+
+/// In words, what a client has at its kernel.
+fn doing(cells: &CellsOfClient) -> String {
+    match (cells.running_for, cells.waiting, cells.before) {
+        (None, 0, _) => dash(),
+        (None, 1, 0) => "next".to_owned(),
+        (None, waiting, 0) => format!("next, {waiting} wait"),
+        (None, 1, before) => format!("{before} before it"),
+        (None, waiting, before) => format!("{before} before it, {waiting} wait"),
+        (Some(running), 0, _) => format!("runs for {}", time(running)),
+        (Some(running), waiting, _) => format!("runs for {}, {waiting} wait", time(running)),
     }
 }
 

@@ -6,9 +6,16 @@
     reason = "a law that is broken has to be heard of; this is compiled for tests and fuzzing alone"
 )]
 
-use super::*;
+use std::path::Path;
+
+use super::{
+    lines::{noted, text},
+    *,
+};
 use crate::{
-    id::{EndpointId, SessionId},
+    channel::Channel,
+    fleet::ProcessIdentity,
+    id::{ClientId, EndpointId, Origin, SessionId},
     input::Input,
 };
 
