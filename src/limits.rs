@@ -67,6 +67,9 @@ pub struct Limits {
     /// Requests of one client that are waiting for their replies.
     #[serde(deserialize_with = "more_than_zero")]
     pub requests_in_flight: usize,
+    /// Sessions that may speak on one connection: clients have one each.
+    #[serde(deserialize_with = "more_than_zero")]
+    pub sessions_per_connection: usize,
     /// Badly signed, altered or replayed messages after which a connection is ended.
     #[serde(deserialize_with = "more_than_zero")]
     pub bad_messages: u32,
@@ -141,6 +144,7 @@ impl Default for Limits {
             held_bytes: 64 << 20,
             kernel_reads_ms: 10_000,
             requests_in_flight: 10_000,
+            sessions_per_connection: 256,
             bad_messages: 3,
             remembered_signatures: 65_536,
             remembered_clients: 10_000,

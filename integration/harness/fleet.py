@@ -109,9 +109,13 @@ class Fleet:
         """The published connection info."""
         return json.loads(self.published_file.read_text())
 
+    def journal(self):
+        """What serve has noted of the requests that it was asked."""
+        return (self.home.runtime_dir / ".fleet" / "requests.log").read_text()
+
     def has_noted(self, msg_id):
         """Whether serve has this request, and noted that it waits."""
-        return msg_id in (self.home.runtime_dir / ".fleet" / "requests.log").read_text()
+        return msg_id in self.journal()
 
     def connection_file(self, needs=None):
         """The file for a client with `needs`: always the published one, that is the point."""

@@ -21,6 +21,9 @@ Contents:
     bareinfo                    its kernel_info_reply holds only what jupyter_client needs
     buffers                     each message has frames behind its content
 
+Ends of cells:
+    noreply noidle              cells have no reply, or no idle
+
 Every cell prints its own code and succeeds, but for those that begin with
     ask PROMPT                  asks on stdin and prints the answer; other requests are served meanwhile
     sleep SECONDS               blocks
@@ -153,8 +156,10 @@ def finish_cell(identities, request, text):
     global count
     count += 1
     publish("stream", {"name": "stdout", "text": text + "\n"}, request)
-    send(shell, identities, "execute_reply", {"status": "ok", "execution_count": count, "user_expressions": {}}, request)
-    idle(request)
+    if "noreply" not in odd:
+        send(shell, identities, "execute_reply", {"status": "ok", "execution_count": count, "user_expressions": {}}, request)
+    if "noidle" not in odd:
+        idle(request)
 
 
 def execute(identities, request, code):

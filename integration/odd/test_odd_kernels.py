@@ -4,7 +4,7 @@ import pytest
 
 from harness.clients import execute, finish, next_message, reply_to, request
 from harness.deadline import Deadline, wait_until
-from oddities import HARMLESS
+from oddities import ENDLESS, HARMLESS
 
 
 @pytest.mark.parametrize("oddities", HARMLESS, ids="-".join)
@@ -87,6 +87,18 @@ def test_a_request_that_is_never_answered_blocks_nothing(way):
     assert reply_to(client, client.kernel_info())["content"]["banner"] == "odd"
     if way.way == "published":
         wait_until(lambda: status_of(way) == "idle", 10, "the kernel to count as idle")
+
+
+@pytest.mark.parametrize("oddities", ENDLESS, ids="-".join)
+def test_what_a_cell_does_not_say_at_its_end_holds_no_other_up(way, oddities):
+    client = way.client(*oddities)
+    cells = [client.execute(f"cell {number}") for number in range(3)]
+    printed, deadline = [], Deadline(40)
+    while len(printed) < len(cells):
+        message = next_message(client, "iopub", deadline, lambda: f"all cells to run; {printed} did")
+        if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
+            printed.append(message["parent_header"]["msg_id"])
+    assert printed == cells
 
 
 def execute_beside(client, code):

@@ -106,6 +106,12 @@ async fn open(admin: &Admin, stub: &Conversation, offer: HostOffer) -> Result<Se
     let wishes =
         Requirements::parse(&Value::Object(wishes).to_string()).map_err(|error| error.to_string())?;
     let stub = stub.peer().ok().and_then(|peer| peer.pid()).and_then(|pid| ProcessIdentity::of(pid).ok());
+    let is_there = match &directory {
+        // It may be on another machine, so not on a thread that serves connections.
+        Some(directory) => tokio::fs::metadata(directory).await.is_ok_and(|found| found.is_dir()),
+        None => false,
+    };
+    let directory = directory.filter(|_| is_there);
     let request = HostRequest {
         connection_file,
         wishes,

@@ -33,6 +33,9 @@ use crate::{
 };
 use past::Found;
 
+/// How long clients may take to read what waits for them when `serve` ends.
+const LAST_REPLIES: Duration = Duration::from_secs(1);
+
 /// How long kernels may take to end once they were killed.
 const AFTER_KILL: Duration = Duration::from_secs(5);
 
@@ -134,6 +137,7 @@ async fn run(
         tasks.shutdown().await;
         leave_kernels(&proxy);
     }
+    proxy.drain(LAST_REPLIES).await;
     proxy.write_registry(&state.registry());
     info!(metrics = %proxy.metrics(), "stopped");
     told.context("cannot print the addresses")

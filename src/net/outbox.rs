@@ -116,6 +116,11 @@ impl SignedOutbox {
         self.0.ask(context)
     }
 
+    /// Returns when nothing waits any more, or nothing ever will.
+    pub async fn emptied(&self) {
+        self.0.emptied().await;
+    }
+
     /// Drops what is retained for too long.
     pub fn expire(&self) {
         self.0.0.queue.lock().expire();

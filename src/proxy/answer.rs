@@ -142,14 +142,10 @@ impl Proxy {
         if named.msg_id.is_empty() {
             return;
         }
-        let address = ReturnAddress {
-            envelope: message.envelope().detached(),
-            header: Bytes::copy_from_slice(header),
-            ..ReturnAddress::of_nothing(connection.clone())
-        };
+        let address = ReturnAddress::of_message(connection.clone(), message);
         let failure = Failure::new("UnreadableMessage", format!("the fleet was sent {error}"));
-        let (client, _) = self.recognise(connection, known, &named.session);
-        self.fail(client, "unknown_request", &address, &failure);
+        let client = self.recognise(connection, known, &named.session).map(|(client, _)| client.clone());
+        self.fail(&client.unwrap_or_else(|stranger| stranger), "unknown_request", &address, &failure);
     }
 
     /// More requests than may wait.
@@ -213,12 +209,19 @@ impl Proxy {
     /// Answers who the kernel is without asking it. While that is not known, it waits a little: most kernels are up soon,
     /// and a client that believes in a prompt too early mistakes the end of one request for that of the next.
     fn known_info(self: &Arc<Self>, kernel: &Arc<Kernel>, client: &ClientId, address: ReturnAddress) {
-        let known = || self.infos.get(&kernel.runtime_index).map(|info| info.clone());
-        if kernel.wait_for_info(client, &address) {
-            tokio::spawn(self.clone().tell_info_later(kernel.clone()));
-            return;
+        match kernel.wait_for_info(client, &address) {
+            Some(true) => {
+                tokio::spawn(self.clone().tell_info_later(kernel.clone()));
+                return;
+            }
+            Some(false) => {
+                let text = format!("too many already ask who {} is, which is not up yet", kernel.name());
+                let failure = Failure::new("TooManyRequests", text);
+                return self.fail(client, "kernel_info_request", &address, &failure);
+            }
+            None => {}
         }
-        match known() {
+        match self.infos.get(&kernel.runtime_index).map(|info| info.clone()) {
             Some(info) => self.tell_info(Some(kernel), client, &address, info),
             None => self.fail(client, "kernel_info_request", &address, &gone(&kernel.id)),
         }

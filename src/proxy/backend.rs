@@ -158,6 +158,9 @@ impl Proxy {
         if Header::peek(message).is_ok_and(|header| header.msg_type == "kernel_info_reply") {
             self.learn_of(kernel, message.body().content());
         }
+        if let Some(cell) = kernel.probed(&parent.msg_id) {
+            self.cell_is_overtaken(kernel, cell);
+        }
         if kernel.was_asked_who(&parent.msg_id) {
             let (proxy, kernel) = (self.clone(), kernel.clone());
             tokio::spawn(async move {
@@ -213,8 +216,11 @@ impl Proxy {
             "shutdown_reply" => return,
             _ => None,
         };
+        let mut ends_cell = false;
         if let Some(state) = &state {
             kernel.fanout().speaks_in(&header.session);
+            ends_cell =
+                Parent::peek(&message).is_ok_and(|parent| kernel.cell_queues.running(&parent).is_some());
             if !self.heard_status(source, &message, state) {
                 return;
             }
@@ -233,7 +239,7 @@ impl Proxy {
             // Before the fanout is locked: a large message takes its time. Whoever joins meanwhile is seen to below.
             message.signed_for(endpoint);
         }
-        let runs_on = state == Some(ExecutionState::Idle) && kernel.cell_queues.are_busy();
+        let runs_on = state == Some(ExecutionState::Idle) && !ends_cell && kernel.cell_queues.are_busy();
         let mut fanout = kernel.fanout();
         match state {
             Some(state) => {

@@ -209,6 +209,11 @@ impl CellQueues {
         taken
     }
 
+    /// The kernel has answered what it was sent after this cell.
+    pub(super) fn overtake(&self, name: &CellName) {
+        self.0.lock().queues.values_mut().for_each(|shell| shell.queue.overtake(name));
+    }
+
     /// A cell that an earlier `serve` had sent may still run.
     pub(super) fn recall_running(&self, client: &ClientId, header: &Bytes) {
         let Some(name) = Header::of_bytes(header).ok().and_then(|header| cell_name(&header)) else { return };
@@ -264,6 +269,13 @@ impl CellQueues {
         self.0.lock().queues.values().any(|shell| such(&shell.queue))
     }
 
+    /// Whose cell this is, if it runs.
+    pub(super) fn owner_of(&self, name: &CellName) -> Option<ClientId> {
+        let shells = self.0.lock();
+        let shell = shells.queues.values().find(|shell| shell.queue.runs(name))?;
+        shell.queue.running().cloned()
+    }
+
     /// The cell that runs on the main shell, and whose it is.
     pub(super) fn running_on_main_shell(&self) -> Option<(ClientId, CellName)> {
         let shells = self.0.lock();
@@ -286,15 +298,21 @@ impl CellQueues {
         self.0.lock().queues.values().filter_map(|shell| shell.queue.recalled().cloned()).collect()
     }
 
-    /// Who waits; `None` if nobody does, and nobody is told any more.
+    /// Who waits for another's cell; `None` if nobody waits at all, and nobody is told any more.
     pub(super) fn waiters(&self) -> Option<Vec<Waiter>> {
         let mut shells = self.0.lock();
-        let waiters: Vec<Waiter> = shells.queues.values().flat_map(Shell::waiters).collect();
-        if waiters.is_empty() {
+        if !shells.queues.values().any(|shell| shell.queue.is_waiting()) {
             shells.told = false;
             return None;
         }
-        Some(waiters)
+        Some(shells.queues.values().flat_map(Shell::waiters).collect())
+    }
+
+    /// The cell that has been running on the main shell for that long.
+    pub(super) fn running_for(&self, time: Duration) -> Option<CellName> {
+        let shells = self.0.lock();
+        let shell = shells.queues.get(&None).filter(|shell| shell.since.elapsed() >= time)?;
+        shell.queue.running_cell().cloned()
     }
 
     /// The cells of those who have any.

@@ -5,7 +5,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jupyter_protocol::ExecutionState;
+use bytes::Bytes;
+use jupyter_protocol::{ExecutionState, KernelInfoRequest};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -18,14 +19,17 @@ use super::{
 };
 use crate::{
     channel::Channel,
-    id::ClientId,
-    jupyter::header::Parent,
+    id::{ClientId, MsgId},
+    jupyter::header::{Header, Parent},
     net::{Flushes, SignedOutbox},
     route::{CellName, Queue},
 };
 
 /// How long the second half of a cell's end, its reply or its `idle`, is waited for, once for each kernel that leaves one out.
 const SECOND_HALF: Duration = Duration::from_secs(1);
+
+/// How long both are waited for after the kernel has answered what it was sent after the cell.
+const BOTH_HALVES: Duration = Duration::from_secs(5);
 
 impl Proxy {
     /// Sends a message of a client's to its kernel, or lets it wait for its turn.
@@ -182,11 +186,39 @@ impl Proxy {
     }
 
     fn wait_for_second_half(self: &Arc<Self>, kernel: &Arc<Kernel>, name: CellName) {
+        self.give_up_after(SECOND_HALF, kernel, name);
+    }
+
+    fn give_up_after(self: &Arc<Self>, time: Duration, kernel: &Arc<Kernel>, name: CellName) {
         let (proxy, kernel) = (self.clone(), kernel.clone());
         tokio::spawn(async move {
-            sleep(SECOND_HALF).await;
-            proxy.queue_goes_on(&kernel, &name, |queue| queue.give_up_waiting(&name));
+            sleep(time).await;
+            // Some kernels serve others while a cell waits for an answer to its question.
+            let owner = kernel.cell_queues.owner_of(&name);
+            let asks = |owner| proxy.table.lock().asks(&kernel.id, &owner, name.msg_id.as_str());
+            if !owner.is_some_and(asks) {
+                proxy.queue_goes_on(&kernel, &name, |queue| queue.give_up_waiting(&name));
+            }
         });
+    }
+
+    /// Somebody waits for a cell that has been running on the main shell for long. What the kernel is asked now it answers after the cell, whatever
+    /// it does or does not say of that.
+    pub(super) fn probe(&self, kernel: &Kernel, running: &CellName) {
+        if kernel.is_probed_for(running) {
+            return;
+        }
+        let question = self.builder.say(KernelInfoRequest {}, &Bytes::new());
+        if let Ok(header) = Header::of(&question) {
+            kernel.note_probe(running.clone(), MsgId::from(&*header.msg_id));
+        }
+        kernel.send(Channel::Shell, question);
+    }
+
+    /// The kernel has answered what it was asked after this cell: if nothing is heard of that now, it has ended.
+    pub(super) fn cell_is_overtaken(self: &Arc<Self>, kernel: &Arc<Kernel>, name: CellName) {
+        kernel.cell_queues.overtake(&name);
+        self.give_up_after(BOTH_HALVES, kernel, name);
     }
 }
 

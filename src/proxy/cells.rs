@@ -3,8 +3,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
-
 use super::{
     Proxy,
     connection::ReturnAddress,
@@ -75,11 +73,9 @@ impl Held {
     /// Where its reply goes.
     pub(super) fn address(&self) -> ReturnAddress {
         ReturnAddress {
-            connection: self.connection.clone(),
-            envelope: self.message.envelope().detached(),
-            header: Bytes::copy_from_slice(self.message.body().header()),
             entry: self.entry,
             stops_on_error: self.stops_on_error,
+            ..ReturnAddress::of_message(self.connection.clone(), &self.message)
         }
     }
 }

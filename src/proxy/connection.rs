@@ -13,7 +13,7 @@ use super::endpoint::Endpoint;
 use crate::{
     channel::Channel,
     id::{ClientId, ConnectionId, Origin, SessionId},
-    jupyter::message::{Envelope, Signed},
+    jupyter::message::{Envelope, Signed, Verified},
     net::{PushError, SignedOutbox},
     route::{Request, RequestKind},
     state::Entry,
@@ -166,6 +166,12 @@ pub(super) struct ReturnAddress {
 }
 
 impl ReturnAddress {
+    /// The address of a message that has come on a connection, and that the journal knows nothing of.
+    pub(super) fn of_message(connection: Arc<Connection>, message: &Verified) -> Self {
+        let header = Bytes::copy_from_slice(message.body().header());
+        Self { envelope: message.envelope().detached(), header, ..Self::of_nothing(connection) }
+    }
+
     /// The address of what has been sent on a connection, whatever it answers.
     pub(super) fn of_nothing(connection: Arc<Connection>) -> Self {
         let (envelope, header) = (Envelope::default(), Bytes::new());

@@ -162,7 +162,14 @@ impl Proxy {
                 host.parts(peek_restart(&message));
             }
         }
-        let (client, gate) = self.recognise(connection, known, &header.session);
+        let (client, gate) = match self.recognise(connection, known, &header.session) {
+            Ok(client) => client,
+            Err(client) => {
+                let address = ReturnAddress::of_message(connection.clone(), &message);
+                self.refuse_session(&client, &header.msg_type, &address);
+                return Ok(());
+            }
+        };
         let stops_on_error = header.is_cell() && stops_on_error(message.body().content());
         let entry = self.note(connection, client, &header, &message, stops_on_error);
         let held = Held { connection: connection.clone(), message, entry, stops_on_error };

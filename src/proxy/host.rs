@@ -58,7 +58,7 @@ pub struct HostRequest {
     pub connection_file: PathBuf,
     /// The kernel that is asked for.
     pub wishes: Requirements,
-    /// Where the host started the stub: beside its notebook.
+    /// Where the host started the stub, if that is there: beside its notebook.
     pub directory: Option<PathBuf>,
     /// What the host added to the kernelspec's arguments.
     pub arguments: Vec<String>,
@@ -140,7 +140,7 @@ pub struct ServedHost {
 impl Host {
     fn new(request: &HostRequest, client: SessionId) -> Self {
         let launched_for = LaunchedFor::new(request.arguments.clone(), Some(request.environment.clone()));
-        let directory = request.directory.clone().filter(|directory| directory.is_dir());
+        let directory = request.directory.clone();
         let is_here = directory
             .as_ref()
             .is_none_or(|directory| std::env::current_dir().is_ok_and(|here| here == *directory));

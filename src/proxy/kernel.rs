@@ -24,8 +24,12 @@ use crate::{
         content::execution_count, header::Parent, kernelspec::InterruptMode, message::Body,
         reply::MessageBuilder,
     },
+    route::CellName,
     runtimes::Runtime,
 };
+
+/// Requests for who a kernel is that may wait while it comes up: 1,000 clients may come at once, and ask three times.
+const MOST_INFO_WAITERS: usize = 4096;
 
 /// A kernel of the fleet.
 #[derive(Debug)]
@@ -46,6 +50,8 @@ pub(super) struct Kernel {
     used: AtomicBool,
     /// The number of our own question who it is, until it is answered.
     asked_who: Mutex<Option<String>>,
+    /// The cell after which it was last asked whether it is done, and the number of that question.
+    probe: Mutex<Option<(CellName, MsgId)>>,
     /// It has not echoed a ping for too long.
     unresponsive: AtomicBool,
     running: Mutex<Running>,
@@ -85,6 +91,7 @@ impl Kernel {
             process: Mutex::new(None),
             used: AtomicBool::new(false),
             asked_who: Mutex::new(None),
+            probe: Mutex::new(None),
             unresponsive: AtomicBool::new(false),
             running: Mutex::default(),
             unnamed_asker: Mutex::default(),
@@ -127,6 +134,23 @@ impl Kernel {
     /// Whether this is the number of our own question who it is; it is answered once.
     pub(super) fn was_asked_who(&self, msg_id: &str) -> bool {
         self.asked_who.lock().take_if(|asked| asked == msg_id).is_some()
+    }
+
+    /// Whether it was asked something after this cell.
+    pub(super) fn is_probed_for(&self, cell: &CellName) -> bool {
+        self.probe.lock().as_ref().is_some_and(|(probed, _)| probed == cell)
+    }
+
+    /// It is asked something after this cell, by the message with this number.
+    pub(super) fn note_probe(&self, cell: CellName, question: MsgId) {
+        *self.probe.lock() = Some((cell, question));
+    }
+
+    /// The cell after which it was sent the message with this number.
+    pub(super) fn probed(&self, question: &str) -> Option<CellName> {
+        let probe = self.probe.lock();
+        let (cell, _) = probe.as_ref().filter(|(_, asked)| asked.as_str() == question)?;
+        Some(cell.clone())
     }
 
     pub(super) fn is_interrupted_by_message(&self) -> bool {
@@ -199,13 +223,16 @@ impl Kernel {
         last.as_ref().filter(|(last, _)| last.as_str() == msg_id).map(|(_, session)| session.clone())
     }
 
-    /// Somebody wants to know who the kernel is, as soon as that is known. `false`: it is known now, or never will be.
-    pub(super) fn wait_for_info(&self, client: &ClientId, address: &ReturnAddress) -> bool {
+    /// Somebody wants to know who the kernel is, as soon as that is known. `None`: it is known now, or never will be; `Some(false)`: too
+    /// many wait for it already.
+    pub(super) fn wait_for_info(&self, client: &ClientId, address: &ReturnAddress) -> Option<bool> {
         let mut info_waiters = self.info_waiters.lock();
-        info_waiters
-            .as_mut()
-            .map(|info_waiters| info_waiters.push((client.clone(), address.clone())))
-            .is_some()
+        let info_waiters = info_waiters.as_mut()?;
+        let has_room = info_waiters.len() < MOST_INFO_WAITERS;
+        if has_room {
+            info_waiters.push((client.clone(), address.clone()));
+        }
+        Some(has_room)
     }
 
     /// It has answered a cell with this content.

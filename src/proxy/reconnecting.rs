@@ -205,7 +205,7 @@ impl Proxy {
     pub(super) fn welcome_back(self: &Arc<Self>, connection: &Arc<Connection>, known: &mut Sessions) {
         let back = self.reconnecting.lock().recognise(connection);
         for client in back {
-            self.recognise(connection, known, client.session.as_str());
+            let _ = self.recognise(connection, known, client.session.as_str());
             tokio::spawn(self.clone().deliver_waiting(client));
         }
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     id::{ClientId, EndpointId, SessionId},
-    jupyter::{header::Header, message::Verified},
+    jupyter::{header::Header, message::Verified, reply::Failure},
     route::Table,
     state::{Asked, Entry},
 };
@@ -25,13 +25,13 @@ const ASKED_AGAIN: [&str; 5] =
 pub(super) type Sessions = Vec<(ClientId, Arc<Gate>)>;
 
 impl Proxy {
-    /// Finds the client that a session is, and brings it to the table the first time.
+    /// Finds the client that a session is, and brings it to the table the first time. `Err`: too many speak on the connection.
     pub(super) fn recognise<'a>(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
         known: &'a mut Sessions,
         session: &str,
-    ) -> &'a (ClientId, Arc<Gate>) {
+    ) -> Result<&'a (ClientId, Arc<Gate>), ClientId> {
         if let Some(client) = &connection.client {
             self.speaks_as(connection.endpoint.id, client, session);
         }
@@ -40,15 +40,32 @@ impl Proxy {
         let session = connection.client.as_ref().map_or(session, SessionId::as_str);
         let session = unnamed.as_deref().unwrap_or(session);
         let found = known.iter().position(|(client, _)| client.session.as_str() == session);
+        let client = || ClientId { endpoint: connection.endpoint.id, session: SessionId::from(session) };
+        if found.is_none() && known.len() >= self.limits.sessions_per_connection {
+            return Err(client());
+        }
         let index = found.unwrap_or_else(|| {
-            let client = ClientId { endpoint: connection.endpoint.id, session: SessionId::from(session) };
+            let client = client();
             Span::current().record("session", session);
             let gate = self.client_arrived(connection, &client);
             known.push((client, gate));
             known.len() - 1
         });
         #[expect(clippy::indexing_slicing, reason = "the index was just found or made")]
-        &known[index]
+        Ok(&known[index])
+    }
+
+    /// Refuses a message of one session too many.
+    pub(super) fn refuse_session(
+        self: &Arc<Self>,
+        client: &ClientId,
+        msg_type: &str,
+        address: &ReturnAddress,
+    ) {
+        let most = self.limits.sessions_per_connection;
+        let text =
+            format!("{most} sessions speak on this connection already, and no more may: use another one");
+        self.fail(client, msg_type, address, &Failure::new("TooManySessions", text));
     }
 
     /// Remembers a session that speaks for a client of another name.

@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Proxy;
 use crate::id::KernelId;
@@ -22,6 +22,18 @@ impl Proxy {
     pub fn leave_kernels(&self) -> usize {
         self.stopping.store(true, Ordering::Relaxed);
         self.kernels.len()
+    }
+
+    /// Returns when clients have been written what waits for them, at the latest after that time: one that does not read is not
+    /// waited for longer.
+    pub async fn drain(&self, within: Duration) {
+        let outboxes: Vec<_> = self.connections.iter().map(|connection| connection.outbox.clone()).collect();
+        let all = async {
+            for outbox in outboxes {
+                outbox.emptied().await;
+            }
+        };
+        let _ = timeout(within, all).await;
     }
 
     /// Kills all kernels that are left.

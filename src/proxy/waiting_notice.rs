@@ -17,6 +17,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// A cell that waits for less is not told.
 const SOON: Duration = Duration::from_secs(2);
 
+/// A cell that runs for longer may have ended, of a kernel that does not say so.
+const LONG: Duration = Duration::from_secs(5);
+
 /// How long what was told holds.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
@@ -30,6 +33,9 @@ impl Proxy {
                 sleep(LOOK_AGAIN).await;
                 let Some(waiters) = kernel.cell_queues.waiters() else { return };
                 let now = Instant::now();
+                if let Some(cell) = kernel.cell_queues.running_for(LONG) {
+                    proxy.probe(&kernel, &cell);
+                }
                 for waiter in waiters {
                     let is_due = told.get(&waiter.client).is_none_or(|last| now - *last >= TELL_AGAIN);
                     if waiter.waits_for_another() && now - waiter.since >= SOON && is_due {

@@ -25,6 +25,8 @@ pub struct Who {
     pub name: Option<String>,
     /// The notebook, else the program.
     pub place: Option<String>,
+    /// The place is a notebook.
+    is_notebook: bool,
 }
 
 impl Who {
@@ -40,7 +42,11 @@ impl Who {
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name.as_deref().unwrap_or("another client"))?;
-        self.place.as_ref().map_or(Ok(()), |place| write!(f, " in {place}"))
+        // Of a program, there is nothing to see there.
+        match &self.place {
+            Some(notebook) if self.is_notebook => write!(f, " in {notebook}"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -79,8 +85,10 @@ impl Proxy {
             })
         };
         let name = header.and_then(username).or_else(user);
-        let place = notebook(endpoint).or_else(program);
-        Who { name: name.as_deref().map(cell), place: place.as_deref().map(cell) }
+        let notebook = notebook(endpoint);
+        let is_notebook = notebook.is_some();
+        let place = notebook.or_else(program);
+        Who { name: name.as_deref().map(cell), place: place.as_deref().map(cell), is_notebook }
     }
 }
 
@@ -142,6 +150,7 @@ mod tests {
         let who = |name: Option<&str>, place: Option<&str>| Who {
             name: name.map(str::to_owned),
             place: place.map(str::to_owned),
+            is_notebook: place.is_some_and(|place| place.ends_with(".ipynb")),
         };
         let alice = who(Some("alice"), Some("analysis.ipynb"));
         assert_eq!(
@@ -149,6 +158,10 @@ mod tests {
             ("alice in analysis.ipynb".to_owned(), "alice's cell in analysis.ipynb".to_owned())
         );
         assert_eq!(who(None, None).cell(), "another client's cell");
-        assert_eq!(who(None, Some("jupyter-console")).to_string(), "another client in jupyter-console");
+        let console = who(Some("bob"), Some("jupyter-console"));
+        assert_eq!(
+            (console.to_string(), console.cell()),
+            ("bob".to_owned(), "bob's cell in jupyter-console".to_owned())
+        );
     }
 }

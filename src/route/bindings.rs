@@ -8,8 +8,11 @@ use crate::id::{ClientId, KernelId, Origin};
 impl<A> Table<A> {
     /// A shell or control connection has authenticated itself as this client's.
     pub fn client_connected(&mut self, client: &ClientId, origin: Origin) {
+        let is_news = !self.origins_of(client).contains(&origin);
         self.audience.client_connected(client, origin);
-        self.revision += 1;
+        if is_news && self.kernel_of(client).is_some() {
+            self.revision += 1;
+        }
     }
 
     /// One of the client's shell or control connections has ended. Its binding stays.

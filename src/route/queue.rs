@@ -5,7 +5,8 @@
 //! next client sends its next one, with what came behind that and is no cell; whoever has just had a turn comes last.
 //!
 //! A cell has ended at its reply and its `idle`. Of a kernel that sends but one of the two, the other is waited for once,
-//! for as long as the caller says; from then on, one is enough.
+//! for as long as the caller says; from then on, one is enough. Of a kernel that has answered what it was sent after the cell,
+//! both are waited for so.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -47,6 +48,8 @@ struct Running {
     name: CellName,
     replied: bool,
     idle: bool,
+    /// The kernel has answered what it was sent afterwards.
+    overtaken: bool,
     /// An earlier `serve` had sent it: that it is idle may have been said before anybody listened.
     recalled: bool,
 }
@@ -55,6 +58,13 @@ struct Running {
 struct Waiting<T> {
     cell: Option<CellName>,
     item: T,
+}
+
+impl Running {
+    fn new(client: &ClientId, name: CellName) -> Self {
+        let client = client.clone();
+        Self { client, name, replied: false, idle: false, overtaken: false, recalled: false }
+    }
 }
 
 impl<T> Default for Queue<T> {
@@ -121,10 +131,18 @@ impl<T> Queue<T> {
         self.running_cell() == Some(name)
     }
 
-    /// The cell that runs, if it has ended by half: the other half may never come.
+    /// The cell that runs, if it has ended by half, or was overtaken: the other half, or both, may never come.
     pub fn half_ended(&self) -> Option<&CellName> {
         let running = self.running.as_ref()?;
-        (!running.recalled && running.replied != running.idle).then_some(&running.name)
+        let is_half = running.replied != running.idle || running.overtaken;
+        (is_half && !running.recalled).then_some(&running.name)
+    }
+
+    /// The kernel has answered what it was sent after this cell.
+    pub fn overtake(&mut self, name: &CellName) {
+        if let Some(running) = self.running.as_mut().filter(|running| running.name == *name) {
+            running.overtaken = true;
+        }
     }
 
     /// The kernel has replied to a cell. Returns what goes to the kernel now, in order.
@@ -145,7 +163,10 @@ impl<T> Queue<T> {
         if self.half_ended() != Some(name) {
             return Vec::new();
         }
-        self.one_is_enough = true;
+        if let Some(running) = &mut self.running {
+            self.one_is_enough |= running.replied || running.idle;
+            (running.replied, running.idle) = (true, true);
+        }
         self.go_on()
     }
 
@@ -157,8 +178,7 @@ impl<T> Queue<T> {
 
     /// A cell may still run that an earlier `serve` had sent. It has ended at its reply.
     pub fn recall_running(&mut self, client: &ClientId, name: CellName) {
-        let running = Running { client: client.clone(), name, replied: false, idle: false, recalled: true };
-        self.running.get_or_insert(running);
+        self.running.get_or_insert(Running { recalled: true, ..Running::new(client, name) });
     }
 
     /// The client's cells that are `meant` are not run. Returns them, and what goes to the kernel now, for it came behind
@@ -198,8 +218,7 @@ impl<T> Queue<T> {
     }
 
     fn begin(&mut self, client: &ClientId, name: CellName) {
-        self.running =
-            Some(Running { client: client.clone(), name, replied: false, idle: false, recalled: false });
+        self.running = Some(Running::new(client, name));
     }
 
     fn mark(&mut self, name: &CellName, mark: impl FnOnce(&mut Running)) -> Vec<T> {
@@ -338,6 +357,22 @@ mod tests {
         assert!(queue.give_up_waiting(&name(cells[1])).is_empty(), "another's patience");
         assert_eq!(queue.give_up_waiting(&name(cells[0])), [cells[1]]);
         assert_eq!(queue.replied(&name(cells[1])), [cells[2]], "one is enough from now on");
+    }
+
+    #[test]
+    fn a_cell_of_which_nothing_is_heard_ends_once_it_was_overtaken() {
+        let mut queue = Queue::default();
+        let cells = [(1, 0), (1, 1)];
+        for cell in cells {
+            queue.offer(&client(1), Some(name(cell)), cell);
+        }
+        assert!(queue.give_up_waiting(&name(cells[0])).is_empty(), "it may run for hours");
+        queue.overtake(&name(cells[1]));
+        assert_eq!(queue.half_ended(), None, "another");
+        queue.overtake(&name(cells[0]));
+        assert_eq!(queue.half_ended(), Some(&name(cells[0])));
+        assert_eq!(queue.give_up_waiting(&name(cells[0])), [cells[1]]);
+        assert!(!queue.one_is_enough, "which of the two the kernel leaves out is not known");
     }
 
     #[test]

@@ -61,6 +61,11 @@ impl<A> Table<A> {
         Some(kernel.in_flight.find_mut(msg_id, session)?.address.clone())
     }
 
+    /// Whether the kernel has asked something during a request of the client's that has not been answered.
+    pub fn asks(&self, id: &KernelId, client: &ClientId, msg_id: &str) -> bool {
+        self.kernels.get(id).is_some_and(|kernel| kernel.in_flight.questions.is_open(client, Some(msg_id)))
+    }
+
     /// The client whose request a message of the kernel's names by its number alone.
     pub fn asker(&self, id: &KernelId, msg_id: &str) -> Option<SessionId> {
         let request = self.kernels.get(id)?.in_flight.find(msg_id)?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::{CellsOfClient, KernelReport, Proxy, gate::Held};
+use super::super::{CellsOfClient, KernelReport, Proxy, Who, gate::Held};
 use crate::{
     fleet::seconds_since_epoch,
     id::{ClientId, KernelId},
@@ -57,7 +57,14 @@ impl Proxy {
                 let cells = cells.get(user).copied().unwrap_or_default();
                 let you = if user == client { " (you)" } else { "" };
                 let order = (cells.running_for.is_none(), cells.waiting == 0, cells.before);
-                (order, [format!("{}{you}", self.who(user)), doing(&cells), since.map_or_else(dash, time)])
+                (
+                    order,
+                    [
+                        format!("{}{you}", name_and_place(&self.who(user))),
+                        doing(&cells),
+                        since.map_or_else(dash, time),
+                    ],
+                )
             })
             .collect();
         rows.sort_by_key(|(order, _)| *order);
@@ -202,6 +209,11 @@ fn group(report: &KernelReport) -> String {
         None if report.occupancy.exclusive => "(isolated)".to_owned(),
         None => dash(),
     }
+}
+
+fn name_and_place(who: &Who) -> String {
+    let name = who.name.as_deref().unwrap_or("somebody");
+    who.place.as_ref().map_or_else(|| name.to_owned(), |place| format!("{name} in {place}"))
 }
 
 /// In words, what a client has at its kernel.
