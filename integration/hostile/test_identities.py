@@ -1,5 +1,5 @@
 """Routing ids are no secret: who else has a client's gets neither its replies nor its questions, and the client gets them
-back when it connects again, without a word. `src/proxy/reconnect_identity.rs` has the rule."""
+back when it connects again, without a word. `src/proxy/reconnect/identity.rs` has the rule."""
 
 import json
 

@@ -1,68 +1,24 @@
 //! The walk: what happens to a message between a client and its kernel.
 //!
-//! `frontend` is the way from a client to a kernel, `backend` the way back; `iopub` and `heartbeat` are the two
-//! channels that know no sessions, `arrivals` those of iopub that are not there yet, `sessions` who speaks on the others.
-//! `fanout` spreads what a kernel publishes over its `subscriber`s, who want certain `topics`; what most of them get alike is
-//! `shared`. `kernel` is what is known of one, `link` the way to its process. `cells` finds what is meant for the fleet, `magic` carries it out, `cell_order` keeps the cells of a client in order that go to
-//! several kernels, `cell_queues` is what waits for a kernel, `cell_turns` lets its clients take turns, `who` knows people by their names, `waiting_notice` says who waits for whom, `interrupt` whom an interrupt is for,
-//! `comms` knows where its widgets are. `answer` speaks where the proxy itself is asked, `lifecycle` acts on what happens to
-//! kernels, `running` is what they say they do, `tell` tells clients what they did not ask for, `liveness` looks whether
-//! kernels are well, `cull` ends those that nobody needs, `kernel_endpoint` gives one a connection file of its own. `remember` writes
-//! down what the next `serve` must know, `resume` takes it up. `deliver` sends replies to clients wherever they are now,
-//! `reconnecting` knows clients again that come back and keeps what is `undelivered`, `reconnect_identity` says which connections
-//! are theirs, `iopub_handover` gives iopub connections what those missed that broke. `notice` tells once who makes what trouble. Decisions are made
-//! in `route`, processes are watched in `fleet`; neither happens here.
+//! | folder | what happens there |
+//! |---|---|
+//! | `frontend` | connections are taken and their messages read, decided on and sent to kernels, or answered here |
+//! | `cells` | cells that are meant for the fleet are carried out; the others wait for their turn |
+//! | `backend` | kernels: the way to their processes, what these reply, and what becomes of them |
+//! | `iopub` | what kernels publish is spread over those who hear it |
+//! | `reconnect` | clients that come back are known again, and get what they are still owed |
+//! | `recovery` | what the next `serve` must know is written down, and taken up by it |
+//! | `control` | what those who look after the fleet see of it and do to it |
+//!
+//! Decisions are made in `route`, processes are watched in `fleet`; neither happens here.
 
-mod accept;
-mod answer;
-mod arrivals;
 mod backend;
-mod broadcast;
-mod cell_order;
-mod cell_queues;
-mod cell_turns;
 mod cells;
-mod comms;
-mod connection;
-mod cull;
-mod deliver;
-mod endpoint;
-mod endpoints;
-mod explain;
-mod fanout;
+mod control;
 mod frontend;
-mod gate;
-mod heartbeat;
-mod host;
-mod interrupt;
 mod iopub;
-mod iopub_handover;
-mod kernel;
-mod kernel_endpoint;
-mod lifecycle;
-mod link;
-mod liveness;
-mod magic;
-mod notice;
-mod operate;
-mod past;
-mod reconnect_identity;
-mod reconnecting;
-mod remember;
-mod report;
-mod resume;
-mod running;
-mod sessions;
-mod shared;
-mod stdin;
-mod stop;
-mod subscriber;
-mod tell;
-mod tombstones;
-mod topics;
-mod undelivered;
-mod waiting_notice;
-mod who;
+mod reconnect;
+mod recovery;
 
 use std::{
     collections::BTreeSet,
@@ -79,29 +35,32 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use self::{
-    arrivals::Arrivals,
-    cell_order::CellOrder,
-    comms::Comms,
-    connection::{Connection, ReturnAddress},
-    endpoint::Endpoint,
-    endpoints::Open,
-    gate::Gate,
-    host::Bereft,
-    kernel::Kernel,
-    notice::Notices,
-    reconnect_identity::RoutingIds,
-    reconnecting::Reconnecting,
-    tombstones::Tombstones,
-    topics::Topics,
+    backend::{kernel::Kernel, tombstones::Tombstones},
+    cells::order::CellOrder,
+    control::peer_errors::Notices,
+    frontend::{
+        arrivals::Arrivals,
+        connection::{Connection, ReturnAddress},
+        endpoint::Endpoint,
+        endpoints::Open,
+        gate::Gate,
+        host::Bereft,
+    },
+    iopub::{comms::Comms, topics::Topics},
+    reconnect::{expected::Reconnecting, identity::RoutingIds},
 };
 pub use self::{
-    cell_queues::CellsOfClient,
-    host::{HostError, HostRequest, ServedHost},
-    kernel_endpoint::EndpointError,
-    operate::OperateError,
-    report::{ClientReport, KernelReport, KernelStatus},
-    resume::Past,
-    who::Who,
+    cells::queues::CellsOfClient,
+    control::{
+        kernel_endpoint::EndpointError,
+        operate::OperateError,
+        report::{ClientReport, KernelReport, KernelStatus},
+    },
+    frontend::{
+        host::{HostError, HostRequest, ServedHost},
+        who::Who,
+    },
+    recovery::restore::Past,
 };
 use crate::{
     fleet::Provisioner,
