@@ -44,7 +44,7 @@ use self::{
         endpoint::Endpoint,
         endpoints::Open,
         gate::Gate,
-        host::Bereft,
+        killed_stubs::Bereft,
     },
     iopub::{comms::Comms, topics::Topics},
     reconnect::{expected::Reconnecting, identity::RoutingIds},
@@ -57,7 +57,8 @@ pub use self::{
         report::{ClientReport, KernelReport, KernelStatus},
     },
     frontend::{
-        host::{HostError, HostRequest, ServedHost},
+        host::{HostError, HostRequest},
+        served_host::ServedHost,
         who::Who,
     },
     recovery::restore::Past,

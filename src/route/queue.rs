@@ -290,6 +290,18 @@ mod tests {
         cells: BTreeMap<Item, bool>,
         came: Vec<Item>,
         running: Option<Item>,
+        says: Says,
+    }
+
+    /// What a kernel says at the end of a cell.
+    #[derive(Clone, Copy, Default, Debug)]
+    enum Says {
+        #[default]
+        Both,
+        BothTurnedAround,
+        Reply,
+        Idle,
+        Nothing,
     }
 
     impl Kernel {
@@ -312,8 +324,24 @@ mod tests {
 
         fn end(&mut self) {
             let Some(item) = self.running.take() else { return };
-            assert!(self.queue.replied(&name(item)).is_empty());
-            let next = self.queue.idle(&name(item));
+            let name = name(item);
+            let mut next = match self.says {
+                Says::Both => {
+                    assert!(self.queue.replied(&name).is_empty());
+                    self.queue.idle(&name)
+                }
+                Says::BothTurnedAround => {
+                    assert!(self.queue.idle(&name).is_empty());
+                    self.queue.replied(&name)
+                }
+                Says::Reply => self.queue.replied(&name),
+                Says::Idle => self.queue.idle(&name),
+                Says::Nothing => {
+                    self.queue.overtake(&name);
+                    Vec::new()
+                }
+            };
+            next.extend(self.queue.give_up_waiting(&name));
             self.take(next);
         }
     }
@@ -419,9 +447,14 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Step {
-        Send { client: u8, is_cell: bool },
+        Send {
+            client: u8,
+            is_cell: bool,
+        },
         End,
         Abort(u8),
+        /// The client's latest cell that waits is given up.
+        GiveUp(u8),
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -429,14 +462,28 @@ mod tests {
             4 => (0..4_u8, any::<bool>()).prop_map(|(client, is_cell)| Step::Send { client, is_cell }),
             3 => Just(Step::End),
             1 => (0..4_u8).prop_map(Step::Abort),
+            1 => (0..4_u8).prop_map(Step::GiveUp),
         ];
         vec(step, 0..80)
     }
 
+    fn says() -> impl Strategy<Value = Says> {
+        prop::sample::select(vec![Says::Both, Says::BothTurnedAround, Says::Reply, Says::Idle, Says::Nothing])
+    }
+
+    impl Kernel {
+        /// What the client has sent and is neither at the kernel nor aborted.
+        fn waiting(&self, number: u8, sent: &[Item], aborted: &[Item]) -> Vec<Item> {
+            let own = sent.iter().filter(|item| item.0 == number);
+            own.filter(|item| !self.came.contains(item) && !aborted.contains(item)).copied().collect()
+        }
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
         #[test]
-        fn nothing_is_lost_or_doubled_order_is_kept_and_nobody_waits_long(steps in steps()) {
-            let mut kernel = Kernel::default();
+        fn nothing_is_lost_or_doubled_order_is_kept_and_nobody_waits_long(steps in steps(), says in says()) {
+            let mut kernel = Kernel { says, ..Kernel::default() };
             let (mut sent, mut aborted) = (Vec::new(), Vec::new());
             for step in steps {
                 match step {
@@ -447,15 +494,20 @@ mod tests {
                     }
                     Step::End => kernel.end(),
                     Step::Abort(number) => {
-                        let waiting: Vec<Item> = sent
-                            .iter()
-                            .filter(|item| item.0 == number && !kernel.came.contains(item) && !aborted.contains(*item))
-                            .copied()
-                            .collect();
+                        let waiting = kernel.waiting(number, &sent, &aborted);
                         let (cells, others) = kernel.queue.take_out(&client(number), |_| true);
                         let is_cell = |item: &&Item| kernel.cells[*item];
                         prop_assert_eq!(&cells, &waiting.iter().filter(is_cell).copied().collect::<Vec<_>>());
                         aborted.extend(cells);
+                        kernel.take(others);
+                    }
+                    Step::GiveUp(number) => {
+                        let waiting = kernel.waiting(number, &sent, &aborted);
+                        let Some(last) = waiting.into_iter().rfind(|item| kernel.cells[item]) else { continue };
+                        let (taken, others) =
+                            kernel.queue.take_out(&client(number), |cell| *cell == name(last));
+                        prop_assert_eq!(&taken, &[last]);
+                        aborted.extend(taken);
                         kernel.take(others);
                     }
                 }

@@ -4,8 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::proxy::{Proxy, frontend::connection::ReturnAddress};
-use crate::route::{Cull, Table};
+use crate::{
+    proxy::{Proxy, frontend::connection::ReturnAddress},
+    route::{Cull, Table},
+};
 
 impl Proxy {
     /// Looks from time to time which kernels have been idle for too long, until the task is dropped.

@@ -12,7 +12,6 @@ use super::{
     link::{Link, Pushed},
     running::Running,
 };
-use crate::proxy::{cells::queues::CellQueues, frontend::connection::ReturnAddress, iopub::fanout::Fanout};
 use crate::{
     byte_size::ByteSize,
     channel::Channel,
@@ -22,6 +21,7 @@ use crate::{
         content::execution_count, header::Parent, kernelspec::InterruptMode, message::Body,
         reply::MessageBuilder,
     },
+    proxy::{cells::queues::CellQueues, frontend::connection::ReturnAddress, iopub::fanout::Fanout},
     route::CellName,
     runtimes::Runtime,
 };

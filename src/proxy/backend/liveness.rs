@@ -11,12 +11,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::{kernel::Kernel, link::Asker};
-use crate::proxy::Proxy;
 use crate::{
     fleet::{Belonging, belongings, kill_all, rotate, sweep},
     frames::Frames,
     id::KernelId,
     metrics::Trouble,
+    proxy::Proxy,
     state::SERVE_LOG,
 };
 

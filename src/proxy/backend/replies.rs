@@ -11,11 +11,6 @@ use tokio::{task::JoinSet, time::sleep};
 use tracing::{Instrument, debug};
 
 use super::kernel::Kernel;
-use crate::proxy::{
-    Proxy,
-    frontend::endpoint::Endpoint,
-    iopub::{broadcast::Broadcast, fanout::Endpoints},
-};
 use crate::{
     channel::Channel,
     fleet::{OptionalChannels, Redialler, Regained},
@@ -28,6 +23,11 @@ use crate::{
     },
     metrics::Trouble,
     net::{Event, Flushes, Peer, PeerError},
+    proxy::{
+        Proxy,
+        frontend::endpoint::Endpoint,
+        iopub::{broadcast::Broadcast, fanout::Endpoints},
+    },
     route::CellName,
 };
 

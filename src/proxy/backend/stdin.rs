@@ -7,7 +7,6 @@ use std::sync::Arc;
 use tracing::debug;
 
 use super::kernel::Kernel;
-use crate::proxy::{Proxy, frontend::connection::ReturnAddress, reconnect::undelivered::Item};
 use crate::{
     id::{ClientId, KernelId},
     jupyter::{
@@ -16,6 +15,7 @@ use crate::{
     },
     metrics::Trouble,
     net::PushError,
+    proxy::{Proxy, frontend::connection::ReturnAddress, reconnect::undelivered::Item},
 };
 
 impl Proxy {

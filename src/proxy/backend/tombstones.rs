@@ -5,8 +5,7 @@ use std::collections::VecDeque;
 use parking_lot::Mutex;
 
 use super::{exit_reason::explain, kernel::Kernel};
-use crate::proxy::control::operate::OperateError;
-use crate::{fleet::ExitReason, id::KernelId};
+use crate::{fleet::ExitReason, id::KernelId, proxy::control::operate::OperateError};
 
 /// Kernels that are remembered.
 const REMEMBERED: usize = 64;

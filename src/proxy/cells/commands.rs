@@ -9,15 +9,15 @@ use jupyter_protocol::ExecutionState;
 use serde_json::json;
 use tracing::info;
 
-use crate::proxy::{
-    Proxy,
-    backend::lifecycle::RestartAsked,
-    frontend::gate::{Gate, Held},
-};
 use crate::{
     id::{ClientId, KernelId},
     jupyter::{content::Code, reply::Failure},
     magic::{Command, Page, help},
+    proxy::{
+        Proxy,
+        backend::restart::RestartAsked,
+        frontend::gate::{Gate, Held},
+    },
     route::{Decision, Moved, Refusal, RequestKind, Requirements},
 };
 

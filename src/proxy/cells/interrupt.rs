@@ -1,9 +1,24 @@
 //! Whom an interrupt is for: the cell that runs, or those of its sender that wait behind another client's.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use crate::id::{ClientId, KernelId};
-use crate::proxy::{Proxy, frontend::who::Who};
+use tokio::time::sleep;
+
+use crate::{
+    id::{ClientId, KernelId},
+    net::Flushes,
+    proxy::{
+        Proxy,
+        frontend::{
+            gate::{Gate, Held},
+            who::Who,
+        },
+    },
+};
+
+/// How long an interrupt waits to see whether the end follows, where none of the host's own cells runs. Hosts send an
+/// interrupt before each `shutdown_request`, milliseconds apart, and do not know that others may use the kernel.
+const HESITATION: Duration = Duration::from_millis(200);
 
 impl Proxy {
     /// A client interrupts. Where its own cells wait behind another's, they are cancelled, and `true` is returned: the cell
@@ -40,5 +55,31 @@ impl Proxy {
         if let Some(address) = address {
             self.send_to_client(&owner, [self.builder.notice(&text, &address.header)]);
         }
+    }
+
+    /// Keeps an interrupt back that a host may have sent only because it is about to end its kernel, while others use it.
+    /// Gives back one that is meant.
+    pub(crate) fn hesitate(
+        self: &Arc<Self>,
+        (client, gate): (&ClientId, &Arc<Gate>),
+        held: Held,
+    ) -> Option<Held> {
+        let is_hosts = held.connection.endpoint.host.is_some();
+        if !is_hosts || self.table.lock().runs_cells(client, false) {
+            return Some(held);
+        }
+        let (proxy, client, gate) = (self.clone(), client.clone(), gate.clone());
+        tokio::spawn(async move {
+            sleep(HESITATION).await;
+            let host = held.connection.endpoint.host.as_ref();
+            if host.is_some_and(|host| host.has_parted()) {
+                let address = held.address();
+                return proxy.reply(&client, &address, proxy.interrupt_reply(&address.header));
+            }
+            let mut flushes = Flushes::default();
+            proxy.pass((&client, &gate), held, None, &mut flushes);
+            flushes.flush();
+        });
+        None
     }
 }

@@ -21,10 +21,10 @@ use jupyter_protocol::ExecutionState;
 use tokio::time::{sleep, timeout};
 
 use super::recognised::Cell;
-use crate::proxy::{Proxy, frontend::connection::ReturnAddress};
 use crate::{
     id::ClientId,
     jupyter::{message::Body, reply::Failure},
+    proxy::{Proxy, frontend::connection::ReturnAddress},
 };
 
 /// How long a client that has been asked is waited for.

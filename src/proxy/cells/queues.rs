@@ -11,10 +11,6 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::proxy::{
-    backend::link::{Link, Pushed},
-    frontend::connection::ReturnAddress,
-};
 use crate::{
     channel::Channel,
     id::{ClientId, MsgId, SessionId},
@@ -22,6 +18,10 @@ use crate::{
         content::is_silent,
         header::{Header, Parent, subshell_of},
         message::Body,
+    },
+    proxy::{
+        backend::link::{Link, Pushed},
+        frontend::connection::ReturnAddress,
     },
     route::{CellName, Offered, Queue},
     state::Entry,

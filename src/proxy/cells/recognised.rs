@@ -3,13 +3,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use crate::proxy::{
-    Proxy,
-    frontend::{
-        connection::ReturnAddress,
-        gate::{Gate, Held},
-    },
-};
 use crate::{
     id::ClientId,
     jupyter::{
@@ -20,6 +13,13 @@ use crate::{
     },
     magic::{Command, Magic, MagicError, recognise},
     net::Flushes,
+    proxy::{
+        Proxy,
+        frontend::{
+            connection::ReturnAddress,
+            gate::{Gate, Held},
+        },
+    },
     route::{RequestKind, Requirements, RequirementsError},
 };
 

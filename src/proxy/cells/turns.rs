@@ -11,16 +11,16 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::queues::{Submitted, Waiting};
-use crate::proxy::{
-    Proxy,
-    backend::{kernel::Kernel, link::Pushed},
-    frontend::connection::ReturnAddress,
-};
 use crate::{
     channel::Channel,
     id::{ClientId, MsgId},
     jupyter::header::{Header, Parent},
     net::{Flushes, SignedOutbox},
+    proxy::{
+        Proxy,
+        backend::{kernel::Kernel, link::Pushed},
+        frontend::connection::ReturnAddress,
+    },
     route::{CellName, Queue},
 };
 

@@ -15,7 +15,6 @@ use std::{
 use thiserror::Error;
 use tracing::info;
 
-use crate::proxy::{Proxy, frontend::endpoint::Endpoint};
 use crate::{
     id::{EndpointId, KernelId},
     jupyter::{
@@ -23,6 +22,7 @@ use crate::{
         scheme::SecretKey,
     },
     net::{BindError, Server},
+    proxy::{Proxy, frontend::endpoint::Endpoint},
     route::Requirements,
     runtimes::{FileError, write_connection_file},
     state::endpoint_file,

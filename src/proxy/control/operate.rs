@@ -6,13 +6,13 @@ use bytes::Bytes;
 use jupyter_protocol::InterruptRequest;
 use thiserror::Error;
 
-use crate::proxy::{
-    Proxy,
-    backend::{kernel::Kernel, lifecycle::RestartAsked, link::Pushed},
-};
 use crate::{
     channel::Channel,
     id::KernelId,
+    proxy::{
+        Proxy,
+        backend::{kernel::Kernel, link::Pushed, restart::RestartAsked},
+    },
     route::{Occupancy, Refusal, Requirements},
 };
 

@@ -10,11 +10,11 @@ use std::{
 use parking_lot::Mutex;
 use tracing::{debug, info};
 
-use crate::proxy::{Proxy, backend::kernel::Kernel};
 use crate::{
     channel::Channel,
     id::{KernelId, Origin},
     metrics::Trouble,
+    proxy::{Proxy, backend::kernel::Kernel},
 };
 
 /// How often it is told how much more there was.

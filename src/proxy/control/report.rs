@@ -4,18 +4,18 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Instant};
 
 use jupyter_protocol::ExecutionState;
 
-use crate::proxy::{
-    Proxy,
-    backend::kernel::Kernel,
-    cells::queues::CellsOfClient,
-    frontend::{endpoint::Endpoint, who::Who},
-};
 use crate::{
     channel::Channel,
     fleet::ProcessRecord,
     id::{EndpointId, KernelId},
     jupyter::connection_file::ConnectionFile,
     limits::Limits,
+    proxy::{
+        Proxy,
+        backend::kernel::Kernel,
+        cells::queues::CellsOfClient,
+        frontend::{endpoint::Endpoint, who::Who},
+    },
     route::{BoundClient, Explanation, KernelState, Occupancy, Requirements},
 };
 

@@ -14,12 +14,12 @@ use tracing::{
 };
 
 use super::{arrivals::Arrival, connection::Connection, endpoint::Endpoint};
-use crate::proxy::Proxy;
 use crate::{
     channel::Channel,
     id::{ConnectionId, Origin},
     metrics::Trouble,
     net::{HandedOver, Incoming, Peer, PeerError, socket_type},
+    proxy::Proxy,
 };
 
 impl Proxy {

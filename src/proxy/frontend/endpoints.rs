@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Instant};
 use tokio::task::AbortHandle;
 
 use super::endpoint::Endpoint;
-use crate::proxy::Proxy;
 use crate::{
     id::EndpointId,
     net::{Incoming, Server},
+    proxy::Proxy,
 };
 
 /// A connection file that clients may use.

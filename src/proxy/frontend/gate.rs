@@ -11,8 +11,9 @@ use tokio::{sync::Notify, time::sleep};
 use tracing::debug;
 
 use super::connection::Connection;
-use crate::proxy::Proxy;
-use crate::{channel::Channel, id::ClientId, jupyter::message::Verified, net::Flushes, state::Entry};
+use crate::{
+    channel::Channel, id::ClientId, jupyter::message::Verified, net::Flushes, proxy::Proxy, state::Entry,
+};
 
 /// Longest header that is kept, in bytes: they are a few hundred.
 const LONGEST_HEADER: usize = 4 << 10;

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::proxy::{
-    Proxy,
-    backend::{kernel::Kernel, link::Asker, replies::has_left},
-};
 use crate::{
     channel::Channel,
     frames::Frames,
     id::{EndpointId, Origin},
     net::{EchoOutbox, Event, Peer, PeerError},
+    proxy::{
+        Proxy,
+        backend::{kernel::Kernel, link::Asker, replies::has_left},
+    },
 };
 
 impl Proxy {

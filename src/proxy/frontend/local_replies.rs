@@ -12,11 +12,6 @@ use super::{
     connection::{Connection, ReturnAddress},
     sessions::Sessions,
 };
-use crate::proxy::{
-    Proxy,
-    backend::{kernel::Kernel, lifecycle::RestartAsked},
-    iopub::fanout::Fanout,
-};
 use crate::{
     id::{ClientId, KernelId},
     jupyter::{
@@ -26,6 +21,11 @@ use crate::{
     },
     metrics::Trouble,
     net::Flushes,
+    proxy::{
+        Proxy,
+        backend::{kernel::Kernel, restart::RestartAsked},
+        iopub::fanout::Fanout,
+    },
     route::Decision,
 };
 

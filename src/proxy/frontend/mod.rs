@@ -10,7 +10,7 @@
 //! - `arrivals`: iopub connections that are on their way
 //! - `heartbeat`: echoes
 //! - `local_replies`: what the fleet answers itself
-//! - `host`: programs that start a kernel from a kernelspec of the fleet
+//! - `host`: programs that start a kernel from a kernelspec of the fleet; `served_host`: their files; `killed_stubs`: how they end
 //! - `who`: how people know a client
 
 pub(super) mod accept;
@@ -21,7 +21,9 @@ pub(super) mod endpoints;
 pub(super) mod gate;
 pub(super) mod heartbeat;
 pub(super) mod host;
+pub(super) mod killed_stubs;
 pub(super) mod local_replies;
 pub(super) mod requests;
+pub(super) mod served_host;
 pub(super) mod sessions;
 pub(super) mod who;

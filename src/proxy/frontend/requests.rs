@@ -15,12 +15,6 @@ use super::{
     gate::{Gate, Held},
     sessions::Sessions,
 };
-use crate::proxy::{
-    Proxy,
-    backend::{kernel::Kernel, link::Pushed},
-    cells::queues::{Waiting, cell_name},
-    reconnect::expected::has_broken,
-};
 use crate::{
     channel::Channel,
     frames::Frames,
@@ -33,6 +27,12 @@ use crate::{
     },
     metrics::Trouble,
     net::{Event, Flushes, Peer, PeerError},
+    proxy::{
+        Proxy,
+        backend::{kernel::Kernel, link::Pushed},
+        cells::queues::{Waiting, cell_name},
+        reconnect::expected::has_broken,
+    },
     route::{CellName, Decision, Outstanding, Request, RequestKind, Requirements, RequirementsError},
 };
 

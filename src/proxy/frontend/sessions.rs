@@ -8,10 +8,10 @@ use super::{
     connection::{Connection, ReturnAddress},
     gate::Gate,
 };
-use crate::proxy::Proxy;
 use crate::{
     id::{ClientId, EndpointId, SessionId},
     jupyter::{header::Header, message::Verified, reply::Failure},
+    proxy::Proxy,
     route::Table,
     state::{Asked, Entry},
 };

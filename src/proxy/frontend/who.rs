@@ -5,11 +5,11 @@ use std::{fmt, path::Path};
 use procfs::process::Process;
 
 use super::{connection::ReturnAddress, endpoint::Endpoint};
-use crate::proxy::{Proxy, backend::kernel::Kernel};
 use crate::{
     id::{ClientId, Origin},
     jupyter::header::username,
     listing::cell,
+    proxy::{Proxy, backend::kernel::Kernel},
     route::CellName,
 };
 

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use super::{broadcast::Broadcast, subscriptions::Listeners};
-use crate::proxy::{Proxy, backend::kernel::Kernel, frontend::connection::ReturnAddress};
 use crate::{
     id::{ClientId, ConnectionId},
+    proxy::{Proxy, backend::kernel::Kernel, frontend::connection::ReturnAddress},
     route::{Outstanding, Table},
 };
 

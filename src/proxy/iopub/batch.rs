@@ -5,8 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{broadcast::Broadcast, subscriber::Subscriber};
-use crate::proxy::frontend::endpoint::Endpoint;
-use crate::{jupyter::message::Envelope, net::Run, route::Hearing};
+use crate::{jupyter::message::Envelope, net::Run, proxy::frontend::endpoint::Endpoint, route::Hearing};
 
 /// The fewest that gain by sharing.
 const FEWEST: usize = 2;

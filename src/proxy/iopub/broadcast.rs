@@ -2,10 +2,10 @@
 
 use smallvec::SmallVec;
 
-use crate::proxy::frontend::endpoint::Endpoint;
 use crate::{
     id::EndpointId,
     jupyter::message::{Body, Signed},
+    proxy::frontend::endpoint::Endpoint,
 };
 
 /// A message for everyone who hears a kernel. Nearly always, they all came by one connection file.

@@ -8,10 +8,10 @@ use std::{
 use dashmap::DashMap;
 use serde::Deserialize;
 
-use crate::proxy::Proxy;
 use crate::{
     id::{ClientId, EndpointId, KernelId, SessionId},
     jupyter::message::Verified,
+    proxy::Proxy,
 };
 
 /// Comms that are remembered, of all clients together. What is beyond goes to its client's own kernel, which does not

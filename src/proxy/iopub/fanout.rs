@@ -7,10 +7,10 @@ use jupyter_protocol::ExecutionState;
 use smallvec::SmallVec;
 
 use super::{batch::Shared, broadcast::Broadcast, subscriber::Subscriber, topics::Topics};
-use crate::proxy::frontend::{connection::Connection, endpoint::Endpoint};
 use crate::{
     id::{ClientId, ConnectionId, KernelId},
     jupyter::{message::Envelope, reply::MessageBuilder},
+    proxy::frontend::{connection::Connection, endpoint::Endpoint},
     route::Hearing,
 };
 

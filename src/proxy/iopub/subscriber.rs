@@ -5,13 +5,13 @@ use std::{collections::BTreeSet, sync::Arc};
 use bytes::Bytes;
 
 use super::{fanout::Answers, topics::Topics};
-use crate::proxy::frontend::connection::Connection;
 use crate::{
     jupyter::{
         message::{Envelope, Signed},
         reply::MessageBuilder,
     },
     net::{PushError, WrittenRun},
+    proxy::frontend::connection::Connection,
     route::Hearing,
 };
 

@@ -5,11 +5,6 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 use super::topics::Topics;
-use crate::proxy::{
-    Proxy,
-    frontend::{arrivals::Arrival, connection::Connection},
-    reconnect::expected::has_broken,
-};
 use crate::{
     id::{ClientId, ConnectionId, KernelId},
     jupyter::{
@@ -17,6 +12,11 @@ use crate::{
         reply::MessageBuilder,
     },
     net::{Event, Peer, PeerError},
+    proxy::{
+        Proxy,
+        frontend::{arrivals::Arrival, connection::Connection},
+        reconnect::expected::has_broken,
+    },
     route::Change,
 };
 

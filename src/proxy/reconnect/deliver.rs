@@ -13,15 +13,15 @@ use super::{
     expected::Waiting,
     undelivered::{Item, Undelivered},
 };
-use crate::proxy::{
-    Proxy,
-    frontend::connection::{Connection, ReturnAddress},
-};
 use crate::{
     id::ClientId,
     jupyter::{message::Body, reply::Failure},
     metrics::Trouble,
     net::{self, Flushes, PushError},
+    proxy::{
+        Proxy,
+        frontend::connection::{Connection, ReturnAddress},
+    },
 };
 
 impl Proxy {

@@ -15,21 +15,21 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::undelivered::{Item, Undelivered, UndeliveredItems};
-use crate::proxy::{
-    Proxy,
-    frontend::{
-        connection::{Connection, ReturnAddress},
-        endpoint::Endpoint,
-        gate::Gate,
-        sessions::Sessions,
-    },
-};
 use crate::{
     channel::Channel,
     id::{ClientId, ConnectionId, Origin},
     jupyter::message::Body,
     limits::Limits,
     net::{PeerError, Retention},
+    proxy::{
+        Proxy,
+        frontend::{
+            connection::{Connection, ReturnAddress},
+            endpoint::Endpoint,
+            gate::Gate,
+            sessions::Sessions,
+        },
+    },
     state::Entry,
 };
 

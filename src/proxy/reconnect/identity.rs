@@ -19,11 +19,11 @@ use std::sync::{Arc, atomic::Ordering};
 use bytes::Bytes;
 use dashmap::DashMap;
 
-use crate::proxy::{Proxy, frontend::connection::Connection};
 use crate::{
     channel::Channel,
     id::{EndpointId, Origin},
     net::end_silent,
+    proxy::{Proxy, frontend::connection::Connection},
 };
 
 /// The connections for requests that live, by their routing ids.

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use tokio::time::{Duration, sleep};
 use tracing::{debug, info};
 
-use crate::proxy::{Proxy, frontend::connection::Connection};
 use crate::{
     id::{ConnectionId, KernelId, Origin},
     jupyter::message::{DELIMITER, Envelope, Signed},
     net::{Missed, end_silent},
+    proxy::{Proxy, frontend::connection::Connection},
     zmtp::leading_frames,
 };
 

@@ -2,11 +2,11 @@
 
 use std::{collections::VecDeque, time::Instant};
 
-use crate::proxy::frontend::connection::ReturnAddress;
 use crate::{
     id::{ClientId, KernelId},
     jupyter::{message::Body, reply::Failure},
     net,
+    proxy::frontend::connection::ReturnAddress,
     state::Entry,
 };
 

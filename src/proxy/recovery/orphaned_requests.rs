@@ -6,10 +6,10 @@ use bytes::Bytes;
 use jupyter_protocol::KernelInfoRequest;
 use tokio::time::sleep;
 
-use crate::proxy::{Proxy, backend::kernel::Kernel, frontend::connection::ReturnAddress};
 use crate::{
     channel::Channel,
     jupyter::{header::Header, reply::Failure},
+    proxy::{Proxy, backend::kernel::Kernel, frontend::connection::ReturnAddress},
 };
 
 /// Silence of a kernel that was taken over after which those who wait for it are told what that may mean.

@@ -10,13 +10,13 @@ use bytes::Bytes;
 use tokio::time::{Duration, sleep};
 use tracing::error;
 
-use crate::proxy::{
-    Proxy,
-    backend::{kernel::Kernel, link::Known},
-};
 use crate::{
     id::{ClientId, KernelId},
     jupyter::connection_file::ConnectionFile,
+    proxy::{
+        Proxy,
+        backend::{kernel::Kernel, link::Known},
+    },
     route::{RememberedClient, RememberedKernel},
     runtimes::write_connection_file,
     state::{BindingRecord, Entry, HostRecord, KernelRecord, LaunchedForRecord, Registry, endpoint_file},

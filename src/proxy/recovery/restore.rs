@@ -6,13 +6,6 @@ use bytes::Bytes;
 use tracing::{Instrument, info, info_span, warn};
 
 use super::orphaned_requests::restarted;
-use crate::proxy::{
-    Proxy,
-    backend::{kernel::Kernel, link::Known},
-    cells::queues::{Waiting, cell_name},
-    frontend::connection::ReturnAddress,
-    reconnect::expected::connection_before,
-};
 use crate::{
     fleet::{Earlier, KnownKernel, LaunchOrder, LaunchedFor, supervise},
     id::{ClientId, KernelId, SessionId},
@@ -20,6 +13,13 @@ use crate::{
         connection_file::ConnectionFile,
         header::Header,
         message::{Body, Envelope},
+    },
+    proxy::{
+        Proxy,
+        backend::{kernel::Kernel, link::Known},
+        cells::queues::{Waiting, cell_name},
+        frontend::connection::ReturnAddress,
+        reconnect::expected::connection_before,
     },
     route::Outstanding,
     runtimes::Runtime,

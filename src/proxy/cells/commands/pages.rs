@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::proxy::{CellsOfClient, KernelReport, Proxy, Who, frontend::gate::Held};
 use crate::{
     fleet::seconds_since_epoch,
     id::{ClientId, KernelId},
     magic::Page,
+    proxy::{CellsOfClient, KernelReport, Proxy, Who, frontend::gate::Held},
     route::{Explanation, Placement, RequestKind, Requirements, Unmet},
 };
 

@@ -5,15 +5,15 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 use serde_json::{Value, json};
 
 use super::super::recognised::{magic_of, rewritten};
-use crate::proxy::{
-    Proxy,
-    frontend::gate::{Gate, Held},
-};
 use crate::{
     id::ClientId,
     jupyter::{content::Code, header::Header, reply::reply_type},
     magic::{Completions, Magic, Vocabulary, complete, help},
     net::Flushes,
+    proxy::{
+        Proxy,
+        frontend::gate::{Gate, Held},
+    },
     route::{RequestKind, Requirements},
 };
 
