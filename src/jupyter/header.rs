@@ -1,6 +1,6 @@
 //! A look into a verified message's JSON, borrowing what it reads: who sent it, what it is, what it answers.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use memchr::memmem;
 use thiserror::Error;
@@ -10,6 +10,7 @@ use super::{
     lenient::{texts, values},
     message::{Body, Verified},
 };
+use crate::id::{MsgId, SessionId};
 
 /// What routing reads of a message header (messaging spec, "General Message Format"). A number counts as its digits; what
 /// is absent or `null` is empty.
@@ -91,6 +92,33 @@ impl Header<'_> {
     /// Whether it is of a cell.
     pub fn is_cell(&self) -> bool {
         self.msg_type == "execute_request"
+    }
+
+    /// What is kept of it beside its message.
+    pub fn heading(&self) -> Heading {
+        Heading {
+            msg_id: MsgId::from(&*self.msg_id),
+            session: SessionId::from(&*self.session),
+            msg_type: (*self.msg_type).into(),
+        }
+    }
+}
+
+/// What a message is called, read once when it comes and kept beside it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Heading {
+    /// Its number.
+    pub msg_id: MsgId,
+    /// The sender's session.
+    pub session: SessionId,
+    /// What it is.
+    pub msg_type: Arc<str>,
+}
+
+impl Heading {
+    /// Whether it is of a cell.
+    pub fn is_cell(&self) -> bool {
+        *self.msg_type == *"execute_request"
     }
 }
 

@@ -3,7 +3,7 @@
 //! Kernels differ in how much of an envelope they echo (ilua and deno: the first identity only), so a reply is
 //! matched by its parent header and by nothing else.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use smallvec::{SmallVec, smallvec};
 
@@ -24,7 +24,7 @@ pub struct Outstanding<A> {
     /// The `session` of the request's header: the client's own, or one of several that it speaks for.
     pub session: SessionId,
     /// What was asked.
-    pub msg_type: String,
+    pub msg_type: Arc<str>,
     /// On which channel.
     pub channel: Channel,
     /// Where the reply goes.
@@ -55,7 +55,7 @@ impl<A> Default for InFlight<A> {
 impl<A> Outstanding<A> {
     /// Whether it is a cell.
     pub fn is_cell(&self) -> bool {
-        self.msg_type == "execute_request"
+        *self.msg_type == *"execute_request"
     }
 
     /// Whether a reply is due by the messaging spec: a comm's messages have none.

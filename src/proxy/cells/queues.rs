@@ -13,10 +13,10 @@ use parking_lot::Mutex;
 
 use crate::{
     channel::Channel,
-    id::{ClientId, MsgId, SessionId},
+    id::ClientId,
     jupyter::{
         content::is_silent,
-        header::{Header, Parent, subshell_of},
+        header::{Header, Heading, Parent, subshell_of},
         message::Body,
     },
     proxy::{
@@ -116,12 +116,15 @@ impl Waiter {
     }
 }
 
-/// The name of the message with this header, if it is a cell.
-pub(crate) fn cell_name(header: &Header<'_>) -> Option<CellName> {
-    header.is_cell().then(|| CellName {
-        msg_id: MsgId::from(&*header.msg_id),
-        session: SessionId::from(&*header.session),
-    })
+/// The name of a message, if it is a cell.
+pub(crate) fn cell_name(heading: &Heading) -> Option<CellName> {
+    let Heading { msg_id, session, .. } = heading;
+    heading.is_cell().then(|| CellName { msg_id: msg_id.clone(), session: session.clone() })
+}
+
+/// The same for the message with this header's JSON.
+pub(crate) fn cell_named(header: &[u8]) -> Option<CellName> {
+    cell_name(&Header::of_bytes(header).ok()?.heading())
 }
 
 impl CellQueues {
@@ -216,7 +219,7 @@ impl CellQueues {
 
     /// A cell that an earlier `serve` had sent may still run.
     pub(crate) fn recall_running(&self, client: &ClientId, header: &Bytes) {
-        let Some(name) = Header::of_bytes(header).ok().and_then(|header| cell_name(&header)) else { return };
+        let Some(name) = cell_named(header) else { return };
         self.0.lock().queues.entry(subshell_of(header)).or_default().queue.recall_running(client, name);
     }
 

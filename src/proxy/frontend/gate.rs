@@ -12,7 +12,12 @@ use tracing::debug;
 
 use super::connection::Connection;
 use crate::{
-    channel::Channel, id::ClientId, jupyter::message::Verified, net::Flushes, proxy::Proxy, state::Entry,
+    channel::Channel,
+    id::ClientId,
+    jupyter::{header::Heading, message::Verified},
+    net::Flushes,
+    proxy::Proxy,
+    state::Entry,
 };
 
 /// Longest header that is kept, in bytes: they are a few hundred.
@@ -23,6 +28,7 @@ const LONGEST_HEADER: usize = 4 << 10;
 pub(crate) struct Held {
     pub(crate) connection: Arc<Connection>,
     pub(crate) message: Verified,
+    pub(crate) heading: Heading,
     /// Where the journal notes that it waits.
     pub(crate) entry: Entry,
     /// Whether it is a cell whose failure ends those that wait behind it.

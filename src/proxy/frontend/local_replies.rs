@@ -154,19 +154,19 @@ impl Proxy {
         self: &Arc<Self>,
         kernel: &Kernel,
         client: &ClientId,
-        header: &Header<'_>,
+        msg_type: &str,
         address: &ReturnAddress,
     ) {
         let text =
             format!("too much already waits for {}: try again when it has done some of it", kernel.name());
-        self.fail(client, &header.msg_type, address, &Failure::new("TooManyRequests", text));
+        self.fail(client, msg_type, address, &Failure::new("TooManyRequests", text));
     }
 
     /// The kernel did not take a request that had been remembered already.
     pub(crate) fn take_back(self: &Arc<Self>, kernel: &Kernel, client: &ClientId, address: &ReturnAddress) {
         let Ok(header) = Header::of_bytes(&address.header) else { return };
         self.table.lock().withdraw(&kernel.id, &header.msg_id, client);
-        self.refuse_more(kernel, client, &header, address);
+        self.refuse_more(kernel, client, &header.msg_type, address);
     }
 
     /// Fails a request as a kernel would: in the cell, and in the reply.

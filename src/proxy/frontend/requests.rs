@@ -18,10 +18,10 @@ use super::{
 use crate::{
     channel::Channel,
     frames::Frames,
-    id::{ClientId, KernelId, SessionId},
+    id::{ClientId, KernelId},
     jupyter::{
         content::{stops_on_error, without_stop_on_error},
-        header::{Header, HeaderError, Parent, peek_fleet, peek_restart},
+        header::{Header, HeaderError, Heading, Parent, peek_fleet, peek_restart},
         message::{Body, MessageError, Unverified, Verified},
         signature::BadSignature,
     },
@@ -173,7 +173,8 @@ impl Proxy {
         };
         let stops_on_error = header.is_cell() && stops_on_error(message.body().content());
         let entry = self.note(connection, client, &header, &message, stops_on_error);
-        let held = Held { connection: connection.clone(), message, entry, stops_on_error };
+        let heading = header.heading();
+        let held = Held { connection: connection.clone(), message, heading, entry, stops_on_error };
         if let Some(held) = gate.pass(held, self.limits.held_bytes) {
             self.route((client, gate), held, flushes);
         }
@@ -191,8 +192,7 @@ impl Proxy {
             // The connection ends in a moment, and nothing may be launched any more.
             return;
         }
-        let Ok(header) = Header::peek(&held.message) else { return };
-        if header.msg_type == "interrupt_request" {
+        if *held.heading.msg_type == *"interrupt_request" {
             let address = held.address();
             if self.cancels_waiting(client) {
                 return self.tell_own(client, &address, self.interrupt_reply(&address.header));
@@ -206,14 +206,14 @@ impl Proxy {
         if held.connection.channel != Channel::Shell {
             return self.pass((client, gate), held, None, flushes);
         }
-        match &*header.msg_type {
+        match &*held.heading.msg_type.clone() {
             "execute_request" => self.route_cell((client, gate), held, flushes),
             "complete_request" | "inspect_request" | "is_complete_request" => {
                 self.route_question((client, gate), held, flushes)
             }
             "comm_msg" | "comm_close" => {
                 let elsewhere = self.comm_elsewhere(client, &held.message);
-                if header.msg_type == "comm_close" {
+                if *held.heading.msg_type == *"comm_close" {
                     self.comms.closed(client, &held.message);
                 }
                 self.pass((client, gate), held, elsewhere.map(Requirements::of_kernel), flushes);
@@ -231,13 +231,12 @@ impl Proxy {
         flushes: &mut Flushes,
     ) {
         let address = held.address();
-        let Held { connection, message, .. } = held;
-        let Ok(header) = Header::peek(&message) else { return };
-        let kind = RequestKind::of(&header.msg_type, || peek_restart(&message));
-        gate.remember(&header.msg_type, &address.header);
+        let Held { connection, message, heading, .. } = held;
+        let kind = RequestKind::of(&heading.msg_type, || peek_restart(&message));
+        gate.remember(&heading.msg_type, &address.header);
         let parent = Parent::peek(&message).unwrap_or_default();
         let request = Request {
-            shell_session: (connection.channel == Channel::Shell).then_some(&*header.session),
+            shell_session: (connection.channel == Channel::Shell).then_some(heading.session.as_str()),
             answers: &parent.msg_id,
             ..connection.request(client, kind)
         };
@@ -247,7 +246,7 @@ impl Proxy {
                 Some(wishes) => table.visit(&request, wishes, KernelId::random, now),
                 None => table.decide(&request, || wishes(&message), KernelId::random, now),
             };
-            if !header.is_cell() {
+            if !heading.is_cell() {
                 table.stands_by(client, peek_fleet(&message).ok().flatten().as_deref());
             }
             if (table.kernel_of(client).cloned(), table.visited_by(client).len()) != before {
@@ -265,22 +264,26 @@ impl Proxy {
                 let tracked = kind == RequestKind::InputReply
                     || (!kernel.link.is_overfull(connection.channel, size, self.limits.held_bytes)
                         && !kernel.cell_queues.are_overfull(size, self.limits.outbox_bytes)
-                        && table.track(&kernel.id, &header.msg_id, outstanding(client, &header, &address)));
+                        && table.track(
+                            &kernel.id,
+                            heading.msg_id.as_str(),
+                            outstanding(client, &heading, &address),
+                        ));
                 (kernel.link.life(), tracked, kernel)
             });
             (decision, forward)
         });
-        debug!(session = %client.session, msg_type = %header.msg_type, ?kind, "{}", decision);
+        debug!(session = %client.session, msg_type = &*heading.msg_type, ?kind, "{}", decision);
         if let Decision::Interrupt(id) = &decision {
             self.tell_interrupted(id, client, &self.who_asked(&address));
         }
         match forward {
             Some((life, true, kernel)) => {
-                let cell = cell_name(&header);
+                let cell = cell_name(&heading);
                 self.forward(&kernel, (life, cell), client, message, &address, flushes);
             }
-            Some((_, false, kernel)) => self.refuse_more(&kernel, client, &header, &address),
-            None => self.answer(decision, client, &header.msg_type.clone(), address),
+            Some((_, false, kernel)) => self.refuse_more(&kernel, client, &heading.msg_type, &address),
+            None => self.answer(decision, client, &heading.msg_type, address),
         }
     }
 
@@ -358,15 +361,11 @@ fn for_the_kernel(message: Verified, address: &ReturnAddress) -> Body {
     }
 }
 
-fn outstanding(
-    client: &ClientId,
-    header: &Header<'_>,
-    address: &ReturnAddress,
-) -> Outstanding<ReturnAddress> {
+fn outstanding(client: &ClientId, heading: &Heading, address: &ReturnAddress) -> Outstanding<ReturnAddress> {
     Outstanding {
         client: client.clone(),
-        session: SessionId::from(&*header.session),
-        msg_type: header.msg_type.to_string(),
+        session: heading.session.clone(),
+        msg_type: heading.msg_type.clone(),
         channel: address.connection.channel,
         address: address.clone(),
         awaits_input: false,

@@ -17,7 +17,7 @@ use crate::{
     id::{ClientId, EndpointId, Origin},
     jupyter::header::Header,
     net::{HandedOver, Server},
-    proxy::{Proxy, backend::kernel::Kernel, cells::queues::cell_name},
+    proxy::{Proxy, backend::kernel::Kernel, cells::queues::cell_named},
     route::{Requirements, host_client},
     runtimes::read_connection_file,
     state::HostRecord,
@@ -111,8 +111,7 @@ impl Proxy {
         for kernel in kernels {
             for request in self.with_table(|table, _| table.take_outstanding(&kernel.id, is_answered)) {
                 self.journal.answered(request.address.entry);
-                let header = Header::of_bytes(&request.address.header).ok();
-                if let Some(cell) = header.and_then(|header| cell_name(&header)) {
+                if let Some(cell) = cell_named(&request.address.header) {
                     self.drop_waiting_cell(&kernel, &request.client, &cell);
                 }
             }

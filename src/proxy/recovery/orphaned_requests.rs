@@ -61,7 +61,7 @@ impl Proxy {
         ));
         for request in waiting {
             let info = kernel.link.known().and_then(|known| known.info);
-            match info.filter(|_| request.msg_type == "kernel_info_request") {
+            match info.filter(|_| *request.msg_type == *"kernel_info_request") {
                 Some(info) => self.tell_info(Some(kernel), &request.client, &request.address, info),
                 None => self.fail(&request.client, &request.msg_type, &request.address, &failure),
             }

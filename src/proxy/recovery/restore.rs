@@ -17,7 +17,7 @@ use crate::{
     proxy::{
         Proxy,
         backend::{kernel::Kernel, link::Known},
-        cells::queues::{Waiting, cell_name},
+        cells::queues::{Waiting, cell_named},
         frontend::connection::ReturnAddress,
         reconnect::expected::connection_before,
     },
@@ -191,7 +191,7 @@ impl Proxy {
             let request = Outstanding {
                 client: client.clone(),
                 session,
-                msg_type: msg_type.clone(),
+                msg_type: msg_type.as_str().into(),
                 channel,
                 address: address.clone(),
                 // The question may have come before.
@@ -218,10 +218,7 @@ impl Proxy {
         address: &ReturnAddress,
         body: Option<Body>,
     ) {
-        let Some(cell) = Header::of_bytes(&address.header).ok().map(|header| cell_name(&header)) else {
-            return;
-        };
-        match (body, cell) {
+        match (body, cell_named(&address.header)) {
             (Some(body), cell) => {
                 let (client, address) = (client.clone(), address.clone());
                 let (life, since) = (kernel.link.life(), Instant::now());

@@ -126,7 +126,7 @@ fn what_one_client_takes_back_is_not_anothers_of_the_same_session() {
     let request = |client: &ClientId, address| Outstanding {
         client: client.clone(),
         session: client.session.clone(),
-        msg_type: "execute_request".to_owned(),
+        msg_type: "execute_request".into(),
         channel: Channel::Shell,
         address,
         awaits_input: false,

@@ -255,7 +255,7 @@ impl Fleet {
         let request = Outstanding {
             client: client(session),
             session: SessionId::from(session),
-            msg_type: msg_type.to_owned(),
+            msg_type: msg_type.into(),
             channel: Channel::Shell,
             address,
             awaits_input: false,

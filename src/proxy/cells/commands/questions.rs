@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::recognised::{magic_of, rewritten};
 use crate::{
     id::ClientId,
-    jupyter::{content::Code, header::Header, reply::reply_type},
+    jupyter::{content::Code, reply::reply_type},
     magic::{Completions, Magic, Vocabulary, complete, help},
     net::Flushes,
     proxy::{
@@ -28,9 +28,10 @@ impl Proxy {
         let Some(magic) = magic_of(&held.message) else {
             return self.pass((client, gate), held, None, flushes);
         };
-        if let Some((msg_type, content)) = self.own_answer(&held, &magic) {
+        if let Some(content) = self.own_answer(&held, &magic) {
             let address = held.address();
-            let reply = self.builder.say_raw(&reply_type(&msg_type), content, &address.header);
+            let reply = reply_type(&held.heading.msg_type);
+            let reply = self.builder.say_raw(&reply, content, &address.header);
             return self.tell_own(client, &address, reply);
         }
         match magic {
@@ -69,12 +70,11 @@ impl Proxy {
         }
     }
 
-    /// What is asked about a `%fleet` line itself: the type of the request, and the content of the reply.
-    fn own_answer(&self, held: &Held, magic: &Magic) -> Option<(String, Value)> {
-        let msg_type = Header::peek(&held.message).ok()?.msg_type.into_owned();
+    /// What is asked about a `%fleet` line itself: the content of the reply.
+    fn own_answer(&self, held: &Held, magic: &Magic) -> Option<Value> {
         let code = Code::peek(held.message.body().content())?;
         let cursor = code.cursor_pos.unwrap_or_else(|| code.code.chars().count());
-        let content = match msg_type.as_str() {
+        let content = match &*held.heading.msg_type {
             "complete_request" => completed(complete(&code.code, cursor, &self.vocabulary(held))?),
             "inspect_request" => {
                 complete(&code.code, cursor, &Vocabulary::default())?;
@@ -84,15 +84,14 @@ impl Proxy {
             }
             _ => whether_complete(&code.code, magic)?,
         };
-        Some((msg_type, content))
+        Some(content)
     }
 
     /// Nothing can be said of it.
     fn answer_nothing(self: &Arc<Self>, client: &ClientId, held: &Held) {
         let address = held.address();
-        let Ok(header) = Header::peek(&held.message) else { return };
         let cursor = Code::peek(held.message.body().content()).and_then(|code| code.cursor_pos);
-        let content = match &*header.msg_type {
+        let content = match &*held.heading.msg_type {
             "complete_request" => {
                 let cursor = cursor.unwrap_or_default();
                 completed(Completions { matches: Vec::new(), start: cursor, end: cursor })
@@ -100,7 +99,7 @@ impl Proxy {
             "inspect_request" => json!({ "status": "ok", "found": false, "data": {}, "metadata": {} }),
             _ => json!({ "status": "unknown" }),
         };
-        let reply = self.builder.say_raw(&reply_type(&header.msg_type), content, &address.header);
+        let reply = self.builder.say_raw(&reply_type(&held.heading.msg_type), content, &address.header);
         self.tell_own(client, &address, reply);
     }
 
