@@ -31,10 +31,12 @@ def test_status_tells_which_kernel_it_is_and_who_shares_it(at_home, group, fleet
     alone = ask(client, "%fleet")
     assert KERNEL_ID.search(alone)[0] in kernels(fleet)
     assert "lua" in alone and group in alone and "Nobody else" in alone
-    other = at_home()
+    client.session.username, other = "ada", at_home()
+    other.session.username = "grace"
+    assert run(other, "print(home)").status == "ok"
     shared = ask(client, "%fleet status")
     assert "1 other client" in shared
-    assert client.session.session in shared and other.session.session in shared
+    assert "ada (you)" in shared and "grace" in shared
 
 
 def test_status_tells_the_memory_limit(connect, group):

@@ -105,4 +105,4 @@ def test_a_death_names_whose_cell_ran(crowd, fleet):
     os.kill(pid, signal.SIGKILL)
     for client, cell in ((busy, running), (other, waiting)):
         content = reply_to(client, cell)["content"]
-        assert content["ename"] == "KernelDied" and "while it ran alice's cell" in content["evalue"], content
+        assert content["ename"] == "KernelDied" and "It ran alice's cell" in content["evalue"], content

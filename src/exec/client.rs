@@ -88,8 +88,7 @@ impl Client {
     ) -> Result<Self, ExecError> {
         let key = file.signing_key().map_err(|cause| ExecError::Unsafe { path: path.into(), cause })?;
         let signer = Signer::new(file.signature_scheme, key);
-        let builder =
-            MessageBuilder::new(&std::env::var("USER").unwrap_or_else(|_| "jupyter-fleet".to_owned()));
+        let builder = MessageBuilder::new(&std::env::var("USER").unwrap_or_else(|_| "username".to_owned()));
         // One identity on all channels: it is how a kernel finds the stdin that belongs to a request on shell.
         let identity = Bytes::copy_from_slice(builder.session().as_bytes());
         let dialler = Dialler::new(file, identity, &Limits::default());

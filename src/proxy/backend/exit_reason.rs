@@ -34,8 +34,8 @@ pub(crate) fn explain(
                 Some(exceeded) => exceeded.with_end(exit),
                 None => format!("died: {exit}{limit}"),
             };
-            let during = running.map(|cell| format!(" while it ran {cell}")).unwrap_or_default();
-            Failure::new("KernelDied", format!("{name} {end}{during}; {next} (see {log}){output}"))
+            let during = running.map(|cell| format!(". It ran {cell}")).unwrap_or_default();
+            Failure::new("KernelDied", format!("{name} {end}; {next} (see {log}){during}{output}"))
         }
         ExitReason::Broken(why) => Failure::new(
             "KernelBroken",
