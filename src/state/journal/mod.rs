@@ -132,11 +132,8 @@ impl Journal {
 
     /// Writes what has been noted.
     pub fn write(&self) {
-        if self.notes.lock().lines.is_empty() {
-            return;
-        }
+        // Somebody else may be writing it: whoever has this lock knows that it is written by now.
         let mut file = self.file.lock();
-        // Somebody else may have written it meanwhile; then it is on disk by now.
         let (lines, is_idle) = self.notes.lock().take();
         if lines.is_empty() {
             return;
@@ -346,6 +343,25 @@ mod tests {
         requests(&journal);
         assert!(fs::metadata(&path).unwrap().len() < EMPTY_FROM);
         assert!(Journal::open(&path, Entry::NONE).unwrap().1.bound.is_empty());
+    }
+
+    #[test]
+    fn who_writes_waits_for_whoever_is_writing_its_lines() {
+        let home = tempfile::TempDir::new().unwrap();
+        let (journal, _) = Journal::open(&home.path().join("requests.log"), Entry::NONE).unwrap();
+        journal.asked(&asked("a"));
+        let mut file = journal.file.lock();
+        let (lines, _) = journal.notes.lock().take();
+        std::thread::scope(|scope| {
+            let writes = scope.spawn(|| journal.write());
+            let begun = std::time::Instant::now();
+            while begun.elapsed() < std::time::Duration::from_millis(200) {
+                assert!(!writes.is_finished(), "nothing of it is in the file");
+                std::thread::yield_now();
+            }
+            file.add(&lines).unwrap();
+            drop(file);
+        });
     }
 
     #[test]
