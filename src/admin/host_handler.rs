@@ -32,6 +32,9 @@ use crate::{
 /// How long a stub may take to hand over what it has.
 const HAND_OVER: Duration = Duration::from_secs(30);
 
+/// How long the disk of a host's directory may take.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// Serves a host's connection file for as long as its stub is connected. The connection is upgraded from HTTP: descriptors are
 /// passed on it.
 #[utoipa::path(get, path = "/hosts", responses(
@@ -108,7 +111,15 @@ async fn open(admin: &Admin, stub: &Conversation, offer: HostOffer) -> Result<Se
     let stub = stub.peer().ok().and_then(|peer| peer.pid()).and_then(|pid| ProcessIdentity::of(pid).ok());
     let is_there = match &directory {
         // It may be on another machine, so not on a thread that serves connections.
-        Some(directory) => tokio::fs::metadata(directory).await.is_ok_and(|found| found.is_dir()),
+        Some(directory) => timeout(LOOK, tokio::fs::metadata(directory))
+            .await
+            .map_err(|_| {
+                format!(
+                    "the directory {} could not be looked at within {LOOK:?}: is its disk there?",
+                    directory.display()
+                )
+            })?
+            .is_ok_and(|found| found.is_dir()),
         None => false,
     };
     let directory = directory.filter(|_| is_there);

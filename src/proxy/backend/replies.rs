@@ -37,6 +37,9 @@ const LAST_REPLIES: Duration = Duration::from_millis(200);
 /// The longest state that is remembered as a kernel's, and told to those who come later: states are words.
 const LONGEST_STATE: usize = 64;
 
+/// The longest session of a kernel's in which the fleet speaks for it: they are hexadecimal numbers.
+const LONGEST_SESSION: usize = 256;
+
 /// Where messages of a kernel come from: one channel of one of its processes.
 #[derive(Clone)]
 pub(crate) struct Source {
@@ -223,7 +226,9 @@ impl Proxy {
         };
         let mut ends_cell = false;
         if let Some(state) = &state {
-            kernel.fanout().speaks_in(&header.session);
+            if header.session.len() <= LONGEST_SESSION {
+                kernel.fanout().speaks_in(&header.session);
+            }
             ends_cell =
                 Parent::peek(&message).is_ok_and(|parent| kernel.cell_queues.running(&parent).is_some());
             if !self.heard_status(source, &message, state) {

@@ -1,7 +1,7 @@
 //! What waits for one kernel: of each of its shells, at most one cell is at the kernel. [`Queue`] has the rules.
 //!
-//! A message is sent under the lock of the queues, so what was let go first arrives first. The lock is taken after the
-//! table's, never before.
+//! A message is queued for the kernel under the lock of the queues, so what was let go first arrives first. The lock is
+//! taken after those of the table and the fanout, never before.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -270,6 +270,11 @@ impl CellQueues {
 
     fn any(&self, such: impl Fn(&Queue<Waiting>) -> bool) -> bool {
         self.0.lock().queues.values().any(|shell| such(&shell.queue))
+    }
+
+    /// Whether this cell runs, and the kernel has answered what it was sent afterwards.
+    pub(crate) fn are_overtaken(&self, name: &CellName) -> bool {
+        self.any(|queue| queue.is_overtaken(name))
     }
 
     /// Whose cell this is, if it runs.

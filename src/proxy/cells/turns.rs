@@ -27,7 +27,7 @@ use crate::{
 /// How long the second half of a cell's end, its reply or its `idle`, is waited for, once for each kernel that leaves one out.
 const SECOND_HALF: Duration = Duration::from_secs(1);
 
-/// How long both are waited for after the kernel has answered what it was sent after the cell.
+/// How long a kernel keeps silent that has answered what it was sent after a cell, before that cell has ended.
 const BOTH_HALVES: Duration = Duration::from_secs(5);
 
 impl Proxy {
@@ -98,7 +98,7 @@ impl Proxy {
     }
 
     /// A cell that nobody waits for any more is not run, if it has not been sent.
-    pub(crate) fn drop_waiting_cell(&self, kernel: &Kernel, client: &ClientId, cell: &CellName) {
+    pub(crate) fn drop_waiting_cell(self: &Arc<Self>, kernel: &Kernel, client: &ClientId, cell: &CellName) {
         let _ = self.take_cells(kernel, client, |waiting| waiting == cell);
     }
 
@@ -135,15 +135,17 @@ impl Proxy {
     }
 
     fn take_cells(
-        &self,
+        self: &Arc<Self>,
         kernel: &Kernel,
         client: &ClientId,
         meant: impl Fn(&CellName) -> bool,
     ) -> Vec<Waiting> {
-        let mut outboxes = Outboxes::default();
-        kernel.cell_queues.take_out(client, meant, |waiting| {
-            self.push_waiting(kernel, waiting, &mut outboxes);
-        })
+        let mut sending = Sending::default();
+        let taken = kernel.cell_queues.take_out(client, meant, |waiting| {
+            self.push_waiting(kernel, waiting, &mut sending);
+        });
+        self.send(kernel, sending);
+        taken
     }
 
     fn queue_goes_on(
@@ -152,57 +154,51 @@ impl Proxy {
         name: &CellName,
         happens: impl FnOnce(&mut Queue<Waiting>) -> Vec<Waiting>,
     ) {
-        let mut full = Vec::new();
-        let mut outboxes = Outboxes::default();
-        kernel.cell_queues.go_on(name, happens, |waiting| {
-            let (client, address) = (waiting.client.clone(), waiting.address.clone());
-            let goes = self.push_waiting(kernel, waiting, &mut outboxes);
-            if !goes {
-                full.push((client, address));
-            }
-            goes
-        });
-        drop(outboxes);
-        for (client, address) in full {
-            self.take_back(kernel, &client, &address);
-        }
+        let mut sending = Sending::default();
+        kernel.cell_queues.go_on(name, happens, |waiting| self.push_waiting(kernel, waiting, &mut sending));
+        self.send(kernel, sending);
         if kernel.cell_queues.wait_for_half_of(name) {
             self.wait_for_second_half(kernel, name.clone());
         }
     }
 
-    /// `false`: the kernel does not read what it is sent.
-    fn push_waiting(&self, kernel: &Kernel, waiting: Waiting, outboxes: &mut Outboxes) -> bool {
-        // A cell that leaves before it is noted could run twice.
-        self.journal.sent(waiting.address.entry, &kernel.id);
-        self.journal.write();
-        match kernel.link.push(Channel::Shell, waiting.body, waiting.life) {
-            Pushed::Queued(outbox) => outboxes.0.push(outbox),
+    /// Queues a message for the kernel, with the queues locked. `false`: the kernel does not read what it is sent.
+    fn push_waiting(&self, kernel: &Kernel, waiting: Waiting, sending: &mut Sending) -> bool {
+        let Waiting { client, body, address, life, .. } = waiting;
+        self.journal.sent(address.entry, &kernel.id);
+        match kernel.link.push(Channel::Shell, body, life) {
+            Pushed::Queued(outbox) => sending.outboxes.push(outbox),
             Pushed::Held | Pushed::Dropped | Pushed::NoChannel => {}
-            Pushed::Full => return false,
+            Pushed::Full => {
+                sending.full.push((client, address));
+                return false;
+            }
         }
         true
     }
 
-    fn wait_for_second_half(self: &Arc<Self>, kernel: &Arc<Kernel>, name: CellName) {
-        self.give_up_after(SECOND_HALF, kernel, name);
+    /// Sends what was queued, once it is noted: a cell that leaves before that could run twice.
+    fn send(self: &Arc<Self>, kernel: &Kernel, sending: Sending) {
+        if sending.outboxes.is_empty() && sending.full.is_empty() {
+            return;
+        }
+        self.journal.write();
+        sending.outboxes.iter().for_each(SignedOutbox::flush);
+        for (client, address) in sending.full {
+            self.take_back(kernel, &client, &address);
+        }
     }
 
-    fn give_up_after(self: &Arc<Self>, time: Duration, kernel: &Arc<Kernel>, name: CellName) {
+    fn wait_for_second_half(self: &Arc<Self>, kernel: &Arc<Kernel>, name: CellName) {
         let (proxy, kernel) = (self.clone(), kernel.clone());
         tokio::spawn(async move {
-            sleep(time).await;
-            // Some kernels serve others while a cell waits for an answer to its question.
-            let owner = kernel.cell_queues.owner_of(&name);
-            let asks = |owner| proxy.table.lock().asks(&kernel.id, &owner, name.msg_id.as_str());
-            if !owner.is_some_and(asks) {
-                proxy.queue_goes_on(&kernel, &name, |queue| queue.give_up_waiting(&name));
-            }
+            sleep(SECOND_HALF).await;
+            proxy.queue_goes_on(&kernel, &name, |queue| queue.give_up_waiting(&name));
         });
     }
 
-    /// Somebody waits for a cell that has been running on the main shell for long. What the kernel is asked now it answers after the cell, whatever
-    /// it does or does not say of that.
+    /// Somebody waits for a cell that has been running on the main shell for long. What the kernel is asked now it answers
+    /// after the cell, whatever it does or does not say of that.
     pub(crate) fn probe(&self, kernel: &Kernel, running: &CellName) {
         if kernel.is_probed_for(running) {
             return;
@@ -214,19 +210,33 @@ impl Proxy {
         kernel.send(Channel::Shell, question);
     }
 
-    /// The kernel has answered what it was asked after this cell: if nothing is heard of that now, it has ended.
+    /// The kernel has answered what it was asked after this cell: once it keeps silent, the cell has ended.
     pub(crate) fn cell_is_overtaken(self: &Arc<Self>, kernel: &Arc<Kernel>, name: CellName) {
         kernel.cell_queues.overtake(&name);
-        self.give_up_after(BOTH_HALVES, kernel, name);
+        let (proxy, kernel) = (self.clone(), kernel.clone());
+        tokio::spawn(async move {
+            // What belongs to the answer comes first.
+            sleep(SECOND_HALF).await;
+            while kernel.cell_queues.are_overtaken(&name) {
+                let said = kernel.said();
+                sleep(BOTH_HALVES).await;
+                if kernel.said() == said && !proxy.asks(&kernel, &name) {
+                    proxy.queue_goes_on(&kernel, &name, |queue| queue.give_up_waiting(&name));
+                }
+            }
+        });
+    }
+
+    /// Whether a cell that runs waits for an answer to its question: some kernels serve others meanwhile.
+    fn asks(&self, kernel: &Kernel, name: &CellName) -> bool {
+        let owner = kernel.cell_queues.owner_of(name);
+        owner.is_some_and(|owner| self.table.lock().asks(&kernel.id, &owner, name.msg_id.as_str()))
     }
 }
 
-/// What has been written leaves when this is dropped.
+/// What was queued for a kernel, and what it had no room for.
 #[derive(Default)]
-struct Outboxes(Vec<SignedOutbox>);
-
-impl Drop for Outboxes {
-    fn drop(&mut self) {
-        self.0.iter().for_each(SignedOutbox::flush);
-    }
+struct Sending {
+    outboxes: Vec<SignedOutbox>,
+    full: Vec<(ClientId, ReturnAddress)>,
 }

@@ -98,7 +98,7 @@ impl Proxy {
     }
 
     /// The stub has answered these requests itself, after the host had waited long enough.
-    fn forget_answered(&self, id: EndpointId, answered: &[String]) {
+    fn forget_answered(self: &Arc<Self>, id: EndpointId, answered: &[String]) {
         if answered.is_empty() {
             return;
         }

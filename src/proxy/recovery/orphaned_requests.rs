@@ -28,16 +28,16 @@ impl Proxy {
         kernel.ask_who_it_is(header.msg_id.to_string(), question.clone());
         let (proxy, kernel) = (self.clone(), kernel.clone());
         tokio::spawn(async move {
-            loop {
-                let said = kernel.said();
-                sleep(LONG_SILENCE).await;
-                if kernel.said() == said {
-                    break;
-                }
-            }
             let was_sent =
                 |address: &ReturnAddress| address.is_from_before() && !kernel.cell_queues.kept(address);
-            let waiting = proxy.table.lock().outstanding_such(&kernel.id, was_sent);
+            let waiting = loop {
+                let said = kernel.said();
+                sleep(LONG_SILENCE).await;
+                let waiting = proxy.table.lock().outstanding_such(&kernel.id, was_sent);
+                if kernel.said() == said || waiting.is_empty() {
+                    break waiting;
+                }
+            };
             let text = "[jupyter-fleet: the fleet was restarted, and this still runs; if it waits for input, interrupt it]";
             for (client, address) in waiting {
                 proxy.send_to_client(&client, [proxy.builder.notice(text, &address.header)]);
