@@ -54,8 +54,8 @@ def test_the_page_says_who_runs_and_who_waits_in_order(busy_kernel):
     assert [name for name, _ in found] == ["alice", "bob", "carla", "dave"]
     lines = dict(found)
     assert "runs for " in lines["alice"]
-    assert "next, 2 wait" in lines["bob"]
-    assert "1 before it" in lines["carla"]
+    assert "2 wait, next" in lines["bob"]
+    assert "1 waits, 1 before" in lines["carla"]
     assert "(you)" in lines["dave"] and "before" not in lines["dave"]
 
 

@@ -12,7 +12,7 @@ use super::{
     operate::{ANSWER, Fleet},
     table::{self, ago, cell, table},
 };
-use crate::admin::Client;
+use crate::{admin::Client, proxy::CellsOfClient};
 
 /// What is typed after `clients`.
 #[derive(Debug, Clone, Args)]
@@ -30,10 +30,7 @@ impl ClientsArguments {
             return fleet.write_json(&clients);
         }
         // Of each kernel, whose cell runs, then those that wait, in order.
-        clients.sort_by(|one, other| {
-            let order = |client: &Client| (client.running_for.is_none(), client.waiting == 0, client.before);
-            one.kernel.cmp(&other.kernel).then_with(|| order(one).cmp(&order(other)))
-        });
+        clients.sort_by_cached_key(|client| (client.kernel.clone(), cells_of(client).order()));
         Ok(write_table(&clients, fleet.out)?)
     }
 }
@@ -56,20 +53,15 @@ fn write_table(clients: &[Client], out: &mut dyn Write) -> io::Result<()> {
     table::write(rows, out)
 }
 
+fn cells_of(client: &Client) -> CellsOfClient {
+    let Client { running_for, waiting, before, .. } = *client;
+    CellsOfClient { running_for: running_for.map(Duration::from_secs), waiting, before }
+}
+
 fn doing(client: &Client) -> String {
-    let running = client
-        .running_for
-        .map(|seconds| format!("runs for {}", humantime::format_duration(Duration::from_secs(seconds))));
-    let waiting = match (client.waiting, client.before) {
-        (0, _) => None,
-        (waiting, before) if running.is_none() => Some(format!("{waiting} wait, {before} before")),
-        (waiting, _) => Some(format!("{waiting} wait")),
-    };
-    match (running, waiting) {
-        (Some(running), Some(waiting)) => format!("{running}, {waiting}"),
-        (Some(one), None) | (None, Some(one)) => one,
-        (None, None) if client.live => "-".to_owned(),
-        (None, None) => "away".to_owned(),
+    match cells_of(client) {
+        none if none == CellsOfClient::default() && !client.live => "away".to_owned(),
+        cells => cells.to_string(),
     }
 }
 
@@ -112,7 +104,7 @@ mod tests {
         let waits = written(Client { waiting: 1, before: 3, ..client("bob\u{1b}") });
         assert!(waits.starts_with("bob\u{fffd}"), "{waits}");
         assert!(
-            waits.contains("1 wait, 3 before") && waits.contains("process 7 of user 1000 (ann)"),
+            waits.contains("1 waits, 3 before") && waits.contains("process 7 of user 1000 (ann)"),
             "{waits}"
         );
         assert!(written(Client { live: false, ..client("ann") }).contains("  away  "));

@@ -153,16 +153,7 @@ mod tests {
     use super::*;
 
     fn client(session: &str) -> Client {
-        Client {
-            session: session.to_owned(),
-            kernel: "0a".to_owned(),
-            live: true,
-            origins: vec![],
-            since: None,
-            asked: None,
-            reason: None,
-            ..Client::default()
-        }
+        Client { session: session.to_owned(), kernel: "0a".to_owned(), live: true, ..Client::default() }
     }
 
     #[test]

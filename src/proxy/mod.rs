@@ -50,7 +50,7 @@ use self::{
     reconnect::{expected::Reconnecting, identity::RoutingIds},
 };
 pub use self::{
-    cells::queues::CellsOfClient,
+    cells::of_client::CellsOfClient,
     control::{
         kernel_endpoint::EndpointError,
         operate::OperateError,

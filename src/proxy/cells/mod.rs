@@ -5,11 +5,13 @@
 //! - `order`: one client's cells, whichever kernels they go to
 //! - `queues`: what waits for one kernel
 //! - `turns`: clients take turns
+//! - `of_client`: the cells that one of them has at a kernel
 //! - `waiting_notice`: who waits for whom is told
 //! - `interrupt`: whom an interrupt is for
 
 pub(super) mod commands;
 pub(super) mod interrupt;
+pub(super) mod of_client;
 pub(super) mod order;
 pub(super) mod queues;
 pub(super) mod recognised;

@@ -179,7 +179,7 @@ impl Proxy {
         self.cell_order.begin_failure(client);
         let (proxy, client, address) = (self.clone(), client.clone(), address.clone());
         tokio::spawn(async move {
-            let _ = tokio::join!(timeout(ANSWER, address.connection.asked()), sleep(SENDING));
+            let _ = tokio::join!(timeout(ANSWER, address.connection.answers_ping()), sleep(SENDING));
             let behind = proxy.cell_order.take_all(&client);
             proxy.cell_order.end_failure(&client);
             proxy.end_failed_cell(&client, &address, reply, behind);

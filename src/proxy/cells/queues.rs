@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::of_client::CellsOfClient;
 use crate::{
     channel::Channel,
     id::ClientId,
@@ -96,17 +97,6 @@ pub(crate) struct Waiter {
     pub(crate) running: CellName,
     pub(crate) running_since: Instant,
     is_silent: bool,
-}
-
-/// The cells that a client has at a kernel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct CellsOfClient {
-    /// How long one of them has been running.
-    pub running_for: Option<Duration>,
-    /// How many wait.
-    pub waiting: usize,
-    /// How many other clients come before the first of those.
-    pub before: usize,
 }
 
 impl Waiter {

@@ -9,8 +9,10 @@ use std::{
 use tokio::time::sleep;
 
 use super::queues::Waiter;
-use crate::id::ClientId;
-use crate::proxy::{Proxy, backend::kernel::Kernel};
+use crate::{
+    id::ClientId,
+    proxy::{Proxy, backend::kernel::Kernel},
+};
 
 /// How often those who wait are looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

@@ -1,19 +1,19 @@
 //! What those who look after the fleet see of it.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Instant};
+use std::{collections::HashMap, fmt, path::PathBuf, sync::Arc, time::Instant};
 
 use jupyter_protocol::ExecutionState;
 
 use crate::{
     channel::Channel,
     fleet::ProcessRecord,
-    id::{EndpointId, KernelId},
+    id::{ClientId, EndpointId, KernelId},
     jupyter::connection_file::ConnectionFile,
     limits::Limits,
     proxy::{
         Proxy,
         backend::kernel::Kernel,
-        cells::queues::CellsOfClient,
+        cells::of_client::CellsOfClient,
         frontend::{endpoint::Endpoint, who::Who},
     },
     route::{BoundClient, Explanation, KernelState, Occupancy, Requirements},
@@ -95,11 +95,18 @@ impl Proxy {
     /// All clients that have kernels, and why those.
     pub fn clients(&self) -> Vec<ClientReport> {
         let bound = self.table.lock().clients(Instant::now());
-        bound.into_iter().map(|bound| self.client_report(bound)).collect()
+        let kernels = self.kernels.iter().map(|kernel| kernel.clone());
+        let cells: HashMap<_, _> =
+            kernels.map(|kernel| (kernel.id.clone(), kernel.cell_queues.by_client())).collect();
+        bound.into_iter().map(|bound| self.client_report(bound, &cells)).collect()
     }
 
-    fn client_report(&self, bound: BoundClient) -> ClientReport {
-        let cells = self.kernel(&bound.kernel).map(|kernel| kernel.cell_queues.by_client());
+    fn client_report(
+        &self,
+        bound: BoundClient,
+        cells: &HashMap<KernelId, HashMap<ClientId, CellsOfClient>>,
+    ) -> ClientReport {
+        let cells = cells.get(&bound.kernel);
         let user = bound.origins.iter().find_map(|origin| self.user_names.get(origin.uid()?));
         let endpoint = self.endpoint(bound.client.endpoint);
         ClientReport {

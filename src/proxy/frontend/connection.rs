@@ -123,7 +123,7 @@ impl Connection {
 
     /// Asks the peer for a sign of life, and returns when it has given one: all that it had sent before that has come. At
     /// once if it cannot be asked.
-    pub(crate) async fn asked(&self) {
+    pub(crate) async fn answers_ping(&self) {
         let mut answered = self.questions.answered.subscribe();
         let question = self.questions.asked.fetch_add(1, Ordering::Relaxed) + 1;
         if self.outbox.ask(Bytes::copy_from_slice(&question.to_be_bytes())) {

@@ -59,18 +59,23 @@ impl JournalFile {
         (self.length >= self.rewrite_from).then(|| Rewriting {
             path: self.path.clone(),
             length: self.length,
-            text: Vec::new(),
+            written: 0,
         })
     }
 
     /// Goes on in the journal that was written anew, with what has been added meanwhile.
-    pub(super) fn replace(&mut self, mut rewriting: Rewriting) -> io::Result<()> {
+    pub(super) fn replace(&mut self, rewriting: Rewriting) -> io::Result<()> {
+        if self.length < rewriting.length {
+            // It has been emptied meanwhile.
+            return Ok(());
+        }
         let mut old = File::open(&self.path)?;
         old.seek(SeekFrom::Start(rewriting.length))?;
-        old.take(self.length.saturating_sub(rewriting.length)).read_to_end(&mut rewriting.text)?;
-        fresh(&self.path)?.write_all(&rewriting.text)?;
+        let mut added = Vec::new();
+        old.take(self.length.saturating_sub(rewriting.length)).read_to_end(&mut added)?;
+        OpenOptions::new().append(true).open(self.path.with_extension("new"))?.write_all(&added)?;
         self.file = put_in_place(&self.path)?;
-        self.length = rewriting.text.len() as u64;
+        self.length = rewriting.written + added.len() as u64;
         // Where nearly all of it is open, writing it again soon would gain nothing.
         self.rewrite_from = REWRITE_FROM.max(2 * self.length);
         Ok(())
@@ -87,18 +92,20 @@ pub(super) struct Rewriting {
     path: PathBuf,
     /// How much of the old one has been seen.
     length: u64,
-    text: Vec<u8>,
+    /// How long the new one is.
+    written: u64,
 }
 
 impl Rewriting {
-    /// Finds out what is still open. Clients that the registry knows are not.
-    pub(super) fn read(&mut self, is_needed: impl Fn(u64, &RememberedClient) -> bool) -> io::Result<()> {
+    /// Writes what is still open beside the old one. Clients that the registry knows are not.
+    pub(super) fn write(&mut self, is_needed: impl Fn(u64, &RememberedClient) -> bool) -> io::Result<()> {
         let mut old = Vec::new();
         File::open(&self.path)?.take(self.length).read_to_end(&mut old)?;
         let mut open = noted(&old, &self.path);
         open.bound.retain(|(entry, client)| is_needed(entry.0, client));
-        self.text = text(&open)?;
-        Ok(())
+        let text = text(&open)?;
+        self.written = text.len() as u64;
+        fresh(&self.path)?.write_all(&text)
     }
 }
 

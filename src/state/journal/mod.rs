@@ -163,9 +163,9 @@ impl Journal {
     fn shorten_with(&self, meanwhile: impl FnOnce()) {
         let Some(mut rewriting) = self.file.lock().is_too_long() else { return };
         let known = self.notes.lock().known;
-        let read = rewriting.read(|entry, _| entry > known);
+        let written = rewriting.write(|entry, _| entry > known);
         meanwhile();
-        if let Err(error) = read.and_then(|()| self.file.lock().replace(rewriting)) {
+        if let Err(error) = written.and_then(|()| self.file.lock().replace(rewriting)) {
             warn!(%error, "the journal of requests cannot be written anew: it goes on growing");
         }
     }
@@ -362,6 +362,24 @@ mod tests {
             file.add(&lines).unwrap();
             drop(file);
         });
+    }
+
+    #[test]
+    fn a_journal_that_is_emptied_while_it_is_written_anew_keeps_what_came_since() {
+        let home = tempfile::TempDir::new().unwrap();
+        let path = home.path().join("requests.log");
+        let (journal, _) = Journal::open(&path, Entry::NONE).unwrap();
+        let header = "x".repeat(1 << 20);
+        let long: Vec<Entry> =
+            (0..65).map(|_| journal.asked(&Asked { header: header.clone(), ..asked("long") })).collect();
+        journal.write();
+        journal.shorten_with(|| {
+            long.iter().for_each(|entry| journal.answered(*entry));
+            journal.write();
+            journal.asked(&asked("since"));
+            journal.write();
+        });
+        assert_eq!(owed(&path), ["since"]);
     }
 
     #[test]

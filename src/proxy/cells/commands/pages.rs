@@ -6,7 +6,7 @@ use crate::{
     fleet::seconds_since_epoch,
     id::{ClientId, KernelId},
     magic::Page,
-    proxy::{CellsOfClient, KernelReport, Proxy, Who, frontend::gate::Held},
+    proxy::{KernelReport, Proxy, Who, frontend::gate::Held},
     route::{Explanation, Placement, RequestKind, Requirements, Unmet},
 };
 
@@ -61,7 +61,7 @@ impl Proxy {
                     order,
                     [
                         format!("{}{you}", name_and_place(&self.who(user))),
-                        doing(&cells),
+                        cells.to_string(),
                         since.map_or_else(dash, time),
                     ],
                 )
@@ -214,19 +214,6 @@ fn group(report: &KernelReport) -> String {
 fn name_and_place(who: &Who) -> String {
     let name = who.name.as_deref().unwrap_or("somebody");
     who.place.as_ref().map_or_else(|| name.to_owned(), |place| format!("{name} in {place}"))
-}
-
-/// In words, what a client has at its kernel.
-fn doing(cells: &CellsOfClient) -> String {
-    match (cells.running_for, cells.waiting, cells.before) {
-        (None, 0, _) => dash(),
-        (None, 1, 0) => "next".to_owned(),
-        (None, waiting, 0) => format!("next, {waiting} wait"),
-        (None, 1, before) => format!("{before} before it"),
-        (None, waiting, before) => format!("{before} before it, {waiting} wait"),
-        (Some(running), 0, _) => format!("runs for {}", time(running)),
-        (Some(running), waiting, _) => format!("runs for {}, {waiting} wait", time(running)),
-    }
 }
 
 fn up(report: &KernelReport) -> String {
