@@ -39,7 +39,10 @@ impl Proxy {
         let mut pushed = connection.outbox.push(&address.envelope, &signed);
         if pushed == Err(PushError::Closed) {
             let waiting = self.reconnecting.lock();
-            if let Some(newer) = self.replacement_of(&connection) {
+            // What waits already was there before.
+            let newer =
+                self.replacement_of(&connection).filter(|_| !waiting.keeps(client, connection.channel));
+            if let Some(newer) = newer {
                 pushed = newer.outbox.push(&address.envelope, &signed);
                 connection = newer;
             }

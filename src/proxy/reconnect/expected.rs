@@ -145,6 +145,11 @@ impl Waiting {
         clients
     }
 
+    /// Whether something waits for a client on this channel: it is delivered once the client is back and listens.
+    pub(crate) fn keeps(&self, client: &ClientId, channel: Channel) -> bool {
+        self.items.any(|item| item.client == *client && item.address.connection.channel == channel)
+    }
+
     /// Takes out what waits for a client.
     pub(crate) fn take(&mut self, client: &ClientId) -> (Option<Body>, Vec<Undelivered>) {
         (self.notices.remove(client), self.items.take(client))

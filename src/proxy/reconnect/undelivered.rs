@@ -73,6 +73,11 @@ impl UndeliveredItems {
         dropped
     }
 
+    /// Whether any is such.
+    pub(crate) fn any(&self, such: impl Fn(&Undelivered) -> bool) -> bool {
+        self.items.iter().any(such)
+    }
+
     /// Takes out what this client is to be delivered.
     pub(crate) fn take(&mut self, client: &ClientId) -> Vec<Undelivered> {
         self.take_such(|undelivered| undelivered.client == *client)
